@@ -1,0 +1,49 @@
+import { ShapeError } from "./errors.ts";
+
+/** Element types of values. `bool` is stored as one byte per element, 0 or 1. */
+export type DType = "float32" | "int32" | "int64" | "bool";
+export type Shape = readonly number[];
+
+interface ArrayOf {
+  float32: Float32Array;
+  int32: Int32Array;
+  int64: BigInt64Array;
+  bool: Uint8Array;
+}
+export type TypedArrayOf<D extends DType> = ArrayOf[D];
+
+/** A concrete value: row-major data with a shape. */
+export interface NDArray<D extends DType = DType> {
+  readonly dtype: D;
+  readonly shape: Shape;
+  readonly data: ArrayOf[D];
+}
+
+/** Number of elements of a shape. */
+export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);
+
+/** Row-major strides of a shape, in elements. */
+export function stridesOf(shape: Shape): number[] {
+  const strides = new Array<number>(shape.length).fill(1);
+  for (let i = shape.length - 2; i >= 0; i--) strides[i] = strides[i + 1]! * shape[i + 1]!;
+  return strides;
+}
+
+function checked<D extends DType>(dtype: D, shape: Shape, data: ArrayOf[D]): NDArray<D> {
+  if (data.length !== sizeOf(shape))
+    throw new ShapeError(`array: shape [${shape}] holds ${sizeOf(shape)} elements but ${data.length} came`);
+  return { dtype, shape: [...shape], data };
+}
+
+/** float32 value of `shape`; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
+export const float32 = (shape: Shape, data: ArrayLike<number> = new Float32Array(sizeOf(shape))): NDArray<"float32"> =>
+  checked("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
+
+/** int32 value of `shape`; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
+export const int32 = (shape: Shape, data: ArrayLike<number> = new Int32Array(sizeOf(shape))): NDArray<"int32"> =>
+  checked("int32", shape, data instanceof Int32Array ? data : Int32Array.from(data));
+
+/** A tree of values with string keys: arguments and results of programs, state dicts. */
+export interface Tree<T> {
+  readonly [key: string]: T | Tree<T>;
+}
