@@ -39,7 +39,7 @@ test("seeds and streams are distinct up to 2^53 - 1", () => {
 test.each([-1, 0.5, 2 ** 53, Number.NaN])("seed, stream and count %d are refused", (bad) => {
   expect(() => normals(bad, 0, 1)).toThrow(/seed must be a whole number/);
   expect(() => uniforms(0, bad, 1)).toThrow(/stream must be a whole number/);
-  expect(() => permutation(0, 0, bad)).toThrow(count must be/|must be a whole number/);
+  expect(() => permutation(0, 0, bad)).toThrow(/count must be a whole number/);
 });
 
 test("bound outside 1 .. 2^32 is refused", () => {
