@@ -1,0 +1,128 @@
+import { inflateSync } from "fflate";
+import { crc32 } from "../crc32.ts";
+import { type ByteSource, type Failure, readPart, viewOf } from "./bytes.ts";
+
+/** An entry of a zip's central directory; sizes and offsets in bytes. */
+interface ZipEntry {
+  readonly name: string;
+  readonly method: number;
+  readonly crc: number;
+  readonly compressedSize: number;
+  readonly size: number;
+  readonly headerOffset: number;
+}
+
+/** Entries of an archive by name; `read` gives the bytes of one, with its checksum verified. */
+export interface Zip {
+  readonly names: readonly string[];
+  read(name: string): Uint8Array;
+}
+
+const SIGNATURE = { entry: 0x02014b50, local: 0x04034b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 };
+const END_SIZE = 22;
+const LOCATOR64_SIZE = 20;
+/** No deflate stream expands further: a block of 258 bytes takes two bits. */
+const MOST_EXPANSION = 1032;
+
+const uint64 = (view: DataView, offset: number): number => Number(view.getBigUint64(offset, true));
+
+/** Where the central directory is: from the end record, or the zip64 end record where there is one. */
+function findDirectory(source: ByteSource, what: string, Failure: Failure) {
+  const tailSize = Math.min(source.size, END_SIZE + 0xffff + LOCATOR64_SIZE);
+  const tail = viewOf(source.read(source.size - tailSize, tailSize));
+  for (let at = tailSize - END_SIZE; at >= 0; at--) {
+    if (tail.getUint32(at, true) !== SIGNATURE.end || at + END_SIZE + tail.getUint16(at + 20, true) > tailSize)
+      continue;
+    const locator = at - LOCATOR64_SIZE;
+    if (locator >= 0 && tail.getUint32(locator, true) === SIGNATURE.locator64) {
+      const end64 = viewOf(readPart(source, uint64(tail, locator + 8), 56, `${what}: zip64 end record`, Failure));
+      if (end64.getUint32(0, true) !== SIGNATURE.end64) throw new Failure(`${what}: the zip64 end record is damaged`);
+      return { count: uint64(end64, 32), size: uint64(end64, 40), offset: uint64(end64, 48) };
+    }
+    return {
+      count: tail.getUint16(at + 10, true),
+      size: tail.getUint32(at + 12, true),
+      offset: tail.getUint32(at + 16, true),
+    };
+  }
+  throw new Failure(`${what}: not a whole zip archive (its directory, at the end, is missing); is the file truncated?`);
+}
+
+function readEntry(view: DataView, at: number, name: string, extraSize: number): ZipEntry {
+  let [compressedSize, size, headerOffset] = [20, 24, 42].map((offset) => view.getUint32(at + offset, true)) as [
+    number,
+    number,
+    number,
+  ];
+  const extra = at + view.getUint16(at + 28, true) + 46;
+  for (let field = extra; field + 4 <= extra + extraSize; field += 4 + view.getUint16(field + 2, true)) {
+    if (view.getUint16(field, true) !== 1) continue; // zip64: only the values that overflowed, in this order
+    let next = field + 4;
+    const wide = () => {
+      next += 8;
+      return uint64(view, next - 8);
+    };
+    if (size === 0xffffffff) size = wide();
+    if (compressedSize === 0xffffffff) compressedSize = wide();
+    if (headerOffset === 0xffffffff) headerOffset = wide();
+  }
+  return {
+    name,
+    method: view.getUint16(at + 10, true),
+    crc: view.getUint32(at + 16, true),
+    compressedSize,
+    size,
+    headerOffset,
+  };
+}
+
+/** Opens a zip (zip64 included) without reading its entries. `what` names the file in errors of class `Failure`. */
+export function openZip(source: ByteSource, what: string, Failure: Failure): Zip {
+  const directory = findDirectory(source, what, Failure);
+  const bytes = readPart(source, directory.offset, directory.size, `${what}: zip directory`, Failure);
+  const view = viewOf(bytes);
+  const damaged = () => new Failure(`${what}: the zip directory is damaged`);
+  const entries = new Map<string, ZipEntry>();
+  for (let i = 0, at = 0; i < directory.count; i++) {
+    if (at + 46 > bytes.length || view.getUint32(at, true) !== SIGNATURE.entry) throw damaged();
+    const [nameSize, extraSize, commentSize] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true)) as [
+      number,
+      number,
+      number,
+    ];
+    const next = at + 46 + nameSize + extraSize + commentSize;
+    if (next > bytes.length) throw damaged();
+    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameSize));
+    if (entries.has(name)) throw new Failure(`${what}: the zip names "${name}" twice`);
+    if (view.getUint16(at + 8, true) & 1) throw new Failure(`${what}: "${name}" is encrypted`);
+    entries.set(name, readEntry(view, at, name, extraSize));
+    at = next;
+  }
+
+  return {
+    names: [...entries.keys()],
+    read(name) {
+      const entry = entries.get(name);
+      if (!entry) throw new Failure(`${what}: "${name}" is missing from the archive`);
+      const where = `${what}: "${name}"`;
+      const header = viewOf(readPart(source, entry.headerOffset, 30, where, Failure));
+      if (header.getUint32(0, true) !== SIGNATURE.local) throw new Failure(`${where}: its zip header is damaged`);
+      const start = entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
+      const stored = readPart(source, start, entry.compressedSize, where, Failure);
+      const content = entry.method === 0 ? stored : inflate(stored, entry, where, Failure);
+      if (content.length !== entry.size || crc32(content) !== entry.crc)
+        throw new Failure(`${where}: size or checksum differ from what the zip directory says; the file is damaged`);
+      return content;
+    },
+  };
+}
+
+function inflate(bytes: Uint8Array, { method, size }: ZipEntry, where: string, Failure: Failure): Uint8Array {
+  if (method !== 8) throw new Failure(`${where}: zip method ${method} is not supported (stored and deflated are)`);
+  if (size > bytes.length * MOST_EXPANSION) throw new Failure(`${where}: the size in its zip directory is impossible`);
+  try {
+    return inflateSync(bytes, { out: new Uint8Array(size) });
+  } catch (cause) {
+    throw new Failure(`${where}: cannot be inflated; the file is damaged`, { cause });
+  }
+}
