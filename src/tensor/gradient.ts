@@ -75,7 +75,12 @@ export const gradientRules: { readonly [K in Op]: Rule<K> } = {
   // With r the inverse deviation: dx = r (dy - mean(dy) - y mean(y dy)).
   normalize: ({ inputs: [x], attributes }, y, dy) => {
     const r = apply("inverseDeviation", [x!], attributes);
-    return [dy.sub(dy.mean(-1, true)).sub(y.mul(dy.mul(y).mean(-1, true))).mul(r)];
+    return [
+      dy
+        .sub(dy.mean(-1, true))
+        .sub(y.mul(dy.mul(y).mean(-1, true)))
+        .mul(r),
+    ];
   },
   // r = (var + epsilon)^(-1/2), so dr/dx_i = -r^2 normalized_i / n.
   inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, r, dr) => [
@@ -132,15 +137,15 @@ export const gradientRules: { readonly [K in Op]: Rule<K> } = {
   averagePool2d: ({ attributes: { factor } }, _, dy) => [
     apply("upsampleNearest2d", [dy], { factor }).mul(1 / factor ** 2),
   ],
-  upsampleNearest2d: ({ attributes: { factor } }, _, dy) => [
-    apply("averagePool2d", [dy], { factor }).mul(factor ** 2),
-  ],
+  upsampleNearest2d: ({ attributes: { factor } }, _, dy) => [apply("averagePool2d", [dy], { factor }).mul(factor ** 2)],
 };
 
-/** Tensors that `roots` depend on, each after its inputs. Iterative: graphs are deeper than the call stack. */
-export function topological(roots: readonly Tensor[]): Tensor[] {
+/**
+ * Tensors that `roots` depend on, each after its inputs; those in `seen` are left out, and those found are added to it.
+ * Iterative: graphs are deeper than the call stack.
+ */
+export function topological(roots: readonly Tensor[], seen = new Set<Tensor>()): Tensor[] {
   const order: Tensor[] = [];
-  const seen = new Set<Tensor>();
   const stack: { tensor: Tensor; next: number }[] = [];
   for (const root of roots) {
     if (!seen.has(root)) stack.push({ tensor: root, next: 0 });
@@ -168,7 +173,9 @@ export function topological(roots: readonly Tensor[]): Tensor[] {
  */
 export function gradients<const T extends Tree<Tensor>>(output: Tensor, inputs: T, cotangent?: Tensor): T {
   if (!cotangent && output.size !== 1)
-    throw new ShapeError(`gradients: output must be a scalar but is ${show(output.shape)}; sum it, or give a cotangent`);
+    throw new ShapeError(
+      `gradients: output must be a scalar but is ${show(output.shape)}; sum it, or give a cotangent`,
+    );
   if (cotangent && show(cotangent.shape) !== show(output.shape))
     throw new ShapeError(`gradients: cotangent is ${show(cotangent.shape)} but output is ${show(output.shape)}`);
 
@@ -180,7 +187,8 @@ export function gradients<const T extends Tree<Tensor>>(output: Tensor, inputs: 
 
   const order = topological([output]);
   const active = new Set<Tensor>();
-  for (const tensor of order) if (wanted.has(tensor) || tensor.node.inputs.some((input) => active.has(input))) active.add(tensor);
+  for (const tensor of order)
+    if (wanted.has(tensor) || tensor.node.inputs.some((input) => active.has(input))) active.add(tensor);
 
   const cotangents = new Map<Tensor, Tensor>([[output, cotangent ?? full(output.shape, 1)]]);
   for (const tensor of order.reverse()) {
@@ -203,4 +211,3 @@ export function gradients<const T extends Tree<Tensor>>(output: Tensor, inputs: 
     );
   return pick(inputs) as T;
 }
-

@@ -23,7 +23,8 @@ export function broadcast(op: Op, a: Shape, b: Shape): Shape {
   return Array.from({ length: rank }, (_, i) => {
     const m = a[i - rank + a.length] ?? 1;
     const n = b[i - rank + b.length] ?? 1;
-    if (m !== n && m !== 1 && n !== 1) fail(op, `${show(a)} and ${show(b)} do not broadcast (axis ${i}: ${m} against ${n})`);
+    if (m !== n && m !== 1 && n !== 1)
+      fail(op, `${show(a)} and ${show(b)} do not broadcast (axis ${i}: ${m} against ${n})`);
     return m === 1 ? n : m;
   });
 }
@@ -39,7 +40,8 @@ const unary = <K extends Op>([x]: readonly Type[], _: Attributes[K], op: K): Typ
 };
 
 function sameType(op: Op, a: Type, b: Type): DType {
-  if (a.dtype !== b.dtype) fail(op, `operands have different types: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)}`);
+  if (a.dtype !== b.dtype)
+    fail(op, `operands have different types: ${a.dtype} ${show(a.shape)} and ${b.dtype} ${show(b.shape)}`);
   return a.dtype;
 }
 
@@ -107,7 +109,8 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
   less: comparison,
   equal: comparison,
   where: ([condition, a, b], _, op) => {
-    if (condition!.dtype !== "bool") fail(op, `condition must be bool but is ${condition!.dtype} ${show(condition!.shape)}`);
+    if (condition!.dtype !== "bool")
+      fail(op, `condition must be bool but is ${condition!.dtype} ${show(condition!.shape)}`);
     return { dtype: sameType(op, a!, b!), shape: broadcast(op, condition!.shape, broadcast(op, a!.shape, b!.shape)) };
   },
 
@@ -132,7 +135,8 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
     return { dtype: x!.dtype, shape: axes.map((axis) => x!.shape[axis]!) };
   },
   expand: ([x], { shape }, op) => {
-    if (show(broadcast(op, x!.shape, shape)) !== show(shape)) fail(op, `${show(x!.shape)} does not expand to ${show(shape)}`);
+    if (show(broadcast(op, x!.shape, shape)) !== show(shape))
+      fail(op, `${show(x!.shape)} does not expand to ${show(shape)}`);
     return { dtype: x!.dtype, shape };
   },
   slice: ([x], { starts, ends }, op) => {
@@ -140,7 +144,8 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
       fail(op, `starts [${starts}] and ends [${ends}] must have one entry per axis of ${show(x!.shape)}`);
     const shape = x!.shape.map((n, i) => {
       const [start, end] = [starts[i]!, ends[i]!];
-      if (start < 0 || end > n || start >= end) fail(op, `${start} to ${end} is not a range of axis ${i} of ${show(x!.shape)}`);
+      if (start < 0 || end > n || start >= end)
+        fail(op, `${start} to ${end} is not a range of axis ${i} of ${show(x!.shape)}`);
       return end - start;
     });
     return { dtype: x!.dtype, shape };
@@ -186,7 +191,8 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
     if (bias && (bias.shape.length !== 1 || bias.shape[0] !== out))
       fail(op, `bias must be [${out}] for weight ${show(weight!.shape)} but is ${show(bias.shape)}`);
     const [h, w] = [convolved(height, kh, geometry), convolved(width, kw, geometry)];
-    if (h < 1 || w < 1) fail(op, `x ${show(x!.shape)} is smaller than weight ${show(weight!.shape)} with padding ${geometry.padding}`);
+    if (h < 1 || w < 1)
+      fail(op, `x ${show(x!.shape)} is smaller than weight ${show(weight!.shape)} with padding ${geometry.padding}`);
     return { dtype: "float32", shape: [n, out, h, w] };
   },
   conv2dInputGradient: ([cotangent, weight], { size, ...geometry }, op) => {
@@ -194,7 +200,10 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
     const [n, out, h, w] = image(op, "cotangent", cotangent!);
     const [weightOut, inputs, kh, kw] = image(op, "weight", weight!);
     if (out !== weightOut || convolved(size[0], kh, geometry) !== h || convolved(size[1], kw, geometry) !== w)
-      fail(op, `cotangent ${show(cotangent!.shape)} is not what weight ${show(weight!.shape)} makes of ${size[0]}x${size[1]} images`);
+      fail(
+        op,
+        `cotangent ${show(cotangent!.shape)} is not what weight ${show(weight!.shape)} makes of ${size[0]}x${size[1]} images`,
+      );
     return { dtype: "float32", shape: [n, inputs, size[0], size[1]] };
   },
   conv2dWeightGradient: ([x, cotangent], { kernel, ...geometry }, op) => {
@@ -202,7 +211,10 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
     const [n, inputs, height, width] = image(op, "x", x!);
     const [m, out, h, w] = image(op, "cotangent", cotangent!);
     if (n !== m || convolved(height, kernel[0], geometry) !== h || convolved(width, kernel[1], geometry) !== w)
-      fail(op, `cotangent ${show(cotangent!.shape)} is not what a ${kernel[0]}x${kernel[1]} kernel makes of x ${show(x!.shape)}`);
+      fail(
+        op,
+        `cotangent ${show(cotangent!.shape)} is not what a ${kernel[0]}x${kernel[1]} kernel makes of x ${show(x!.shape)}`,
+      );
     return { dtype: "float32", shape: [out, inputs, kernel[0], kernel[1]] };
   },
 

@@ -141,7 +141,8 @@ export class Tensor implements Type {
   reshape(...shape: number[]): Tensor {
     const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
     const full = shape.map((n) => (n === -1 ? this.size / known : n));
-    if (full.some((n) => !Number.isInteger(n) || n < 1)) throw new ShapeError(`reshape: ${show(this.shape)} does not divide into ${show(shape)}`);
+    if (full.some((n) => !Number.isInteger(n) || n < 1))
+      throw new ShapeError(`reshape: ${show(this.shape)} does not divide into ${show(shape)}`);
     if (show(full) === show(this.shape)) return this;
     const source = this.node.op === "reshape" ? this.node.inputs[0]! : this;
     return show(source.shape) === show(full) ? source : apply("reshape", [source], { shape: full });
@@ -170,7 +171,8 @@ export class Tensor implements Type {
   split(axis: number, parts: number): Tensor[] {
     const at = axis < 0 ? axis + this.rank : axis;
     const length = this.shape[at]! / parts;
-    if (!Number.isInteger(length)) throw new ShapeError(`split: axis ${at} of ${show(this.shape)} does not divide into ${parts} parts`);
+    if (!Number.isInteger(length))
+      throw new ShapeError(`split: axis ${at} of ${show(this.shape)} does not divide into ${parts} parts`);
     return Array.from({ length: parts }, (_, i) => this.slice(at, i * length, (i + 1) * length));
   }
   /** Zeros before and after, one amount per axis; a negative amount crops. */
@@ -218,13 +220,22 @@ export const where = (condition: Tensor, a: Operand, b: Operand): Tensor => {
 };
 
 export const concat = (tensors: readonly Tensor[], axis: number): Tensor =>
-  tensors.length === 1 ? tensors[0]! : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
+  tensors.length === 1
+    ? tensors[0]!
+    : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
 
 /** labels int32 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
 export const oneHot = (labels: Tensor, classes: number): Tensor =>
   labels
     .reshape(-1, 1)
-    .equal(constant(int32([1, classes], Int32Array.from({ length: classes }, (_, i) => i))))
+    .equal(
+      constant(
+        int32(
+          [1, classes],
+          Int32Array.from({ length: classes }, (_, i) => i),
+        ),
+      ),
+    )
     .cast("float32");
 
 /** x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. */

@@ -1,0 +1,271 @@
+import { type DType, float32, type NDArray, type Shape } from "../ndarray.ts";
+import type { Op } from "../tensor/ops.ts";
+import type { Type } from "../tensor/shape.ts";
+import type { Node, Tensor } from "../tensor/tensor.ts";
+import type { Graph } from "../tensor/trace.ts";
+import { lower } from "./lower.ts";
+import { Message } from "./protobuf.ts";
+
+/** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`. */
+export interface OnnxModel {
+  readonly bytes: Uint8Array;
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+// onnx.proto: TensorProto.DataType
+const elementType: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+/** Opset 17 is the last whose every operator ONNX Runtime's layout and fusion passes know. */
+const opset = 17;
+/** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
+const externalFrom = 1 << 16;
+
+type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
+
+class Emitter {
+  readonly graph = new Message();
+  readonly externalData: { path: string; data: Uint8Array }[] = [];
+  private readonly names = new Map<Tensor, string>();
+  private readonly constants = new Map<string, string>();
+  private readonly normalizations = new Map<string, string>();
+  private count = 0;
+
+  fresh(): string {
+    return `t${this.count++}`;
+  }
+  name(tensor: Tensor): string {
+    const name = this.names.get(tensor);
+    if (name === undefined) throw new Error(`emit: ${tensor.node.op} is used before it is made`);
+    return name;
+  }
+  setName(tensor: Tensor, name: string): void {
+    this.names.set(tensor, name);
+  }
+
+  /** Appends one ONNX node; an attribute is an integer, a list of integers, a float or a text. */
+  add(
+    type: string,
+    inputs: readonly string[],
+    attributes: Record<string, Attribute> = {},
+    outputs: readonly string[] = [this.fresh()],
+  ): string {
+    const node = new Message();
+    for (const name of inputs) node.text(1, name);
+    for (const name of outputs) node.text(2, name);
+    node.text(4, type);
+    for (const [name, value] of Object.entries(attributes)) {
+      const attribute = new Message().text(1, name);
+      if (typeof value === "number") attribute.integer(3, value).integer(20, 2);
+      else if ("float" in value) attribute.float(2, value.float).integer(20, 1);
+      else if ("text" in value) attribute.text(4, value.text).integer(20, 3);
+      else {
+        for (const item of value) attribute.integer(8, item);
+        attribute.integer(20, 7);
+      }
+      node.message(5, attribute);
+    }
+    this.graph.message(1, node);
+    return outputs[0]!;
+  }
+
+  /** Adds a fixed value under a name. */
+  initializer(name: string, { dtype, shape, data }: NDArray): string {
+    const tensor = new Message();
+    for (const n of shape) tensor.integer(1, n);
+    tensor.integer(2, elementType[dtype]).text(8, name);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (bytes.length < externalFrom) tensor.bytes(9, bytes);
+    else {
+      this.externalData.push({ path: name, data: bytes });
+      tensor.message(13, new Message().text(1, "location").text(2, name));
+      tensor.message(13, new Message().text(1, "length").text(2, String(bytes.length)));
+      tensor.integer(14, 1);
+    }
+    this.graph.message(5, tensor);
+    return name;
+  }
+
+  /** A small fixed value, shared with equal ones. */
+  constant(value: NDArray): string {
+    if (value.data.length > 64) return this.initializer(this.fresh(), value);
+    const key = `${value.dtype}[${value.shape}]${value.data.join()}`;
+    const known = this.constants.get(key) ?? this.initializer(this.fresh(), value);
+    this.constants.set(key, known);
+    return known;
+  }
+  integers(values: readonly number[]): string {
+    return this.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+  }
+
+  /** LayerNormalization gives the normalized values and the inverse deviation at once, so both operators share it. */
+  normalization(x: Tensor, epsilon: number): { normalized: string; inverseDeviation: string } {
+    const key = `${this.name(x)} ${epsilon}`;
+    const length = x.shape.at(-1)!;
+    let base = this.normalizations.get(key);
+    if (base === undefined) {
+      base = this.fresh();
+      this.normalizations.set(key, base);
+      const ones =
+        this.constants.get(`ones ${length}`) ??
+        this.initializer(this.fresh(), float32([length], new Float32Array(length).fill(1)));
+      this.constants.set(`ones ${length}`, ones);
+      this.add("LayerNormalization", [this.name(x), ones], { axis: -1, epsilon: { float: epsilon } }, [
+        base,
+        `${base}_mean`,
+        `${base}_inv`,
+      ]);
+    }
+    return { normalized: base, inverseDeviation: `${base}_inv` };
+  }
+
+  /** Declares a graph input (field 11) or output (field 12). */
+  declare(field: 11 | 12, name: string, { dtype, shape }: Type): void {
+    const dimensions = new Message();
+    for (const n of shape) dimensions.message(1, new Message().integer(1, n));
+    const type = new Message().message(1, new Message().integer(1, elementType[dtype]).message(2, dimensions));
+    this.graph.message(field, new Message().text(1, name).message(2, type));
+  }
+}
+
+type Rule<K extends Op> = (node: Node<K>, emitter: Emitter, result: Tensor) => string;
+
+const simple =
+  (type: string) =>
+  ({ inputs }: Node, emitter: Emitter): string =>
+    emitter.add(
+      type,
+      inputs.map((input) => emitter.name(input)),
+    );
+
+const pads = (padding: number): number[] => [padding, padding, padding, padding];
+const allAxes = (shape: Shape): number[] => shape.map((_, i) => i);
+
+/** One emission rule per operator: appends ONNX nodes and returns the name of the result. */
+const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient">]: Rule<K> } = {
+  input: ({ attributes }) => attributes.name,
+  constant: ({ attributes }, emitter) => emitter.constant(attributes.value),
+
+  neg: simple("Neg"),
+  abs: simple("Abs"),
+  exp: simple("Exp"),
+  log: simple("Log"),
+  sqrt: simple("Sqrt"),
+  reciprocal: simple("Reciprocal"),
+  sigmoid: simple("Sigmoid"),
+  tanh: simple("Tanh"),
+  erf: simple("Erf"),
+  sin: simple("Sin"),
+  cos: simple("Cos"),
+  stopGradient: ({ inputs: [x] }, emitter) => emitter.name(x!),
+  cast: ({ inputs: [x], attributes: { dtype } }, emitter) =>
+    emitter.add("Cast", [emitter.name(x!)], { to: elementType[dtype] }),
+
+  add: simple("Add"),
+  sub: simple("Sub"),
+  mul: simple("Mul"),
+  div: simple("Div"),
+  maximum: simple("Max"),
+  minimum: simple("Min"),
+  less: simple("Less"),
+  equal: simple("Equal"),
+  where: simple("Where"),
+
+  sum: ({ inputs: [x], attributes: { axes } }, emitter) =>
+    emitter.add("ReduceSum", [emitter.name(x!), emitter.integers(axes)], { keepdims: 1 }),
+  max: ({ inputs: [x], attributes: { axes } }, emitter) =>
+    emitter.add("ReduceMax", [emitter.name(x!)], { axes, keepdims: 1 }),
+  softmax: ({ inputs: [x] }, emitter) => emitter.add("Softmax", [emitter.name(x!)], { axis: -1 }),
+  logSoftmax: ({ inputs: [x] }, emitter) => emitter.add("LogSoftmax", [emitter.name(x!)], { axis: -1 }),
+  normalize: ({ inputs: [x], attributes: { epsilon } }, emitter) => emitter.normalization(x!, epsilon).normalized,
+  inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, emitter) =>
+    emitter.normalization(x!, epsilon).inverseDeviation,
+
+  reshape: ({ inputs: [x], attributes: { shape } }, emitter) =>
+    emitter.add("Reshape", [emitter.name(x!), emitter.integers(shape)]),
+  permute: ({ inputs: [x], attributes: { axes } }, emitter) =>
+    emitter.add("Transpose", [emitter.name(x!)], { perm: axes }),
+  expand: ({ inputs: [x], attributes: { shape } }, emitter) =>
+    emitter.add("Expand", [emitter.name(x!), emitter.integers(shape)]),
+  slice: ({ inputs: [x], attributes: { starts, ends } }, emitter) => {
+    const axes = allAxes(x!.shape).filter((i) => starts[i] !== 0 || ends[i] !== x!.shape[i]);
+    const pick = (values: readonly number[]): string => emitter.integers(axes.map((i) => values[i]!));
+    return emitter.add("Slice", [emitter.name(x!), pick(starts), pick(ends), emitter.integers(axes)]);
+  },
+  pad: ({ inputs: [x], attributes: { before, after } }, emitter) =>
+    emitter.add("Pad", [emitter.name(x!), emitter.integers([...before, ...after])]),
+  flip: ({ inputs: [x], attributes: { axes } }, emitter) => {
+    const all = (value: number): string => emitter.integers(axes.map(() => value));
+    return emitter.add("Slice", [emitter.name(x!), all(-1), all(-(2 ** 31)), emitter.integers(axes), all(-1)]);
+  },
+  concat: ({ inputs, attributes: { axis } }, emitter) =>
+    emitter.add(
+      "Concat",
+      inputs.map((input) => emitter.name(input)),
+      { axis },
+    ),
+
+  matmul: simple("MatMul"),
+  conv2d: ({ inputs, attributes: { stride, padding } }, emitter) =>
+    emitter.add(
+      "Conv",
+      inputs.map((input) => emitter.name(input)),
+      {
+        kernel_shape: inputs[1]!.shape.slice(2),
+        strides: [stride, stride],
+        pads: pads(padding),
+      },
+    ),
+  conv2dInputGradient: ({ inputs: [dy, weight], attributes: { stride, padding, size } }, emitter) => {
+    const kernel = weight!.shape.slice(2);
+    // Rows and columns at the end that no window of the forward convolution reached.
+    const rest = size.map((n, i) => n - ((dy!.shape[2 + i]! - 1) * stride + kernel[i]! - 2 * padding));
+    return emitter.add("ConvTranspose", [emitter.name(dy!), emitter.name(weight!)], {
+      kernel_shape: kernel,
+      strides: [stride, stride],
+      pads: pads(padding),
+      output_padding: rest,
+    });
+  },
+
+  averagePool2d: ({ inputs: [x], attributes: { factor } }, emitter) =>
+    emitter.add("AveragePool", [emitter.name(x!)], { kernel_shape: [factor, factor], strides: [factor, factor] }),
+  upsampleNearest2d: ({ inputs: [x], attributes: { factor } }, emitter) =>
+    emitter.add("Resize", [emitter.name(x!), "", emitter.constant(float32([4], [1, 1, factor, factor]))], {
+      mode: { text: "nearest" },
+      coordinate_transformation_mode: { text: "asymmetric" },
+      nearest_mode: { text: "floor" },
+    }),
+};
+
+/**
+ * Writes a graph as an ONNX model.
+ *
+ * @param bound values of inputs that are fixed: they become initializers, which ONNX Runtime packs for its kernels
+ */
+export function emit(graph: Graph, bound: ReadonlyMap<string, NDArray> = new Map()): OnnxModel {
+  const emitter = new Emitter();
+  const { inputs, outputs, nodes } = lower(graph);
+  for (const [name, tensor] of inputs) {
+    const value = bound.get(name);
+    if (value) emitter.initializer(name, value);
+    else emitter.declare(11, name, tensor);
+    emitter.setName(tensor, name);
+  }
+  for (const tensor of nodes) {
+    if (tensor.node.op === "input") continue;
+    const rule = rules[tensor.node.op as keyof typeof rules] as Rule<Op>;
+    emitter.setName(tensor, rule(tensor.node, emitter, tensor));
+  }
+  for (const [name, tensor] of outputs) {
+    const output = outputName(name);
+    emitter.add("Identity", [emitter.name(tensor)], {}, [output]);
+    emitter.declare(12, output, tensor);
+  }
+  emitter.graph.text(2, "guidestar");
+  const model = new Message().integer(1, 8).text(2, "guidestar").message(7, emitter.graph);
+  model.message(8, new Message().text(1, "").integer(2, opset));
+  model.message(8, new Message().text(1, "com.microsoft").integer(2, 1));
+  return { bytes: model.toBytes(), externalData: emitter.externalData };
+}
+
+/** The ONNX name of an output: apart from the inputs, since a state has one name on both sides. */
+export const outputName = (name: string): string => `out:${name}`;

@@ -1,0 +1,120 @@
+import { float32, sizeOf } from "../ndarray.ts";
+import { show } from "../tensor/shape.ts";
+import { apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
+import { type Graph, rewrite } from "../tensor/trace.ts";
+
+/**
+ * The gradient of a convolution to its weight, as matrix multiplications; ONNX has no operator for it.
+ *
+ * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over n, h, w of dy[n, o, h - ky + 1, w] x[n, i, h, w + kx - 1], both
+ * zero outside. So three vertical shifts of dy and three horizontal shifts of x, stacked, give all nine taps in ONE product
+ * [3 O, N H W] x [N H W, 3 I], whose inner axis is long: no sum over images is left to do.
+ */
+function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): Tensor {
+  const [x, dy] = inputs as readonly [Tensor, Tensor];
+  const {
+    kernel: [kh, kw],
+    stride,
+    padding,
+  } = attributes;
+  const [n, channels, height, width] = x.shape as [number, number, number, number];
+  const [, out, h, w] = dy.shape as [number, number, number, number];
+  // The channel first, so that images join the inner axis of the product.
+  const xc = x.permute(1, 0, 2, 3);
+  const dyc = dy.permute(1, 0, 2, 3);
+  if (stride === 1 && h === height && w === width) {
+    const shifted = (tensor: Tensor, axis: number, amount: number): Tensor => {
+      const before = [0, 0, 0, 0].map((_, i) => (i === axis ? amount : 0));
+      return tensor.pad(
+        before,
+        before.map((a) => -a),
+      );
+    };
+    const taps = (size: number) => Array.from({ length: size }, (_, k) => k);
+    const xs = concat(
+      taps(kw).map((kx) => shifted(xc, 3, padding - kx)),
+      0,
+    ).reshape(kw * channels, -1);
+    const dys = concat(
+      taps(kh).map((ky) => shifted(dyc, 2, ky - padding)),
+      0,
+    ).reshape(kh * out, -1);
+    const product = dys.matmul(xs.transpose());
+    if (kh === 1 && kw === 1) return product.reshape(out, channels, 1, 1);
+    return product.reshape(kh, out, kw, channels).permute(1, 3, 0, 2);
+  }
+  // Any other geometry: one product per tap over the pixels that the tap touched.
+  const padded = xc.pad([0, 0, padding, padding], [0, 0, padding, padding]);
+  const flat = dyc.reshape(out, -1);
+  const columns: Tensor[] = [];
+  for (let ky = 0; ky < kh; ky++)
+    for (let kx = 0; kx < kw; kx++) {
+      const touched = strided(padded, ky, kx, h, w, stride);
+      columns.push(flat.matmul(touched.reshape(channels, n * h * w).transpose()).reshape(out, channels, 1));
+    }
+  return concat(columns, 2).reshape(out, channels, kh, kw);
+}
+
+/** Every `stride`-th pixel of [C, N, H, W] from (top, left): [C, N, h, w]. */
+function strided(x: Tensor, top: number, left: number, h: number, w: number, stride: number): Tensor {
+  const [c, n, height, width] = x.shape as [number, number, number, number];
+  const bottom = top + h * stride;
+  const right = left + w * stride;
+  const block = x.pad([0, 0, -top, -left], [0, 0, bottom - height, right - width]);
+  return block.reshape(c, n, h, stride, w, stride).slice(3, 0, 1).slice(5, 0, 1).reshape(c, n, h, w);
+}
+
+/** The gradient of a stride-1 convolution to its input: a convolution with the flipped kernel, inputs and outputs exchanged. */
+function inputGradient({ inputs, attributes }: Node<"conv2dInputGradient">, result: Tensor): Tensor {
+  const [dy, weight] = inputs as readonly [Tensor, Tensor];
+  const [, , kh, kw] = weight.shape as [number, number, number, number];
+  const { stride, padding } = attributes;
+  if (stride !== 1 || kh !== kw || padding > kh - 1) return result; // left to ConvTranspose
+  const flipped = kh === 1 ? weight : weight.flip(2, 3);
+  return apply("conv2d", [dy, flipped.permute(1, 0, 2, 3)], { stride: 1, padding: kh - 1 - padding });
+}
+
+const broadcasting = new Set(["add", "sub", "mul", "div", "maximum", "minimum", "less", "equal"]);
+
+/** Drops an expansion that the operator would do by itself. */
+function withoutExpansion(tensor: Tensor): Tensor {
+  const { op, inputs, attributes } = tensor.node;
+  const [a, b] = inputs as readonly [Tensor, Tensor];
+  const source = (x: Tensor, other: Tensor): Tensor =>
+    x.node.op === "expand" && show(other.shape) === show(tensor.shape) ? x.node.inputs[0]! : x;
+  const left = source(a, b);
+  const right = source(b, left);
+  return left === a && right === b ? tensor : apply(op as "add", [left, right], attributes as object);
+}
+
+const isScalar = (tensor: Tensor): number | undefined => {
+  const { op, attributes } = tensor.node;
+  return op === "constant" &&
+    sizeOf(attributes.value.shape) === 1 &&
+    tensor.rank === 0 &&
+    attributes.value.dtype === "float32"
+    ? Number(attributes.value.data[0])
+    : undefined;
+};
+
+/** x * a * b -> x * (a b) for numbers a, b; sums and products with 0 and 1 that gradients leave behind. */
+function foldScalars(tensor: Tensor): Tensor {
+  const [a, b] = tensor.node.inputs as readonly [Tensor, Tensor];
+  const [left, right] = [isScalar(a), isScalar(b)];
+  if (left !== undefined && right === undefined) return foldScalars(apply("mul", [b, a], {}));
+  if (right === undefined) return tensor;
+  if (right === 1 && a.rank > 0) return a;
+  const inner = a.node.op === "mul" ? isScalar(a.node.inputs[1]!) : undefined;
+  return inner === undefined ? tensor : apply("mul", [a.node.inputs[0]!, constant(float32([], [inner * right]))], {});
+}
+
+/** Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. */
+export function lower<G extends Graph>(graph: G): G {
+  return rewrite(graph, (tensor) => {
+    const { node } = tensor;
+    if (node.op === "conv2dWeightGradient") return weightGradient(node);
+    if (node.op === "conv2dInputGradient") return inputGradient(node, tensor);
+    const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
+    return slim.node.op === "mul" ? foldScalars(slim) : slim;
+  }) as G;
+}

@@ -1,0 +1,97 @@
+import { UsageError } from "../errors.ts";
+import type { NDArray, Tree } from "../ndarray.ts";
+import { emit } from "../onnx/emit.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { checkValue, flatten, type Graph, isTensor, mapTree, type Spec, type ValuesOf } from "../tensor/trace.ts";
+import type { Backend } from "./backend.ts";
+
+export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
+  /** Values of inputs that never change: they become weights of the program, packed for speed. */
+  readonly bind?: { readonly [K in B]: ValuesOf<I[K]> };
+  /**
+   * Initial values of inputs that the program itself updates: after each run, such an input takes the value of the output
+   * of the same name. They stay inside the backend between runs.
+   */
+  readonly state?: { readonly [K in S]: ValuesOf<I[K]> };
+  /** Prefix of a JSON profile that ONNX Runtime writes when the program is disposed. */
+  readonly profile?: string;
+}
+
+/** A graph ready to run. Its `run` takes the inputs that are neither bound nor state, and gives the outputs that are not state. */
+export interface Program<I extends Tree<Spec>, O extends Tree<Tensor>, S extends keyof I> extends AsyncDisposable {
+  /** @throws ShapeError where an input is missing or not of the traced type; RuntimeFailure where the engine fails. */
+  run(inputs: ValuesOf<I>): Promise<ValuesOf<O>>;
+  /** The current values of the state. */
+  readState(): Promise<{ readonly [K in S]: ValuesOf<I[K]> }>;
+}
+
+const isArray = (value: unknown): value is NDArray =>
+  typeof value === "object" && value !== null && "dtype" in value && "data" in value;
+
+/**
+ * Turns a graph into a program of a backend.
+ *
+ * @throws ShapeError where a bound or initial value is not of the traced type; UsageError where a state has no output.
+ */
+export async function compile<
+  const I extends Tree<Spec>,
+  const O extends Tree<Tensor>,
+  B extends keyof I = never,
+  S extends keyof I = never,
+>(
+  graph: Graph<I, O>,
+  backend: Backend,
+  { bind, state, profile }: CompileOptions<I, B, S> = {},
+): Promise<Program<Omit<I, B | S>, Omit<O, S>, never> & Pick<Program<I, O, S>, "readState">> {
+  const bound = flatten<NDArray>((bind ?? {}) as Tree<NDArray>, isArray);
+  const initial = flatten<NDArray>((state ?? {}) as Tree<NDArray>, isArray);
+  for (const [name, value] of [...bound, ...initial]) {
+    const expected = graph.inputs.get(name);
+    if (!expected)
+      throw new UsageError(
+        `compile: "${name}" is not an input of the graph; its inputs are ${list(graph.inputs.keys())}`,
+      );
+    checkValue(name, expected, value);
+  }
+  for (const name of initial.keys())
+    if (!graph.outputs.has(name))
+      throw new UsageError(`compile: state "${name}" has no output of that name to take its next value from`);
+
+  const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
+  const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
+  const model = await backend.load(emit(graph, bound), { state: initial, ...(profile ? { profile } : {}) });
+
+  const { inputs: specs, outputs } = graph.signature;
+  const stateKeys = Object.keys(state ?? {});
+  const without = <T>(tree: Tree<T>): Tree<T> =>
+    Object.fromEntries(Object.entries(tree).filter(([key]) => !stateKeys.includes(key)));
+  const resultTree = without<Tensor>(outputs);
+  return {
+    async run(inputs) {
+      const given = flatten<NDArray>(inputs as unknown as Tree<NDArray>, isArray);
+      for (const [name, expected] of free) checkValue(name, expected, given.get(name));
+      const extra = [...given.keys()].find((name) => !free.some(([known]) => known === name));
+      if (extra !== undefined)
+        throw new UsageError(
+          `run: "${extra}" is not an input of this program; it takes ${list(free.map(([name]) => name))}`,
+        );
+      const values = await model.run(given, results);
+      return mapTree<Tensor, NDArray>(resultTree, isTensor, (name) => values.get(name)!) as never;
+    },
+    async readState() {
+      const values = await model.readState([...initial.keys()]);
+      const tree = Object.fromEntries(stateKeys.map((key) => [key, specs[key]!]));
+      return mapTree<Spec, NDArray>(
+        tree,
+        (value): value is Spec => "dtype" in value && "shape" in value && Array.isArray(value.shape),
+        (name) => values.get(name)!,
+      ) as never;
+    },
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
+}
+
+function list(names: Iterable<string>): string {
+  const all = [...names];
+  return all.length > 8 ? `${all.slice(0, 8).join(", ")}, ... (${all.length})` : all.join(", ");
+}

@@ -1,0 +1,84 @@
+import { availableParallelism } from "node:os";
+import { Worker } from "node:worker_threads";
+import { RuntimeFailure } from "../errors.ts";
+import type { Backend, BackendOptions, LoadedModel } from "./backend.ts";
+import type { Named, Request, Settings } from "./worker.ts";
+
+/** Tests run the TypeScript sources; Node 20 does not load those in a thread by itself. */
+const runFromSource = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)}); });`;
+
+type Reply = { readonly id: number; readonly result?: number | Named; readonly error?: string };
+
+/**
+ * Opens ONNX Runtime in a worker thread of this process, so that the event loop stays free while programs run. The thread
+ * does not keep the process alive.
+ *
+ * @throws RuntimeFailure where the runtime or the device cannot be had
+ */
+export async function openBackend({
+  device = "cpu",
+  threads = availableParallelism(),
+}: BackendOptions = {}): Promise<Backend> {
+  const workerData: Settings = { device, threads };
+  const worker = import.meta.url.endsWith(".ts")
+    ? new Worker(runFromSource, { workerData, eval: true })
+    : new Worker(new URL("./worker.js", import.meta.url), { workerData });
+  worker.unref();
+  const pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
+  let failure: Error | undefined;
+  let count = 0;
+
+  const fail = (error: Error): void => {
+    failure = error;
+    for (const { reject } of pending.values()) reject(error);
+    pending.clear();
+    worker.unref();
+  };
+  worker.on("message", ({ id, result, error }: Reply) => {
+    const waiting = pending.get(id);
+    pending.delete(id);
+    if (pending.size === 0) worker.unref();
+    if (error === undefined) waiting?.resolve(result);
+    else waiting?.reject(new RuntimeFailure(`the engine (${device}) failed: ${error}`));
+  });
+  worker.on("error", (error) =>
+    fail(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
+  );
+  worker.on("exit", () => fail(new RuntimeFailure("the engine is closed")));
+
+  const ask = (request: Request): Promise<Reply["result"]> =>
+    new Promise((resolve, reject) => {
+      if (failure) return reject(failure);
+      worker.ref(); // alive while an answer is awaited
+      pending.set(count, { resolve, reject });
+      worker.postMessage({ id: count++, request });
+    });
+
+  return {
+    device,
+    async load({ bytes, externalData }, { state, profile }): Promise<LoadedModel> {
+      const request = {
+        kind: "load",
+        bytes,
+        externalData,
+        state: [...state],
+        ...(profile ? { profile } : {}),
+      } as const;
+      const model = (await ask(request)) as number;
+      return {
+        run: async (inputs, outputs) =>
+          new Map((await ask({ kind: "run", model, inputs: [...inputs], outputs })) as Named),
+        readState: async (names) => new Map((await ask({ kind: "read", model, names })) as Named),
+        [Symbol.asyncDispose]: async () => {
+          if (!failure) await ask({ kind: "release", model });
+        },
+      };
+    },
+    // Terminating a thread while it runs a program would abort the process: wait for what is pending, then end it.
+    async [Symbol.asyncDispose]() {
+      if (failure) return;
+      await Promise.allSettled([...pending.keys()].map(() => ask({ kind: "read", model: -1, names: [] })));
+      await worker.terminate();
+    },
+  };
+}
