@@ -1,0 +1,80 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import { type Coefficients, learnsVariance, type ProcessConfig } from "./chain.ts";
+import { epsFromX0, perImage, posteriorMean, x0FromEps } from "./process.ts";
+
+/**
+ * What is known of an image from x_t, whatever the network's output stands for. `eps` and `x0` belong together:
+ * x_t = alpha_t x0 + sigma_t eps. All are [N, C, H, W]; variances may be [N, 1, 1, 1].
+ */
+export interface Prediction {
+  readonly eps: Tensor;
+  readonly x0: Tensor;
+  /** Mean of x_{t-1} where it is not the posterior's for `x0`: the network gave it, or guidance moved it. See `reverseMean`. */
+  readonly mean?: Tensor;
+  /** Variance of x_{t-1} given x_t. */
+  readonly variance: Tensor;
+  /** Its logarithm; finite also at index 0, where a fixed small variance is 0. */
+  readonly logVariance: Tensor;
+}
+
+/** A network's output: the prediction [N, C, H, W] and, where variances are learned, C more channels that speak of them. */
+export interface Output {
+  readonly value: Tensor;
+  readonly spread?: Tensor;
+}
+
+/** Takes the channels of a network's output apart: [N, C or 2C, H, W]. */
+export function splitOutput(output: Tensor, config: Pick<ProcessConfig, "variance">): Output {
+  if (!learnsVariance(config)) return { value: output };
+  const [value, spread] = output.split(1, 2);
+  return { value: value!, spread: spread! };
+}
+
+/** Reads a network's output at x_t. The image is not limited to [-1, 1]: see `clipX0`. */
+export function predict(output: Tensor | Output, xt: Tensor, c: Coefficients, config: ProcessConfig): Prediction {
+  const { value, spread } = "value" in output ? output : splitOutput(output, config);
+  return { ...imageAndNoise(value, xt, c, config), ...reverseVariance(spread, xt, c, config) };
+}
+
+function imageAndNoise(
+  value: Tensor,
+  xt: Tensor,
+  c: Coefficients,
+  { prediction }: ProcessConfig,
+): Pick<Prediction, "eps" | "x0" | "mean"> {
+  if (prediction === "eps") return { eps: value, x0: x0FromEps(xt, value, c) };
+  if (prediction === "x0") return { eps: epsFromX0(xt, value, c), x0: value };
+  // The x_0 whose posterior has this mean.
+  const x0 = value.sub(xt.mul(perImage(c.posteriorXt, xt))).div(perImage(c.posteriorX0, xt));
+  return { eps: epsFromX0(xt, x0, c), x0, mean: value };
+}
+
+function reverseVariance(
+  spread: Tensor | undefined,
+  xt: Tensor,
+  c: Coefficients,
+  { variance }: ProcessConfig,
+): Pick<Prediction, "variance" | "logVariance"> {
+  if (spread) {
+    const logVariance =
+      variance === "learned" ? spread : between(spread, perImage(c.posteriorLogVariance, xt), perImage(c.logBeta, xt));
+    return { variance: logVariance.exp(), logVariance };
+  }
+  const [value, log] =
+    variance === "fixedLarge" ? [c.largeVariance, c.largeLogVariance] : [c.posteriorVariance, c.posteriorLogVariance];
+  return { variance: perImage(value, xt), logVariance: perImage(log, xt) };
+}
+
+/** v log beta + (1 - v) log beta tilde with v = (spread + 1) / 2. Eq. 15, Nichol & Dhariwal 2021. */
+const between = (spread: Tensor, low: Tensor, high: Tensor): Tensor =>
+  spread.add(1).mul(0.5).mul(high.sub(low)).add(low);
+
+/** The same prediction with its image limited to the range of images, [-1, 1], and the noise that then remains. */
+export function clipX0(prediction: Prediction, xt: Tensor, c: Coefficients): Prediction {
+  const x0 = prediction.x0.clip(-1, 1);
+  return { ...prediction, x0, eps: epsFromX0(xt, x0, c) };
+}
+
+/** Mean of p(x_{t-1} | x_t): the posterior's for the predicted image, unless the prediction brings its own. */
+export const reverseMean = (prediction: Prediction, xt: Tensor, c: Coefficients): Tensor =>
+  prediction.mean ?? posteriorMean(prediction.x0, xt, c);

@@ -1,0 +1,24 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Coefficients } from "./chain.ts";
+
+/** One number per image [N], shaped to broadcast over x: [N, 1, 1, 1] for images. */
+export const perImage = (values: Tensor, x: Tensor): Tensor => values.reshape(-1, ...x.shape.slice(1).map(() => 1));
+
+/** Mean over everything but the first axis: [N, ...] -> [N]. */
+export const meanPerImage = (x: Tensor): Tensor => x.mean(x.shape.map((_, i) => i).slice(1));
+
+/** A draw from q(x_t | x_0): x_t = alpha_t x_0 + sigma_t eps. Eq. 4, Ho et al. 2020. */
+export const qSample = (x0: Tensor, noise: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
+  x0.mul(perImage(alpha, x0)).add(noise.mul(perImage(sigma, x0)));
+
+/** The image that x_t holds if its noise is eps: x_0 = (x_t - sigma_t eps) / alpha_t. */
+export const x0FromEps = (xt: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
+  xt.sub(eps.mul(perImage(sigma, xt))).div(perImage(alpha, xt));
+
+/** The noise that x_t holds if its image is x_0: eps = (x_t - alpha_t x_0) / sigma_t. */
+export const epsFromX0 = (xt: Tensor, x0: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
+  xt.sub(x0.mul(perImage(alpha, xt))).div(perImage(sigma, xt));
+
+/** Mean of q(x_{t-1} | x_t, x_0). Eq. 7, Ho et al. 2020. Its variance is the coefficient `posteriorVariance`. */
+export const posteriorMean = (x0: Tensor, xt: Tensor, c: Pick<Coefficients, "posteriorX0" | "posteriorXt">): Tensor =>
+  x0.mul(perImage(c.posteriorX0, xt)).add(xt.mul(perImage(c.posteriorXt, xt)));

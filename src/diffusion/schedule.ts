@@ -1,0 +1,30 @@
+import { UsageError } from "../errors.ts";
+
+/** How the noise grows over the chain: `linear` of Ho et al. 2020, `cosine` of Nichol & Dhariwal 2021. */
+export type Schedule = "linear" | "cosine";
+
+/** No step destroys more than this part of the signal's variance: the cosine schedule would end in a singularity. */
+const maximumBeta = 0.999;
+
+/** Cumulative signal variance of the cosine schedule at `time` in [0, 1]. Eq. 17, Nichol & Dhariwal 2021, s = 0.008. */
+const cosineAlphaBar = (time: number): number => Math.cos((((time + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+
+/**
+ * Variance of the noise that each step adds, `q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t)`.
+ *
+ * @param steps length T of the chain. The linear schedule runs from 0.1/T to 20/T, so that its end does not depend on T.
+ * @returns float64 [T], each in (0, 1).
+ * @throws UsageError where `steps` is no positive integer, or too small for the linear schedule.
+ */
+export function betas(schedule: Schedule, steps: number): Float64Array {
+  if (!Number.isInteger(steps) || steps < 1)
+    throw new UsageError(`schedule: the number of steps must be a positive integer but is ${steps}`);
+  if (schedule === "cosine")
+    return Float64Array.from({ length: steps }, (_, i) =>
+      Math.min(1 - cosineAlphaBar((i + 1) / steps) / cosineAlphaBar(i / steps), maximumBeta),
+    );
+  const [first, last] = [0.1 / steps, 20 / steps];
+  if (last >= 1)
+    throw new UsageError(`schedule: "linear" needs more than 20 steps but ${steps} were asked for; use "cosine"`);
+  return Float64Array.from({ length: steps }, (_, i) => first + (i * (last - first)) / Math.max(steps - 1, 1));
+}

@@ -1,0 +1,25 @@
+import type { Tensor } from "../tensor/tensor.ts";
+import type { Coefficients } from "./chain.ts";
+import type { Prediction } from "./prediction.ts";
+import { perImage } from "./process.ts";
+
+/** grad log p(x_t) = -eps / sigma_t. Section 4.2, Dhariwal & Nichol 2021. */
+export const score = (eps: Tensor, { sigma }: Pick<Coefficients, "sigma">): Tensor =>
+  eps.div(perImage(sigma, eps)).neg();
+
+/**
+ * The prediction whose score is larger by `shift` [N, C, H, W]: eps - sigma_t shift. Eq. 14, Dhariwal & Nichol 2021.
+ * The image follows, x0 + sigma_t^2 / alpha_t shift, and so does the mean of x_{t-1}; variances stay.
+ */
+export function shiftScore(
+  { mean: _, ...prediction }: Prediction,
+  shift: Tensor,
+  c: Pick<Coefficients, "alpha" | "sigma">,
+): Prediction {
+  const noiseShift = shift.mul(perImage(c.sigma, shift));
+  return {
+    ...prediction,
+    eps: prediction.eps.sub(noiseShift),
+    x0: prediction.x0.add(noiseShift.mul(perImage(c.sigma.div(c.alpha), shift))),
+  };
+}

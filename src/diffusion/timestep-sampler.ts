@@ -1,0 +1,77 @@
+import { ModelError } from "../errors.ts";
+
+/** How training picks timesteps: all alike, or more often where the loss is large and varies (Nichol & Dhariwal 2021, section 3.3). */
+export type TimestepSampling = "uniform" | "lossSecondMoment";
+
+/** Recent losses per index, oldest first, for checkpoints: JSON keeps these numbers exactly, so training resumes bit for bit. */
+export type TimestepSamplerState = readonly (readonly number[])[];
+
+/** Draws indices into a chain, and weights that keep the mean of the loss as it is under uniform draws. Host side. */
+export interface TimestepSampler {
+  /** Probability of each index, float64. */
+  probabilities(): Float64Array;
+  /** One index and one loss weight for each of the given uniform numbers in [0, 1). */
+  sample(uniforms: ArrayLike<number>): { readonly indices: number[]; readonly weights: Float64Array };
+  /** Learns from the losses (unweighted) of indices that were trained on, in order. */
+  update(indices: ArrayLike<number>, losses: ArrayLike<number>): void;
+  state(): TimestepSamplerState;
+}
+
+/** Losses remembered per index, and the part of the probability that stays uniform. */
+const historyLength = 10;
+const uniformPart = 0.001;
+
+/**
+ * @param steps length of the chain.
+ * @param state of a sampler of the same kind, to go on from.
+ * @throws ModelError where the state is of another length.
+ */
+export function timestepSampler(kind: TimestepSampling, steps: number, state?: TimestepSamplerState): TimestepSampler {
+  const expected = kind === "uniform" ? 0 : steps;
+  if (state && state.length !== expected)
+    throw new ModelError(
+      `timestep sampler: expected the state of ${expected} indices but ${state.length} came; resume with the options of the first run`,
+    );
+  const history: number[][] = Array.from({ length: expected }, (_, i) => [...(state?.[i] ?? [])]);
+
+  const probabilities = (): Float64Array => {
+    // Uniform until every index has a full history.
+    if (history.length === 0 || history.some((losses) => losses.length < historyLength))
+      return new Float64Array(steps).fill(1 / steps);
+    const weights = history.map((losses) =>
+      Math.sqrt(losses.reduce((sum, loss) => sum + loss ** 2, 0) / historyLength),
+    );
+    const total = weights.reduce((a, b) => a + b, 0);
+    // Losses that are all zero say nothing.
+    return Float64Array.from(
+      weights,
+      (w) => (1 - uniformPart) * (total > 0 ? w / total : 1 / steps) + uniformPart / steps,
+    );
+  };
+
+  return {
+    probabilities,
+    sample(uniforms) {
+      const p = probabilities();
+      const indices = Array.from(uniforms, (u) => inverseCdf(p, u));
+      return { indices, weights: Float64Array.from(indices, (i) => 1 / (steps * p[i]!)) };
+    },
+    update(indices, losses) {
+      for (let n = 0; n < indices.length; n++) {
+        const recent = history[indices[n]!];
+        if (recent && recent.push(losses[n]!) > historyLength) recent.shift();
+      }
+    },
+    state: () => history.map((losses) => [...losses]),
+  };
+}
+
+/** The first index at which the cumulative probability exceeds u. */
+function inverseCdf(probabilities: Float64Array, u: number): number {
+  let sum = 0;
+  const index = probabilities.findIndex((p) => {
+    sum += p;
+    return u < sum;
+  });
+  return index < 0 ? probabilities.length - 1 : index;
+}
