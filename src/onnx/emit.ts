@@ -21,13 +21,24 @@ const externalFrom = 1 << 16;
 
 type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
 
+/** ONNX Runtime's own operators for images whose channels are stored in blocks. */
+const blockedDomain = "com.microsoft.nchwc";
+
 class Emitter {
   readonly graph = new Message();
   readonly externalData: { path: string; data: Uint8Array }[] = [];
   private readonly names = new Map<Tensor, string>();
   private readonly constants = new Map<string, string>();
   private readonly normalizations = new Map<string, string>();
+  private readonly blocked = new Map<Tensor, string>();
+  private readonly channelBlock: number;
+  private readonly varying: ReadonlySet<Tensor>;
   private count = 0;
+
+  constructor(channelBlock: number, varying: ReadonlySet<Tensor>) {
+    this.channelBlock = channelBlock;
+    this.varying = varying;
+  }
 
   fresh(): string {
     return `t${this.count++}`;
@@ -47,11 +58,13 @@ class Emitter {
     inputs: readonly string[],
     attributes: Record<string, Attribute> = {},
     outputs: readonly string[] = [this.fresh()],
+    domain = "",
   ): string {
     const node = new Message();
     for (const name of inputs) node.text(1, name);
     for (const name of outputs) node.text(2, name);
     node.text(4, type);
+    if (domain) node.text(7, domain);
     for (const [name, value] of Object.entries(attributes)) {
       const attribute = new Message().text(1, name);
       if (typeof value === "number") attribute.integer(3, value).integer(20, 2);
@@ -115,6 +128,40 @@ class Emitter {
       ]);
     }
     return { normalized: base, inverseDeviation: `${base}_inv` };
+  }
+
+  private memo(tensor: Tensor, make: () => string): string {
+    const name = this.blocked.get(tensor) ?? make();
+    this.blocked.set(tensor, name);
+    return name;
+  }
+
+  /**
+   * A convolution. ONNX Runtime itself moves convolutions with fixed weights to blocks of channels, its fastest layout. With
+   * weights that change from run to run (training) it does not, so the same operators are written here.
+   */
+  convolution(inputs: readonly Tensor[], attributes: Record<string, Attribute>): string {
+    const [x, weight, bias] = inputs as readonly [Tensor, Tensor, Tensor | undefined];
+    const [out, channels, kh, kw] = weight.shape as [number, number, number, number];
+    const block = this.channelBlock;
+    if (block === 1 || out % block || channels % block || !this.varying.has(weight))
+      return this.add(
+        "Conv",
+        inputs.map((input) => this.name(input)),
+        attributes,
+      );
+    const input = this.memo(x, () => this.add("ReorderInput", [this.name(x)], {}, [this.fresh()], blockedDomain));
+    const filter = this.memo(weight, () => {
+      const split = this.add("Reshape", [
+        this.name(weight),
+        this.integers([out / block, block, channels / block, block, kh, kw]),
+      ]);
+      const ordered = this.add("Transpose", [split], { perm: [0, 2, 4, 5, 3, 1] });
+      return this.add("Reshape", [ordered, this.integers(weight.shape)]);
+    });
+    const operands = bias ? [input, filter, this.name(bias)] : [input, filter];
+    const result = this.add("Conv", operands, attributes, [this.fresh()], blockedDomain);
+    return this.add("ReorderOutput", [result], { channels: out }, [this.fresh()], blockedDomain);
   }
 
   /** Declares a graph input (field 11) or output (field 12). */
@@ -205,15 +252,11 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient">]: Rule<K> } = 
 
   matmul: simple("MatMul"),
   conv2d: ({ inputs, attributes: { stride, padding } }, emitter) =>
-    emitter.add(
-      "Conv",
-      inputs.map((input) => emitter.name(input)),
-      {
-        kernel_shape: inputs[1]!.shape.slice(2),
-        strides: [stride, stride],
-        pads: pads(padding),
-      },
-    ),
+    emitter.convolution(inputs, {
+      kernel_shape: inputs[1]!.shape.slice(2),
+      strides: [stride, stride],
+      pads: pads(padding),
+    }),
   conv2dInputGradient: ({ inputs: [dy, weight], attributes: { stride, padding, size } }, emitter) => {
     const kernel = weight!.shape.slice(2);
     // Rows and columns at the end that no window of the forward convolution reached.
@@ -236,14 +279,17 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient">]: Rule<K> } = 
     }),
 };
 
-/**
- * Writes a graph as an ONNX model.
- *
- * @param bound values of inputs that are fixed: they become initializers, which ONNX Runtime packs for its kernels
- */
-export function emit(graph: Graph, bound: ReadonlyMap<string, NDArray> = new Map()): OnnxModel {
-  const emitter = new Emitter();
+export interface EmitOptions {
+  /** Values of inputs that are fixed: they become initializers, which ONNX Runtime packs for its kernels. */
+  readonly bound?: ReadonlyMap<string, NDArray>;
+  /** Channels per block of ONNX Runtime's blocked convolutions on this machine; 1 (the default) uses standard ONNX only. */
+  readonly channelBlock?: number;
+}
+
+/** Writes a graph as an ONNX model. */
+export function emit(graph: Graph, { bound = new Map(), channelBlock = 1 }: EmitOptions = {}): OnnxModel {
   const { inputs, outputs, nodes } = lower(graph);
+  const emitter = new Emitter(channelBlock, varying(nodes, bound));
   for (const [name, tensor] of inputs) {
     const value = bound.get(name);
     if (value) emitter.initializer(name, value);
@@ -262,9 +308,20 @@ export function emit(graph: Graph, bound: ReadonlyMap<string, NDArray> = new Map
   }
   emitter.graph.text(2, "guidestar");
   const model = new Message().integer(1, 8).text(2, "guidestar").message(7, emitter.graph);
-  model.message(8, new Message().text(1, "").integer(2, opset));
-  model.message(8, new Message().text(1, "com.microsoft").integer(2, 1));
+  const domains = { "": opset, "com.microsoft": 1, ...(channelBlock > 1 ? { [blockedDomain]: 1 } : {}) };
+  for (const [domain, version] of Object.entries(domains))
+    model.message(8, new Message().text(1, domain).integer(2, version));
   return { bytes: model.toBytes(), externalData: emitter.externalData };
+}
+
+/** The tensors that depend on an input without a fixed value. */
+export function varying(nodes: readonly Tensor[], bound: ReadonlyMap<string, NDArray>): ReadonlySet<Tensor> {
+  const found = new Set<Tensor>();
+  for (const tensor of nodes) {
+    const { op, attributes, inputs } = tensor.node;
+    if (op === "input" ? !bound.has(attributes.name) : inputs.some((input) => found.has(input))) found.add(tensor);
+  }
+  return found;
 }
 
 /** The ONNX name of an output: apart from the inputs, since a state has one name on both sides. */

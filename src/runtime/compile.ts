@@ -4,6 +4,7 @@ import { emit } from "../onnx/emit.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkValue, flatten, type Graph, isTensor, mapTree, type Spec, type ValuesOf } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
+import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
 
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
   /** Values of inputs that never change: they become weights of the program, packed for speed. */
@@ -59,7 +60,11 @@ export async function compile<
 
   const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
-  const model = await backend.load(emit(graph, bound), { state: initial, ...(profile ? { profile } : {}) });
+  const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;
+  const model = await backend.load(emit(graph, { bound, channelBlock }), {
+    state: initial,
+    ...(profile ? { profile } : {}),
+  });
 
   const { inputs: specs, outputs } = graph.signature;
   const stateKeys = Object.keys(state ?? {});

@@ -22,10 +22,10 @@ export const i64 = (...shape: number[]): Spec<"int64"> => new Spec("int64", shap
 export type TensorsOf<S> = S extends Spec ? Tensor : { readonly [K in keyof S]: TensorsOf<S[K]> };
 /** The tree of values that a program takes or gives for a tree of specs or tensors. */
 export type ValuesOf<S> =
-  S extends Spec<infer D>
-    ? NDArray<D>
-    : S extends Tensor
-      ? NDArray<"float32">
+  S extends Tensor
+    ? NDArray<"float32">
+    : S extends Spec<infer D>
+      ? NDArray<D>
       : { readonly [K in keyof S]: ValuesOf<S[K]> };
 
 /**
