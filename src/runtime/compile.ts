@@ -19,11 +19,11 @@ export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S exten
 }
 
 /** A graph ready to run. Its `run` takes the inputs that are neither bound nor state, and gives the outputs that are not state. */
-export interface Program<I extends Tree<Spec>, O extends Tree<Tensor>, S extends keyof I> extends AsyncDisposable {
+export interface Program<I extends Tree<Spec>, O extends Tree<Tensor>, S extends Tree<Spec>> extends AsyncDisposable {
   /** @throws ShapeError where an input is missing or not of the traced type; RuntimeFailure where the engine fails. */
   run(inputs: ValuesOf<I>): Promise<ValuesOf<O>>;
   /** The current values of the state. */
-  readState(): Promise<{ readonly [K in S]: ValuesOf<I[K]> }>;
+  readState(): Promise<ValuesOf<S>>;
 }
 
 const isArray = (value: unknown): value is NDArray =>
@@ -43,7 +43,7 @@ export async function compile<
   graph: Graph<I, O>,
   backend: Backend,
   { bind, state, profile }: CompileOptions<I, B, S> = {},
-): Promise<Program<Omit<I, B | S>, Omit<O, S>, never> & Pick<Program<I, O, S>, "readState">> {
+): Promise<Program<Omit<I, B | S>, Omit<O, S>, Pick<I, S>>> {
   const bound = flatten<NDArray>((bind ?? {}) as Tree<NDArray>, isArray);
   const initial = flatten<NDArray>((state ?? {}) as Tree<NDArray>, isArray);
   for (const [name, value] of [...bound, ...initial]) {

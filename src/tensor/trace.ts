@@ -21,12 +21,11 @@ export const i64 = (...shape: number[]): Spec<"int64"> => new Spec("int64", shap
 /** The tree of tensors that a traced function gets for a tree of specs. */
 export type TensorsOf<S> = S extends Spec ? Tensor : { readonly [K in keyof S]: TensorsOf<S[K]> };
 /** The tree of values that a program takes or gives for a tree of specs or tensors. */
-export type ValuesOf<S> =
-  S extends Tensor
-    ? NDArray<"float32">
-    : S extends Spec<infer D>
-      ? NDArray<D>
-      : { readonly [K in keyof S]: ValuesOf<S[K]> };
+export type ValuesOf<S> = S extends Tensor
+  ? NDArray<"float32">
+  : S extends Spec<infer D>
+    ? NDArray<D>
+    : { readonly [K in keyof S]: ValuesOf<S[K]> };
 
 /**
  * A traced function: its inputs and outputs by flat name (the keys of nested trees joined by "/") and every operator
