@@ -1,0 +1,98 @@
+import { UsageError } from "../errors.ts";
+import { float32, int32, type NDArray } from "../ndarray.ts";
+import { permutation, uniforms } from "../random.ts";
+import type { Split } from "./content.ts";
+
+/** Images [N, C, H, W] in [-1, 1] and their labels [N]. */
+export interface Batch {
+  readonly x: NDArray<"float32">;
+  readonly y: NDArray<"int32">;
+}
+
+export interface BatchOptions {
+  readonly batchSize: number;
+  readonly seed: number;
+  /** Mirror half of the images, left to right. Off where that changes what an image is: digits, letters. */
+  readonly flip?: boolean;
+  /** Shift every image by up to this many pixels each way; what enters is the image's own reflection. 0: off. */
+  readonly crop?: number;
+}
+
+/** How one image is taken: shifted by (dx, dy) pixels, then perhaps mirrored. */
+interface View {
+  readonly flip: boolean;
+  readonly dx: number;
+  readonly dy: number;
+}
+
+/** Streams of the seed's random numbers: an epoch's order, a step's augmentation. Far from the small numbers that others count by. */
+const SHUFFLE = 2 ** 40;
+const AUGMENT = 2 ** 41;
+
+const MODEL_RANGE = Float32Array.from({ length: 256 }, (_, v) => v / 127.5 - 1);
+const AS_IS: View = { flip: false, dx: 0, dy: 0 };
+
+/** Index in 0 .. n - 1 of position i of a line continued by reflection at both ends, which stay single: 2 1 | 0 1 2 | 1 0. */
+const reflect = (i: number, n: number): number => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i);
+
+/** The images of the given indices, each taken as its view says, unchanged where there is none. */
+export function gather(split: Split, indices: ArrayLike<number>, views: readonly View[] = []): Batch {
+  const { shape, images, labels } = split;
+  const [channels, height, width] = shape;
+  const x = float32([indices.length, ...shape]);
+  const columns = new Int32Array(width);
+  for (let n = 0, to = 0; n < indices.length; n++) {
+    const { flip, dx, dy } = views[n] ?? AS_IS;
+    for (let i = 0; i < width; i++) columns[i] = reflect((flip ? width - 1 - i : i) + dx, width);
+    for (let c = 0; c < channels; c++)
+      for (let row = 0; row < height; row++) {
+        const from = ((indices[n]! * channels + c) * height + reflect(row + dy, height)) * width;
+        for (let i = 0; i < width; i++) x.data[to++] = MODEL_RANGE[images[from + columns[i]!]!]!;
+      }
+  }
+  return {
+    x,
+    y: int32(
+      [indices.length],
+      Int32Array.from(indices, (i) => labels[i]!),
+    ),
+  };
+}
+
+/**
+ * An endless sequence of batches, as a function of the step: nothing is advanced, so that a run resumes at any step. Epochs are
+ * permutations of the whole split laid end to end and cut into batches: a batch may span epochs, also several.
+ */
+export function batchSequence(split: Split, options: BatchOptions): (step: number) => Batch {
+  const { batchSize, seed, flip = false, crop = 0 } = options;
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`batch size must be a whole number from 1 but is ${batchSize}`);
+  const side = Math.min(split.shape[1], split.shape[2]);
+  if (!Number.isInteger(crop) || crop < 0 || crop >= side)
+    throw new UsageError(`crop must be a whole number of pixels from 0 to ${side - 1} but is ${crop}`);
+
+  let epoch = -1;
+  let order: Uint32Array = new Uint32Array(0);
+  const indexAt = (position: number): number => {
+    const wanted = Math.floor(position / split.count);
+    if (wanted !== epoch) {
+      order = permutation(seed, SHUFFLE + wanted, split.count);
+      epoch = wanted;
+    }
+    return order[position % split.count]!;
+  };
+  const shift = (u: number): number => Math.floor(u * (2 * crop + 1)) - crop;
+  const views = (step: number): View[] => {
+    if (!flip && crop === 0) return [];
+    const u = uniforms(seed, AUGMENT + step, 3 * batchSize);
+    return Array.from({ length: batchSize }, (_, i) => ({
+      flip: flip && u[3 * i]! < 0.5,
+      dx: shift(u[3 * i + 1]!),
+      dy: shift(u[3 * i + 2]!),
+    }));
+  };
+  return (step) => {
+    const indices = Uint32Array.from({ length: batchSize }, (_, i) => indexAt(step * batchSize + i));
+    return gather(split, indices, views(step));
+  };
+}

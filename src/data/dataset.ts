@@ -1,0 +1,97 @@
+import { DataError, UsageError } from "../errors.ts";
+import { cifarBinary, mnistIdx, npzImages } from "./arrays.ts";
+import { cacheFile, readCache, writeCache } from "./cache.ts";
+import type { Content, Split } from "./content.ts";
+import { classFolders } from "./folders.ts";
+import type { Plan } from "./layout.ts";
+import { type PackOptions, pack } from "./pack.ts";
+import { openSource, type Source } from "./source.ts";
+
+export interface Dataset extends Content {
+  /** As it was given. */
+  readonly path: string;
+  /** [C, H, W] of one image. */
+  readonly imageShape: Split["shape"];
+  /** The packed cache: whether this came from it, was written to it, or why it could not be; undefined where caching is off. */
+  readonly cache: { readonly file: string; readonly state: "read" | "written" | Error } | undefined;
+}
+
+export interface DatasetOptions extends PackOptions {
+  /** Makes any skipped file an error. */
+  readonly strict?: boolean;
+  /** Folder of packed caches, `${XDG_CACHE_HOME:-~/.cache}/guidestar/datasets` where not given; false for none. */
+  readonly cache?: string | false | undefined;
+}
+
+const LAYOUTS = [npzImages, mnistIdx, cifarBinary, classFolders];
+
+async function plan(source: Source, path: string): Promise<Plan> {
+  const entries = source.entries();
+  for (const layout of LAYOUTS) {
+    const found = await layout(entries);
+    if (found && found.train.length > 0) return found;
+  }
+  throw new DataError(
+    `${path}: no images found among ${entries.length} files. Accepted: a folder or zip of CLASS/IMAGE, or of train/CLASS/IMAGE and ` +
+      "test/CLASS/IMAGE (png, jpg, webp, gif, tiff, avif); MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)",
+  );
+}
+
+async function decode(source: Source, path: string, options: PackOptions): Promise<Content> {
+  const { layout, classes, train, test, skipped } = await plan(source, path);
+  const items = [...train, ...test];
+  const packed = await pack(items, options);
+  const [c, h, w] = packed.shape;
+  const split = (from: number, to: number): Split => ({
+    count: to - from,
+    shape: packed.shape,
+    labels: Int32Array.from(packed.kept.slice(from, to), (i) => items[i]!.label),
+    images: packed.images.subarray(from * c * h * w, to * c * h * w),
+  });
+  const trainCount = packed.kept.filter((i) => i < train.length).length;
+  if (trainCount === 0) throw new DataError(`${path}: none of ${train.length} training images could be read`);
+  return {
+    layout,
+    classes,
+    train: split(0, trainCount),
+    test: packed.kept.length > trainCount ? split(trainCount, packed.kept.length) : undefined,
+    skipped: [...skipped, ...packed.skipped],
+  };
+}
+
+/**
+ * Opens labelled images: a folder or zip of CLASS/IMAGE (perhaps below train/ and test/), MNIST IDX or CIFAR binary files, or an
+ * npz of samples. Decoded once; afterwards read from a packed cache for as long as the files and options stay the same.
+ * Throws DataError where there is nothing to read, sizes are mixed without `size`, or, if `strict`, a file was skipped;
+ * UsageError for a bad size; the signal's reason where it aborts.
+ */
+export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
+  const { size, channels, strict = false, cache, signal } = options;
+  if (size !== undefined && (!Number.isInteger(size) || size < 1))
+    throw new UsageError(`size must be a whole number of pixels from 1 but is ${size}`);
+  signal?.throwIfAborted();
+  const source = await openSource(path);
+  try {
+    const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size, channels], cache);
+    const cached = file === undefined ? undefined : await readCache(file);
+    const content = cached ?? (await decode(source, path, options));
+    if (strict && content.skipped.length > 0)
+      throw new DataError(
+        `${path}: ${content.skipped.length} file(s) would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
+      );
+    const opened = { path, ...content, imageShape: content.train.shape };
+    if (file === undefined) return { ...opened, cache: undefined };
+    return { ...opened, cache: { file, state: cached ? "read" : await writeCache(file, content) } };
+  } finally {
+    source.close();
+  }
+}
+
+/** Throws DataError unless at least `least` classes have training images: a classifier needs two. */
+export function requireClasses({ path, classes, train }: Dataset, least: number): void {
+  const present = classes.filter((_, label) => train.labels.includes(label));
+  if (present.length < least)
+    throw new DataError(
+      `${path}: expected images of at least ${least} classes but there is ${present.length} (${present.join(", ")}); add class folders`,
+    );
+}

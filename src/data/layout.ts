@@ -1,0 +1,38 @@
+import type { Pixels } from "./pixels.ts";
+import type { Entry } from "./source.ts";
+
+/** An image that a layout has found: its label indexes the plan's classes. `load` rejects where it cannot be read. */
+export interface Item {
+  readonly path: string;
+  readonly label: number;
+  /** With `size`, resized and centre-cropped to size x size. */
+  load(size?: number): Promise<Pixels>;
+}
+
+/** A file that is left out, and why. */
+export interface Skipped {
+  readonly path: string;
+  readonly reason: string;
+}
+
+export type LayoutName = "class folders" | "MNIST IDX" | "CIFAR-10 binary" | "CIFAR-100 binary" | "npz";
+
+/** What a layout makes of a folder or zip, before anything is decoded. */
+export interface Plan {
+  readonly layout: LayoutName;
+  readonly classes: readonly string[];
+  readonly train: readonly Item[];
+  /** Empty where the layout holds no test images. */
+  readonly test: readonly Item[];
+  readonly skipped: readonly Skipped[];
+}
+
+/** Recognises one layout; undefined where the files are not of it. Throws DataError where they are, but damaged. */
+export type Layout = (entries: readonly Entry[]) => Promise<Plan | undefined>;
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** Order of class and file names: numbers by value (2 before 10), the rest alphabetically; the same on every machine. */
+export const byName = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : Number(a > b));
+
+export const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);

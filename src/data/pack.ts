@@ -1,0 +1,98 @@
+import { constants } from "node:buffer";
+import { setImmediate } from "node:timers/promises";
+import { DataError } from "../errors.ts";
+import type { Item, Skipped } from "./layout.ts";
+import { isGrey, type Pixels, writePlanes } from "./pixels.ts";
+
+export interface DecodeProgress {
+  readonly done: number;
+  readonly total: number;
+}
+
+export interface PackOptions {
+  /** Side to resize and centre-crop to; without it all images must be of one size. */
+  readonly size?: number | undefined;
+  /** 1 grey, 3 colour; without it, grey if every image is. */
+  readonly channels?: 1 | 3 | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
+}
+
+/** Images in one array, [N, C, H, W] uint8. `kept` says which items they are, in order. */
+export interface Packed {
+  readonly shape: readonly [channels: 1 | 3, height: number, width: number];
+  readonly images: Uint8Array;
+  readonly kept: readonly number[];
+  readonly skipped: readonly Skipped[];
+}
+
+/** Images decoded at a time. */
+const CHUNK = 64;
+
+function allocate(count: number, area: number, channels: number): Uint8Array {
+  const bytes = count * area * channels;
+  if (bytes > constants.MAX_LENGTH)
+    throw new DataError(
+      `${count} decoded images would take ${(bytes / 2 ** 30).toFixed(1)} GiB, more than the ${constants.MAX_LENGTH / 2 ** 30} GiB of one array; choose a smaller size`,
+    );
+  return new Uint8Array(bytes);
+}
+
+/** Grey images [N, 1, H, W] as colour [N, 3, H, W]. */
+function widened(images: Uint8Array, count: number, area: number, target: Uint8Array): Uint8Array {
+  for (let i = 0; i < count; i++)
+    for (let c = 0; c < 3; c++) target.set(images.subarray(i * area, (i + 1) * area), (3 * i + c) * area);
+  return target;
+}
+
+const load = (item: Item, size: number | undefined): Promise<Pixels | Error> =>
+  item.load(size).catch((error) => (error instanceof Error ? error : new Error(String(error))));
+
+/**
+ * Decodes all items, in order. Unreadable ones are left out and listed. Throws DataError where sizes are mixed and no `size` was
+ * given, or nothing could be read; the signal's reason where it aborts.
+ */
+export async function pack(items: readonly Item[], options: PackOptions = {}): Promise<Packed> {
+  const { size, signal, onProgress } = options;
+  let channels: 1 | 3 = options.channels ?? 1;
+  let first: { path: string; width: number; height: number } | undefined;
+  let images: Uint8Array = new Uint8Array(0);
+  const kept: number[] = [];
+  const skipped: Skipped[] = [];
+
+  for (let start = 0; start < items.length; start += CHUNK) {
+    signal?.throwIfAborted();
+    const chunk = items.slice(start, start + CHUNK);
+    const loaded = await Promise.all(chunk.map((item) => load(item, size)));
+    for (const [i, { path }] of chunk.entries()) {
+      const pixels = loaded[i]!;
+      if (pixels instanceof Error) {
+        skipped.push({ path, reason: pixels.message });
+        continue;
+      }
+      const { width, height } = pixels;
+      const area = width * height;
+      if (!first) {
+        first = { path, width, height };
+        images = allocate(items.length, area, channels);
+      } else if (width !== first.width || height !== first.height)
+        throw new DataError(
+          `images are of mixed sizes: ${first.path} is ${first.width}x${first.height}, ${path} is ${width}x${height}; ` +
+            "give a size (--size) to resize and centre-crop all of them to",
+        );
+      if (options.channels === undefined && channels === 1 && !isGrey(pixels)) {
+        images = widened(images, kept.length, area, allocate(items.length, area, 3));
+        channels = 3;
+      }
+      writePlanes(pixels, channels, images, kept.length * channels * area);
+      kept.push(start + i);
+    }
+    onProgress?.({ done: start + chunk.length, total: items.length });
+    await setImmediate(); // decoding small files never leaves this thread: give signals and timers their turn
+  }
+
+  if (!first)
+    throw new DataError(`none of ${items.length} images could be read; ${skipped[0]?.path}: ${skipped[0]?.reason}`);
+  const used = kept.length * channels * first.width * first.height;
+  return { shape: [channels, first.height, first.width], images: images.subarray(0, used), kept, skipped };
+}

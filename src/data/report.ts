@@ -1,0 +1,61 @@
+import type { Dataset } from "./dataset.ts";
+import type { LayoutName, Skipped } from "./layout.ts";
+
+/** What `guidestar data check` says, as plain JSON. */
+export interface DatasetReport {
+  readonly path: string;
+  readonly layout: LayoutName;
+  readonly channels: number;
+  readonly height: number;
+  readonly width: number;
+  readonly train: number;
+  readonly test: number;
+  readonly classes: readonly { readonly name: string; readonly train: number; readonly test: number }[];
+  readonly skipped: readonly Skipped[];
+}
+
+const countLabel = (labels: Int32Array | undefined, label: number): number =>
+  labels?.reduce((count, other) => count + Number(other === label), 0) ?? 0;
+
+/** Counts per class and split, the images' shape, and the files left out. */
+export function reportOf({ path, layout, classes, imageShape, train, test, skipped }: Dataset): DatasetReport {
+  const [channels, height, width] = imageShape;
+  const counts = classes.map((name, label) => ({
+    name,
+    train: countLabel(train.labels, label),
+    test: countLabel(test?.labels, label),
+  }));
+  return {
+    path,
+    layout,
+    channels,
+    height,
+    width,
+    train: train.count,
+    test: test?.count ?? 0,
+    classes: counts,
+    skipped,
+  };
+}
+
+/** The report as text: a line on the whole, a table of classes, and at most ten of the files left out. */
+export function formatReport(dataset: Dataset): string {
+  const { path, layout, channels, height, width, train, test, classes, skipped } = reportOf(dataset);
+  const colour = channels === 1 ? "grey" : "colour";
+  const rows = [
+    ["class", "train", "test"],
+    ...[...classes, { name: "total", train, test }].map((row) => [row.name, String(row.train), String(row.test)]),
+  ];
+  const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
+  const table = rows.map(([name, ...counts]) =>
+    [name!.padEnd(widths[0]!), ...counts.map((count, i) => count.padStart(widths[i + 1]!))].join("  "),
+  );
+  const shown = skipped.slice(0, 10).map((file) => `  ${file.path}: ${file.reason}`);
+  const more = skipped.length > shown.length ? [`  and ${skipped.length - shown.length} more`] : [];
+  return [
+    `${path}: ${train + test} images of ${classes.length} class${classes.length === 1 ? "" : "es"}, ${width}x${height}, ${colour} (${layout})`,
+    "",
+    ...table,
+    ...(skipped.length > 0 ? ["", `skipped: ${skipped.length}`, ...shown, ...more] : []),
+  ].join("\n");
+}

@@ -1,0 +1,75 @@
+import { closeSync, openSync, readSync } from "node:fs";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import type { ByteSource } from "../checkpoint/bytes.ts";
+import { openZip } from "../checkpoint/zip.ts";
+import { DataError } from "../errors.ts";
+
+/** One file of a folder or zip; `path` is relative, with `/`. */
+export interface Entry {
+  readonly path: string;
+  read(): Promise<Uint8Array>;
+}
+
+/** A folder or zip of files. */
+export interface Source {
+  /** Changes whenever the content may have changed. */
+  readonly fingerprint: string;
+  /** Every file, in any order. Throws DataError where a zip is damaged. */
+  entries(): readonly Entry[];
+  close(): void;
+}
+
+/** Deeper folders are not looked into: no layout needs them, and a link to a parent would never end. */
+const DEPTH = 8;
+
+async function folderSource(root: string): Promise<Source> {
+  const entries: Entry[] = [];
+  const stamps: string[] = [];
+  const walk = async (folder: string, depth: number): Promise<void> => {
+    const names = (await readdir(join(root, folder))).sort();
+    const stats = await Promise.all(names.map((name) => stat(join(root, folder, name)).catch(() => undefined)));
+    for (const [i, name] of names.entries()) {
+      const path = folder === "" ? name : `${folder}/${name}`;
+      const found = stats[i];
+      if (found?.isDirectory() && depth < DEPTH) await walk(path, depth + 1);
+      else if (found?.isFile() || !found) {
+        entries.push({ path, read: () => readFile(join(root, path)) });
+        stamps.push(`${path} ${found?.size} ${found?.mtimeMs}`);
+      }
+    }
+  };
+  await walk("", 0);
+  return { fingerprint: stamps.join("\n"), entries: () => entries, close: () => {} };
+}
+
+function zipSource(path: string, size: number, mtimeMs: number): Source {
+  const descriptor = openSync(path, "r");
+  const bytes: ByteSource = {
+    size,
+    read(offset, length) {
+      const result = new Uint8Array(length);
+      const got = readSync(descriptor, result, 0, length, offset);
+      if (got < length) throw new DataError(`${path}: ${length} bytes were expected at ${offset} but ${got} came`);
+      return result;
+    },
+  };
+  return {
+    fingerprint: `${size} ${mtimeMs}`,
+    entries() {
+      const zip = openZip(bytes, path, DataError);
+      return zip.names
+        .filter((name) => !name.endsWith("/"))
+        .map((name) => ({ path: name, read: async () => zip.read(name) }));
+    },
+    close: () => closeSync(descriptor),
+  };
+}
+
+/** Opens a folder or a zip (a `.npz` is one). Throws DataError where there is neither. */
+export async function openSource(path: string): Promise<Source> {
+  const found = await stat(path).catch((cause) => {
+    throw new DataError(`${path}: no such file or folder`, { cause });
+  });
+  return found.isDirectory() ? folderSource(path) : zipSource(path, found.size, found.mtimeMs);
+}
