@@ -1,0 +1,54 @@
+import { attentionPool, headCount } from "../nn/attention.ts";
+import { groupNorm } from "../nn/group-norm.ts";
+import { chain, conv2d, linear, silu } from "../nn/layers.ts";
+import { type Module, module, zeroInit } from "../nn/module.ts";
+import { concat, type Tensor } from "../tensor/tensor.ts";
+import type { ClassifierConfig } from "./config.ts";
+import { type Block, encoder } from "./encoder.ts";
+
+/** x [N, C, H, W], t float32 [N] -> logits [N, classes]. */
+export type Classifier = Module<[x: Tensor, t: Tensor]>;
+
+/**
+ * The ADM classifier p(y | x_t): the downward half of the UNet, then pooling (Dhariwal & Nichol 2021, appendix H). Its parameters
+ * are named as in openai/guided-diffusion; `config.outChannels` is the number of classes.
+ */
+export function encoderUnet(config: ClassifierConfig): Classifier {
+  const { pool = "attention" } = config;
+  const { children, skips, channels, factor } = encoder(config);
+  const spatial = pool === "spatial" || pool === "spatial_v2";
+  const features = skips.reduce((sum, n) => sum + n, channels);
+  const out = head(config, channels, Math.floor(config.imageSize / factor), features);
+  return module({ ...children, out }, (self, x: Tensor, t: Tensor) => {
+    const emb = self.time_embed(t);
+    let h = x;
+    const means: Tensor[] = [];
+    for (const layers of [...self.input_blocks, self.middle_block]) {
+      h = chain(layers, h, emb);
+      if (spatial) means.push(h.mean([2, 3])); // [N, C]
+    }
+    return chain(self.out, spatial ? concat(means, 1) : h, emb);
+  });
+}
+
+/** Children of the last part, from activations [N, channels, size, size] or pooled features [N, features] to logits. */
+function head(config: ClassifierConfig, channels: number, size: number, features: number): Block[] {
+  const { outChannels, numHeads, numHeadChannels, normGroups = 32, pool = "attention" } = config;
+  const hidden = 2048;
+  switch (pool) {
+    case "attention": {
+      const heads = headCount(channels, { heads: numHeads, headChannels: numHeadChannels });
+      return [groupNorm(channels, normGroups), silu, attentionPool(size, channels, heads, outChannels)];
+    }
+    case "adaptive":
+      return [groupNorm(channels, normGroups), silu, meanPixel, zeroInit(conv2d(channels, outChannels, 1)), flatten];
+    case "spatial":
+      return [linear(features, hidden), relu, linear(hidden, outChannels)];
+    case "spatial_v2":
+      return [linear(features, hidden), groupNorm(hidden), silu, linear(hidden, outChannels)];
+  }
+}
+
+const meanPixel = (x: Tensor): Tensor => x.mean([2, 3], true);
+const flatten = (x: Tensor): Tensor => x.reshape(x.shape[0]!, -1);
+const relu = (x: Tensor): Tensor => x.maximum(0);

@@ -1,0 +1,57 @@
+/** What all networks of the ADM family (Dhariwal & Nichol 2021) have in common. Every field is plain JSON. */
+export interface BackboneConfig {
+  /** Height and width of the images it was made for, in pixels. */
+  readonly imageSize: number;
+  /** Channels of the image. */
+  readonly inChannels: number;
+  /** Channels of the output: those of the image, twice as many with a learned variance; of a classifier, the number of classes. */
+  readonly outChannels: number;
+  /** Channels that `channelMult` multiplies. */
+  readonly modelChannels: number;
+  /** Residual blocks at each resolution. */
+  readonly numResBlocks: number;
+  /** Resolutions with attention, by how often smaller than the image they are: 4 means at a quarter of height and width. */
+  readonly attentionResolutions: readonly number[];
+  /** Channels at each resolution, in units of `modelChannels`; each entry after the first halves height and width. Fractions allowed. */
+  readonly channelMult: readonly number[];
+  /** Attention heads where `numHeadChannels` is not given. Default 1. */
+  readonly numHeads?: number;
+  /** Channels of each attention head; overrides `numHeads`. */
+  readonly numHeadChannels?: number;
+  /** The embedding scales and shifts the normalised activations (AdaGN) instead of being added to them. Default true. */
+  readonly useScaleShiftNorm?: boolean;
+  /** Residual blocks change the resolution instead of single layers. Default true. */
+  readonly resblockUpdown?: boolean;
+  /** Without `resblockUpdown`: resolutions change by learned convolutions, not by averaging and repeating. Default true. */
+  readonly convResample?: boolean;
+  /** Layout of the attention projections, see `attentionBlock`. Default true. */
+  readonly useNewAttentionOrder?: boolean;
+  /** Most groups that channels are normalised in; the greatest common divisor with the channels is used. Default 32. */
+  readonly normGroups?: number;
+}
+
+/** A denoiser; `unet` makes it. In an upsampler `inChannels` counts the channels of the image alone. */
+export interface UNetConfig extends BackboneConfig {
+  /** Number of classes, for a network that is told the class. */
+  readonly numClasses?: number;
+  /** One more label, `numClasses`, that stands for "no class". Default false. */
+  readonly nullLabel?: boolean;
+  /** Attention heads of the upward half. Default `numHeads`. */
+  readonly numHeadsUpsample?: number;
+}
+
+/** How a classifier turns activations into one vector per image. */
+export type Pool = "adaptive" | "attention" | "spatial" | "spatial_v2";
+
+/** A classifier of noised images; `encoderUnet` makes it. */
+export interface ClassifierConfig extends BackboneConfig {
+  /** "adaptive": mean of the pixels; "attention": attention pooling; "spatial": means after every block, then two layers;
+   * "spatial_v2": the same with normalisation. Default "attention". */
+  readonly pool?: Pool;
+}
+
+/** A network of any kind by its configuration. */
+export type NetworkConfig =
+  | { readonly kind: "unet"; readonly config: UNetConfig }
+  | { readonly kind: "superRes"; readonly config: UNetConfig }
+  | { readonly kind: "classifier"; readonly config: ClassifierConfig };

@@ -1,0 +1,92 @@
+import { ModelError } from "../errors.ts";
+import type { NetworkConfig, Pool } from "./config.ts";
+
+/** Constructor arguments of a network of openai/guided-diffusion, as JSON. */
+export interface ReferenceConfig {
+  /** Name of its class. */
+  readonly kind: string;
+  readonly config: Readonly<Record<string, unknown>>;
+}
+
+const kinds = { UNetModel: "unet", SuperResModel: "superRes", EncoderUNetModel: "classifier" } as const;
+const pools: readonly unknown[] = ["adaptive", "attention", "spatial", "spatial_v2"] satisfies Pool[];
+
+/** Arguments that change how it runs or trains, never what it computes from its weights. */
+const ignored = ["dropout", "use_checkpoint", "use_fp16"];
+
+/**
+ * Our configuration of a network that the reference's constructor makes from `{ kind, config }`, its defaults included.
+ * Throws ModelError for an unknown kind, an unknown or missing argument, or one of the wrong type.
+ */
+export function configFromReference({ kind, config }: ReferenceConfig): NetworkConfig {
+  if (!Object.hasOwn(kinds, kind))
+    throw new ModelError(`network config: kind must be one of ${Object.keys(kinds).join(", ")} but is "${kind}"`);
+  const network = kinds[kind as keyof typeof kinds];
+  const read = new Set(ignored);
+
+  /** The argument where it passes the test, `fallback` where it is absent; no fallback: it must be there. */
+  function field<T>(name: string, what: string, accepts: (value: unknown) => value is T, fallback?: T): T {
+    read.add(name);
+    const value = config[name] ?? fallback;
+    if (value === undefined) throw new ModelError(`network config: "${name}" (${what}) is missing`);
+    if (!accepts(value))
+      throw new ModelError(`network config: "${name}" must be ${what} but is ${JSON.stringify(value)}`);
+    return value;
+  }
+  const count = (name: string, fallback?: number) => field(name, "a positive integer", isCount, fallback);
+  const flag = (name: string, fallback: boolean) => field(name, "true or false", isFlag, fallback);
+  /** -1 stands for "not given". */
+  const optionalCount = (name: string): number | undefined => {
+    const value = field(name, "a positive integer, or -1 for none", isCountOrNone, -1);
+    return value === -1 ? undefined : value;
+  };
+
+  const numHeadChannels = optionalCount("num_head_channels");
+  const numHeadsUpsample = optionalCount("num_heads_upsample");
+  const backbone = {
+    imageSize: count("image_size"),
+    inChannels: count("in_channels"),
+    outChannels: count("out_channels"),
+    modelChannels: count("model_channels"),
+    numResBlocks: count("num_res_blocks"),
+    attentionResolutions: field("attention_resolutions", "a list of positive integers", isListOf(isCount)),
+    channelMult: field("channel_mult", "a list of positive numbers", isListOf(isPositive), [1, 2, 4, 8]),
+    numHeads: count("num_heads", 1),
+    ...(numHeadChannels === undefined ? {} : { numHeadChannels }),
+    useScaleShiftNorm: flag("use_scale_shift_norm", false),
+    resblockUpdown: flag("resblock_updown", false),
+    convResample: flag("conv_resample", true),
+    useNewAttentionOrder: flag("use_new_attention_order", false),
+  };
+  field("dims", "2 (images)", (value): value is 2 => value === 2, 2);
+
+  const result: NetworkConfig =
+    network === "classifier"
+      ? {
+          kind: network,
+          config: { ...backbone, pool: field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
+        }
+      : {
+          kind: network,
+          config: {
+            ...backbone,
+            ...(numHeadsUpsample === undefined ? {} : { numHeadsUpsample }),
+            ...(config.num_classes == null ? {} : { numClasses: count("num_classes") }),
+          },
+        };
+  read.add("num_classes");
+  const unknown = Object.keys(config).filter((name) => !read.has(name));
+  if (unknown.length > 0) throw new ModelError(`network config: ${kind} has no argument "${unknown.join('", "')}"`);
+  return result;
+}
+
+const isPositive = (value: unknown): value is number =>
+  typeof value === "number" && value > 0 && Number.isFinite(value);
+const isCount = (value: unknown): value is number => isPositive(value) && Number.isInteger(value);
+const isCountOrNone = (value: unknown): value is number => value === -1 || isCount(value);
+const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
+const isPool = (value: unknown): value is Pool => pools.includes(value);
+const isListOf =
+  <T>(accepts: (value: unknown) => value is T) =>
+  (value: unknown): value is T[] =>
+    Array.isArray(value) && value.every(accepts);

@@ -1,0 +1,83 @@
+import { ShapeError, UsageError } from "../errors.ts";
+import { groupNorm } from "../nn/group-norm.ts";
+import { chain, conv2d, embedding, silu } from "../nn/layers.ts";
+import { type Module, module, zeroInit } from "../nn/module.ts";
+import { convUpsample, double } from "../nn/resample.ts";
+import { concat, type Tensor } from "../tensor/tensor.ts";
+import type { UNetConfig } from "./config.ts";
+import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
+
+/** x [N, C, H, W], t float32 [N], y int32 [N] where class-conditional -> [N, outChannels, H, W]. */
+export type UNet = Module<[x: Tensor, t: Tensor, y?: Tensor]>;
+
+/** Rows of the label embedding: the classes, and the null label last. */
+export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): number | undefined =>
+  numClasses === undefined ? undefined : numClasses + (nullLabel ? 1 : 0);
+
+/**
+ * The ADM UNet (Dhariwal & Nichol 2021). Its parameters are named as in openai/guided-diffusion.
+ *
+ * Applying it throws UsageError where labels are missing or not wanted, ShapeError where height or width cannot be halved as
+ * often as the configuration asks. Making it throws ModelError where attention heads do not divide the channels.
+ */
+export function unet(config: UNetConfig): UNet {
+  const { modelChannels, outChannels, numResBlocks, attentionResolutions, channelMult } = config;
+  const { numHeadsUpsample, resblockUpdown = true, convResample = true, normGroups = 32 } = config;
+  const { residual, attention } = blocks(config);
+  const labels = labelCount(config);
+  const down = encoder(config);
+
+  let { channels, factor } = down;
+  const skips = [...down.skips];
+  const outputBlocks: Block[][] = [];
+  for (let level = channelMult.length - 1; level >= 0; level--) {
+    for (let i = 0; i <= numResBlocks; i++) {
+      const layers: Block[] = [residual(channels + skips.pop()!, levelChannels(config, level))];
+      channels = levelChannels(config, level);
+      if (attentionResolutions.includes(factor)) layers.push(attention(channels, numHeadsUpsample));
+      if (level > 0 && i === numResBlocks) {
+        layers.push(
+          resblockUpdown ? residual(channels, channels, "up") : convResample ? convUpsample(channels) : double,
+        );
+        factor /= 2;
+      }
+      outputBlocks.push(layers);
+    }
+  }
+
+  const { time_embed, input_blocks, middle_block } = down.children;
+  const children = {
+    time_embed,
+    label_emb: labels === undefined ? undefined : embedding(labels, 4 * modelChannels),
+    input_blocks,
+    middle_block,
+    output_blocks: outputBlocks,
+    out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels, 3))],
+  };
+  return module(children, (self, x: Tensor, t: Tensor, y?: Tensor) => {
+    checkInputs(x, y, down.factor, config);
+    const time = self.time_embed(t);
+    const emb = self.label_emb && y ? time.add(self.label_emb(y)) : time; // [N, 4 modelChannels]
+    let h = x;
+    const kept: Tensor[] = [];
+    for (const layers of self.input_blocks) {
+      h = chain(layers, h, emb);
+      kept.push(h);
+    }
+    h = chain(self.middle_block, h, emb);
+    for (const layers of self.output_blocks) h = chain(layers, concat([h, kept.pop()!], 1), emb);
+    return chain(self.out, h, emb);
+  });
+}
+
+function checkInputs(x: Tensor, y: Tensor | undefined, factor: number, { numClasses }: UNetConfig): void {
+  if (y === undefined && numClasses !== undefined)
+    throw new UsageError(`unet: this network is told one of ${numClasses} classes; give labels y, int32 [N]`);
+  if (y !== undefined && numClasses === undefined)
+    throw new UsageError("unet: this network knows no classes; leave the labels y out");
+  const [, , h, w] = x.shape;
+  if (x.rank !== 4 || h! % factor !== 0 || w! % factor !== 0)
+    throw new ShapeError(
+      `unet: x must be [N, C, H, W] with H and W divisible by ${factor}, for they are halved ${Math.log2(factor)} times, but is [${x.shape.join(", ")}]`,
+    );
+}

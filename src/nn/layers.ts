@@ -1,0 +1,46 @@
+import { ShapeError } from "../errors.ts";
+import { conv2d as convolve, oneHot, type Tensor } from "../tensor/tensor.ts";
+import { type Initialization, module, parameter } from "./module.ts";
+
+/** U(-1/sqrt(fanIn), 1/sqrt(fanIn)): PyTorch's start of convolutions and linear layers. */
+const fanIn = (inputs: number): Initialization => ({ kind: "uniform", bound: 1 / Math.sqrt(inputs) });
+
+/** x * sigmoid(x) (Elfwing et al. 2017). Written so that the runtime makes one kernel of it. */
+export const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
+
+export const identity = (x: Tensor): Tensor => x;
+
+/** [N, I, H, W] -> [N, O, H / stride, W / stride] (rounded up), zeros around. `kernel` is odd. */
+export const conv2d = (inputs: number, outputs: number, kernel: number, { stride = 1 } = {}) =>
+  module(
+    {
+      weight: parameter([outputs, inputs, kernel, kernel], fanIn(inputs * kernel ** 2)),
+      bias: parameter([outputs], fanIn(inputs * kernel ** 2)),
+    },
+    ({ weight, bias }, x: Tensor) => convolve(x, weight, bias, { stride, padding: (kernel - 1) / 2 }),
+  );
+
+/** The same linear map at every position: [N, I, H, W] -> [N, O, H, W]. Its weight is stored as that of a 1-d convolution. */
+export const pointwise = (inputs: number, outputs: number) =>
+  module(
+    { weight: parameter([outputs, inputs, 1], fanIn(inputs)), bias: parameter([outputs], fanIn(inputs)) },
+    ({ weight, bias }, x: Tensor) => convolve(x, weight.reshape(outputs, inputs, 1, 1), bias),
+  );
+
+/** [N, I] -> [N, O]. */
+export const linear = (inputs: number, outputs: number) =>
+  module(
+    { weight: parameter([outputs, inputs], fanIn(inputs)), bias: parameter([outputs], fanIn(inputs)) },
+    ({ weight, bias }, x: Tensor) => x.matmul(weight.transpose()).add(bias),
+  );
+
+/** A learned row for each of `rows` labels: int32 [N] -> [N, width]. A label outside gives zeros. */
+export const embedding = (rows: number, width: number) =>
+  module({ weight: parameter([rows, width], { kind: "normal", deviation: 1 }) }, ({ weight }, labels: Tensor) => {
+    if (labels.rank !== 1) throw new ShapeError(`embedding: labels must be [N] but are [${labels.shape.join(", ")}]`);
+    return oneHot(labels, rows).matmul(weight);
+  });
+
+/** Applies functions one after the other; those that take a second argument get `emb`. */
+export const chain = (layers: readonly ((x: Tensor, emb: Tensor) => Tensor)[], x: Tensor, emb: Tensor): Tensor =>
+  layers.reduce((h, layer) => layer(h, emb), x);
