@@ -1,5 +1,6 @@
-import { type DType, float32, type Shape, sizeOf } from "../../src/ndarray.ts";
+import { float32, int32, type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
 import { normals, permutation } from "../../src/random.ts";
+import { gradients } from "../../src/tensor/gradient.ts";
 import type { Op } from "../../src/tensor/ops.ts";
 import {
   apply,
@@ -8,49 +9,66 @@ import {
   constant,
   conv2d,
   oneHot,
+  scalar,
   type Tensor,
   upsampleNearest2d,
   where,
 } from "../../src/tensor/tensor.ts";
-import type { Given } from "./interpreter.ts";
+import { input } from "../../src/tensor/trace.ts";
 
-/** A value for an input leaf. float32 ones hold float32 numbers, so that every engine is given exactly the same. */
-export interface Sample extends Given {
-  readonly dtype: DType;
-}
+/** A value for an input: float32 and int32 numbers, so that every engine is given exactly the same. */
+export type Sample = NDArray<"float32"> | NDArray<"int32">;
+
+type Leaves = Readonly<Record<string, Tensor>>;
 
 /** A function of tensors and the point at which it is to be evaluated and differentiated. */
 export interface Case {
   readonly name: string;
+  /** The function's inputs, and a `cotangent` of its output. */
   readonly inputs: Readonly<Record<string, Sample>>;
   /** Names of the inputs to differentiate by. */
   readonly by: readonly string[];
-  /** The input leaves, and the function of them. */
-  readonly leaves: Readonly<Record<string, Tensor>>;
-  readonly output: Tensor;
+  readonly f: (inputs: Leaves) => Tensor;
 }
 
-export const leaf = (name: string, { shape, dtype }: Pick<Sample, "shape" | "dtype">): Tensor =>
-  apply("input", [], { name, shape, dtype });
+/** An input leaf for each sample. */
+export const leavesOf = <T extends Readonly<Record<string, Sample>>>(samples: T): { [K in keyof T]: Tensor } =>
+  Object.fromEntries(Object.entries(samples).map(([name, sample]) => [name, input(name, sample)])) as {
+    [K in keyof T]: Tensor;
+  };
 
-function define<const T extends Record<string, Sample>>(
+export function define<const T extends Readonly<Record<string, Sample>>>(
   name: string,
   inputs: T,
-  f: (leaves: { [K in keyof T]: Tensor }) => Tensor,
+  f: (inputs: { [K in keyof T]: Tensor }) => Tensor,
   by: readonly (keyof T & string)[] = Object.keys(inputs).filter((key) => inputs[key]!.dtype === "float32"),
 ): Case {
-  const leaves = Object.fromEntries(Object.entries(inputs).map(([key, sample]) => [key, leaf(key, sample)]));
-  return { name, inputs, by, leaves, output: f(leaves as { [K in keyof T]: Tensor }) };
+  const cotangent = normal(...f(leavesOf(inputs)).shape);
+  return { name, inputs: { ...inputs, cotangent }, by, f: f as Case["f"] };
+}
+
+/** Sum of a tensor's elements times fixed random weights: a scalar that sees every element. */
+export const weighted = (tensor: Tensor, seed: number): Tensor =>
+  tensor.mul(constant(float32(tensor.shape, normals(seed, 0, tensor.size)))).sum();
+
+/**
+ * A case's output; its first derivatives `first` (vector-Jacobian products with the cotangent); a scalar made of them; and
+ * the derivatives `second` of that scalar. A rule is linear in its cotangent, so the derivative by that checks its adjoint.
+ */
+export function differentiate({ f, by }: Case, leaves: Leaves) {
+  const output = f(leaves);
+  const cotangent = leaves.cotangent!;
+  const variables = Object.fromEntries(by.map((name) => [name, leaves[name]!]));
+  const first: Leaves = gradients(output, variables, cotangent);
+  const scalarOfFirst = Object.values(first).reduce((sum, g, i) => sum.add(weighted(g, 3 + i)), scalar(0));
+  const second: Leaves = gradients(scalarOfFirst, { ...variables, cotangent });
+  return { output, first, scalarOfFirst, second };
 }
 
 let stream = 0;
 
 /** Normal deviates. */
-export const normal = (...shape: number[]): Sample => ({
-  dtype: "float32",
-  shape,
-  data: normals(1, stream++, sizeOf(shape)),
-});
+export const normal = (...shape: number[]): NDArray<"float32"> => float32(shape, normals(1, stream++, sizeOf(shape)));
 
 /** Normal deviates moved away from zero and made positive: the domain of logarithms, roots and quotients. */
 const positive = (...shape: number[]): Sample => map(normal(...shape), (x) => 0.5 + Math.abs(x));
@@ -58,17 +76,15 @@ const positive = (...shape: number[]): Sample => map(normal(...shape), (x) => 0.
 /** Numbers 0.25 apart in random order, none nearer to zero (nor, with another `offset`, to those of another sample) than 0.06. */
 const spaced = (shape: Shape, offset = 0.25): Sample => {
   const n = sizeOf(shape);
-  const data = Float32Array.from(permutation(1, stream++, n), (i) => (i - Math.floor(n / 2) + offset) / 4);
-  return { dtype: "float32", shape, data };
+  return float32(
+    shape,
+    Float32Array.from(permutation(1, stream++, n), (i) => (i - Math.floor(n / 2) + offset) / 4),
+  );
 };
 
-const map = ({ shape, data }: Sample, f: (x: number) => number): Sample => ({
-  dtype: "float32",
-  shape,
-  data: Float32Array.from(data, f),
-});
+const map = ({ shape, data }: Sample, f: (x: number) => number): Sample => float32(shape, Float32Array.from(data, f));
 
-const integers = (shape: Shape, ...data: number[]): Sample => ({ dtype: "int32", shape, data: Int32Array.from(data) });
+const integers = (shape: Shape, ...data: number[]): Sample => int32(shape, data);
 
 const unary = (name: string, x: Sample, f: (x: Tensor) => Tensor): Case[] => [define(name, { x }, ({ x }) => f(x))];
 

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { float32 } from "../../src/ndarray.ts";
-import { normals } from "../../src/random.ts";
 import { gradients, topological } from "../../src/tensor/gradient.ts";
-import type { Op } from "../../src/tensor/ops.ts";
-import { constant, full, scalar, type Tensor, where } from "../../src/tensor/tensor.ts";
-import { allCases, type Case, compositeCases, leaf, normal, operatorCases } from "../support/cases.ts";
+import { full, type Tensor, where } from "../../src/tensor/tensor.ts";
+import { f32, input } from "../../src/tensor/trace.ts";
+import { allCases, compositeCases, differentiate, leavesOf, operatorCases, weighted } from "../support/cases.ts";
 import { evaluate, type Given } from "../support/interpreter.ts";
 
 type Inputs = Readonly<Record<string, Given>>;
@@ -28,69 +26,49 @@ function distance(actual: Float64Array, expected: Float64Array): number {
   return expected.reduce((top, x, i) => Math.max(top, Math.abs(x - actual[i]!)), 0) / scale;
 }
 
-function expectDerivatives(f: Tensor, inputs: Inputs, leaves: Readonly<Record<string, Tensor>>): void {
-  const by = Object.keys(leaves);
-  const symbolic = evaluate(gradients(f, leaves), inputs);
-  const numeric = differences(f, inputs, by);
+/** Expects the tensors to be the derivatives of the scalar `f` by the inputs of their names. */
+function expectDerivatives(derivatives: Readonly<Record<string, Tensor>>, f: Tensor, inputs: Inputs): void {
+  const symbolic = evaluate(derivatives, inputs);
+  const numeric = differences(f, inputs, Object.keys(derivatives));
   // Constants of a graph are float32: 6e-8 of relative error is theirs.
-  for (const name of by) expect(distance(symbolic[name]!.data, numeric[name]!), `by ${name}`).toBeLessThan(1e-6);
-}
-
-/** Sum of the elements times fixed weights: a scalar that sees every element. */
-const weighted = (tensor: Tensor, weights: Tensor): Tensor => tensor.mul(weights).sum();
-const randomConstant = (tensor: Tensor, seed: number): Tensor =>
-  constant(float32(tensor.shape, normals(seed, 0, tensor.size)));
-
-/** The case's inputs and a random cotangent of its output as one more. */
-function withCotangent({ inputs, leaves, by, output }: Case): {
-  v: Tensor;
-  inputs: Inputs;
-  leaves: Record<string, Tensor>;
-} {
-  const cotangent = normal(...output.shape);
-  return {
-    v: leaf("cotangent", cotangent),
-    inputs: { ...inputs, cotangent },
-    leaves: Object.fromEntries(by.map((name) => [name, leaves[name]!])),
-  };
+  for (const [name, { data }] of Object.entries(symbolic))
+    expect(distance(data, numeric[name]!), `by ${name}`).toBeLessThan(1e-6);
 }
 
 describe("every operator's cases", () => {
   test.each(Object.entries(operatorCases))("of %s apply it", (op, cases) => {
-    for (const { output } of cases) expect(topological([output]).map(({ node }) => node.op)).toContain(op as Op);
+    for (const { f, inputs } of cases)
+      expect(topological([f(leavesOf(inputs))]).map(({ node }) => String(node.op))).toContain(op);
   });
 });
 
 describe("vector-Jacobian products equal central differences", () => {
   test.each(allCases)("$name", (kase) => {
-    const { v, inputs, leaves } = withCotangent(kase);
-    const symbolic = evaluate(gradients(kase.output, leaves, v), inputs);
-    const numeric = differences(weighted(kase.output, v), inputs, kase.by);
-    for (const name of kase.by) expect(distance(symbolic[name]!.data, numeric[name]!), `by ${name}`).toBeLessThan(1e-6);
+    const leaves = leavesOf(kase.inputs);
+    const { output, first } = differentiate(kase, leaves);
+    expectDerivatives(first, output.mul(leaves.cotangent!).sum(), kase.inputs);
   });
 });
 
 describe("gradients of gradients equal central differences", () => {
   test.each(allCases)("$name", (kase) => {
-    const { v, inputs, leaves } = withCotangent(kase);
-    const first = gradients(kase.output, leaves, v);
-    const sum = Object.values(first).reduce((sum, g, i) => sum.add(weighted(g, randomConstant(g, 3 + i))), scalar(0));
-    // A rule is linear in its cotangent, so differentiating by it checks the rule's own adjoint.
-    expectDerivatives(sum, inputs, { ...leaves, cotangent: v });
+    const { scalarOfFirst, second } = differentiate(kase, leavesOf(kase.inputs));
+    expectDerivatives(second, scalarOfFirst, kase.inputs);
   });
 });
 
 test("the third derivative of a composition too", () => {
-  const { inputs, leaves, output } = compositeCases[0]!;
-  const { x } = leaves as { x: Tensor };
-  const first = gradients(weighted(output, randomConstant(output, 1)), { x }).x;
-  const second = gradients(weighted(first, randomConstant(first, 2)), { x }).x;
-  expectDerivatives(weighted(second, randomConstant(second, 3)), inputs, { x });
+  const { f, inputs } = compositeCases[0]!;
+  const leaves = leavesOf(inputs);
+  const x = leaves.x!;
+  const first = gradients(weighted(f(leaves), 1), { x }).x;
+  const second = weighted(gradients(weighted(first, 2), { x }).x, 3);
+  expectDerivatives(gradients(second, { x }), second, inputs);
 });
 
 describe("gradients", () => {
-  const x = leaf("x", { shape: [2, 3], dtype: "float32" });
-  const y = leaf("y", { shape: [2, 3], dtype: "float32" });
+  const x = input("x", f32(2, 3));
+  const y = input("y", f32(2, 3));
   const at = { x: { shape: [2, 3], data: [1, -2, 3, -4, 5, -6] }, y: { shape: [2, 3], data: [1, 1, 2, 2, 3, 3] } };
 
   test("are zero through stopGradient, comparisons and casts", () => {
@@ -163,24 +141,22 @@ describe("gradients", () => {
   });
 
   test("are linear in the cotangent", () => {
-    const { inputs, leaves, output } = compositeCases[1]!;
-    const pull = (data: number[]) =>
-      evaluate(gradients(output, leaves, leaf("v", { shape: output.shape, dtype: "float32" })), {
-        ...inputs,
-        v: { shape: output.shape, data },
-      });
-    const vector = fc.array(fc.double({ min: -10, max: 10, noNaN: true }), {
-      minLength: output.size,
-      maxLength: output.size,
-    });
+    const kase = compositeCases[1]!;
+    const { output, first } = differentiate(kase, leavesOf(kase.inputs));
+    const pull = (data: number[]) => evaluate(first, { ...kase.inputs, cotangent: { shape: output.shape, data } });
+    const length = { minLength: output.size, maxLength: output.size };
+    const vector = fc.array(fc.double({ min: -10, max: 10, noNaN: true }), length);
     const factor = fc.double({ min: -3, max: 3, noNaN: true });
     fc.assert(
       fc.property(vector, vector, factor, (u, v, a) => {
         const [left, right, both] = [pull(u), pull(v), pull(u.map((x, i) => a * x + v[i]!))];
-        for (const name of Object.keys(leaves)) {
-          const expected = left[name]!.data.map((x, i) => a * x + right[name]!.data[i]!);
-          expect(distance(both[name]!.data, expected)).toBeLessThan(1e-12);
-        }
+        for (const [name, { data }] of Object.entries(both))
+          expect(
+            distance(
+              data,
+              left[name]!.data.map((x, i) => a * x + right[name]!.data[i]!),
+            ),
+          ).toBeLessThan(1e-12);
       }),
       { numRuns: 30 },
     );
