@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import { affine, normalizeGroups, scaleShift } from "./group-norm.ts";
+import { affine, normalizeGroups } from "./group-norm.ts";
 import { module } from "./module.ts";
 
 /**
@@ -13,5 +13,5 @@ export const adaGN = (channels: number, groups = 32) =>
     const scale = y.slice(1, 0, channels).add(1); // [N, C]
     const shift = y.slice(1, channels, 2 * channels);
     // y_s (weight n + bias) + y_b = (y_s weight) n + (y_s bias + y_b): both affine maps in one, on coefficients [N, C].
-    return scaleShift(normalizeGroups(h, channels, groups), scale.mul(weight), scale.mul(bias).add(shift));
+    return normalizeGroups(h, scale.mul(weight), scale.mul(bias).add(shift), groups);
   });

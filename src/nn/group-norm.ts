@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { apply, type Tensor } from "../tensor/tensor.ts";
 import { module, parameter } from "./module.ts";
 
 const epsilon = 1e-5;
@@ -9,20 +9,18 @@ export function groupCount(channels: number, groups: number): number {
   return groups === 0 ? channels : groupCount(groups, channels % groups);
 }
 
-/** (h - mean) / sqrt(var + 1e-5), over each image's groups of neighbouring channels. [N, C, ...] -> [N, C, ...]. Wu & He 2018. */
-export function normalizeGroups(h: Tensor, channels: number, groups: number): Tensor {
+/**
+ * scale * (h - mean) / sqrt(var + 1e-5) + shift, over each image's groups of neighbouring channels (Wu & He 2018).
+ * h [N, C, ...], scale and shift [C] or [N, C] -> [N, C, ...].
+ */
+export function normalizeGroups(h: Tensor, scale: Tensor, shift: Tensor, groups: number): Tensor {
+  const channels = scale.shape.at(-1)!;
   if (h.shape[1] !== channels)
     throw new ShapeError(`groupNorm: expects ${channels} channels but x is [${h.shape.join(", ")}]`);
-  return h
-    .reshape(h.shape[0]!, groupCount(channels, groups), -1)
-    .normalize(epsilon)
-    .reshape(...h.shape);
-}
-
-/** scale * h + shift, with coefficients [C] or [N, C] for h [N, C, ...]: one multiplication and one addition per element. */
-export function scaleShift(h: Tensor, scale: Tensor, shift: Tensor): Tensor {
-  const perChannel = [-1, h.shape[1]!, ...h.shape.slice(2).map(() => 1)];
-  return h.mul(scale.reshape(...perChannel)).add(shift.reshape(...perChannel));
+  return apply("groupNorm", [h, scale.reshape(-1, channels), shift.reshape(-1, channels)], {
+    groups: groupCount(channels, groups),
+    epsilon,
+  });
 }
 
 /** Parameters of a normalisation's own scale and shift, one per channel. */
@@ -33,6 +31,4 @@ export const affine = (channels: number) => ({
 
 /** GroupNorm(h) = weight * normalized(h) + bias. [N, C, ...] -> [N, C, ...]. */
 export const groupNorm = (channels: number, groups = 32) =>
-  module(affine(channels), ({ weight, bias }, h: Tensor) =>
-    scaleShift(normalizeGroups(h, channels, groups), weight, bias),
-  );
+  module(affine(channels), ({ weight, bias }, h: Tensor) => normalizeGroups(h, weight, bias, groups));

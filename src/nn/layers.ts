@@ -5,8 +5,8 @@ import { type Initialization, module, parameter } from "./module.ts";
 /** U(-1/sqrt(fanIn), 1/sqrt(fanIn)): PyTorch's start of convolutions and linear layers. */
 const fanIn = (inputs: number): Initialization => ({ kind: "uniform", bound: 1 / Math.sqrt(inputs) });
 
-/** x * sigmoid(x) (Elfwing et al. 2017). Written so that the runtime makes one kernel of it. */
-export const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
+/** x * sigmoid(x) (Elfwing et al. 2017). */
+export const silu = (x: Tensor): Tensor => x.silu();
 
 export const identity = (x: Tensor): Tensor => x;
 

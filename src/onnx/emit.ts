@@ -187,7 +187,7 @@ const pads = (padding: number): number[] => [padding, padding, padding, padding]
 const allAxes = (shape: Shape): number[] => shape.map((_, i) => i);
 
 /** One emission rule per operator: appends ONNX nodes and returns the name of the result. */
-const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient">]: Rule<K> } = {
+const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "groupNorm">]: Rule<K> } = {
   input: ({ attributes }) => attributes.name,
   constant: ({ attributes }, emitter) => emitter.constant(attributes.value),
 

@@ -74,6 +74,17 @@ function inputGradient({ inputs, attributes }: Node<"conv2dInputGradient">, resu
   return apply("conv2d", [dy, flipped.permute(1, 0, 2, 3)], { stride: 1, padding: kh - 1 - padding });
 }
 
+/** normalized * scale + shift. The gradient's rule normalizes the same tensor, which is then shared. */
+function groupNorm({ inputs, attributes }: Node<"groupNorm">): Tensor {
+  const [x, scale, shift] = inputs as readonly [Tensor, Tensor, Tensor];
+  const normalized = x.reshape(x.shape[0]!, attributes.groups, -1).normalize(attributes.epsilon);
+  const perChannel = [-1, x.shape[1]!, ...x.shape.slice(2).map(() => 1)];
+  return normalized
+    .reshape(...x.shape)
+    .mul(scale.reshape(...perChannel))
+    .add(shift.reshape(...perChannel));
+}
+
 const broadcasting = new Set(["add", "sub", "mul", "div", "maximum", "minimum", "less", "equal"]);
 
 /** Drops an expansion that the operator would do by itself. */
@@ -114,6 +125,9 @@ export function lower<G extends Graph>(graph: G): G {
     const { node } = tensor;
     if (node.op === "conv2dWeightGradient") return weightGradient(node);
     if (node.op === "conv2dInputGradient") return inputGradient(node, tensor);
+    // x * Sigmoid(x) is one kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
+    if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
+    if (node.op === "groupNorm") return groupNorm(node);
     const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
     return slim.node.op === "mul" ? foldScalars(slim) : slim;
   }) as G;

@@ -63,14 +63,12 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
     extra: { session: { set_denormal_as_zero: "1" } },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
   });
-  const copy = ([name, value]: readonly [string, NDArray]): [string, Ort.Tensor] => [
-    name,
-    toTensor({ ...value, data: value.data.slice() } as NDArray),
-  ];
   models.set(count, {
     session,
-    current: new Map(request.state.map(copy)),
-    spare: new Map(request.state.map(copy)),
+    current: new Map(request.state.map(([name, value]) => [name, toTensor(value)])),
+    spare: new Map(
+      request.state.map(([name, value]) => [name, toTensor({ ...value, data: value.data.slice() } as NDArray)]),
+    ),
     profiled: request.profile !== undefined,
   });
   return count++;

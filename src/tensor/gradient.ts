@@ -40,6 +40,8 @@ export const gradientRules: { readonly [K in Op]: Rule<K> } = {
   sqrt: unary((_, y, dy) => dy.div(y).mul(0.5)),
   reciprocal: unary((_, y, dy) => dy.mul(y).mul(y).neg()),
   sigmoid: unary((_, y, dy) => dy.mul(y.sub(y.square()))),
+  // With s the sigmoid: d(x s)/dx = s + x s (1 - s) = y + s (1 - y).
+  silu: unary((x, y, dy) => dy.mul(y.add(x.sigmoid().mul(scalar(1).sub(y))))),
   tanh: unary((_, y, dy) => dy.mul(scalar(1).sub(y.square()))),
   erf: unary((x, _, dy) => dy.mul(x.square().neg().exp()).mul(2 / Math.sqrt(Math.PI))),
   sin: unary((x, _, dy) => dy.mul(x.cos())),
@@ -86,6 +88,33 @@ export const gradientRules: { readonly [K in Op]: Rule<K> } = {
   inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, r, dr) => [
     x!.normalize(epsilon).mul(dr.mul(r.square()).mul(-1 / x!.shape.at(-1)!)),
   ],
+  // As for `normalize`, with dy scale in place of dy; its two means follow from the sums that scale and shift need anyway,
+  // so only sums over pixels and four passes over the images are left.
+  groupNorm: ({ inputs: [x, scale, shift], attributes: { groups, epsilon } }, _, dy) => {
+    const [n, channels] = x!.shape as [number, number];
+    const grouped = x!.reshape(n, groups, -1);
+    const size = grouped.shape[2]!;
+    const normalized = grouped.normalize(epsilon).reshape(...x!.shape);
+    const r = apply("inverseDeviation", [grouped], { epsilon }); // [N, G, 1]
+    const sums = (image: Tensor): Tensor => image.reshape(n, channels, -1).sum(2); // [N, C]
+    const dShift = sums(dy);
+    const dScale = sums(dy.mul(normalized));
+    const perGroup = (sum: Tensor): Tensor =>
+      scale!
+        .mul(sum)
+        .reshape(n, groups, -1)
+        .sum(2, true)
+        .mul(r)
+        .mul(1 / size);
+    const spread = (coefficients: Tensor): Tensor => {
+      const perChannel = coefficients.expand(n, groups, channels / groups);
+      return perChannel.reshape(n, channels, ...x!.shape.slice(2).map(() => 1));
+    };
+    const dx = dy
+      .mul(spread(scale!.expand(n, channels).reshape(n, groups, -1).mul(r)))
+      .sub(normalized.mul(spread(perGroup(dScale))).add(spread(perGroup(dShift))));
+    return [dx, sumTo(dScale, scale!.shape), sumTo(dShift, shift!.shape)];
+  },
 
   reshape: ({ inputs: [x] }, _, dy) => [dy.reshape(...x!.shape)],
   permute: ({ attributes: { axes } }, _, dy) => [dy.permute(...axes.map((_axis, i) => axes.indexOf(i)))],

@@ -27,6 +27,8 @@ export interface Attributes {
   sqrt: None;
   reciprocal: None;
   sigmoid: None;
+  /** x sigmoid(x). */
+  silu: None;
   tanh: None;
   erf: None;
   sin: None;
@@ -57,6 +59,11 @@ export interface Attributes {
   normalize: { readonly epsilon: number };
   /** 1 / sqrt(variance + epsilon); the last axis stays with length 1. */
   inverseDeviation: { readonly epsilon: number };
+  /**
+   * Group normalization with scale and shift: x [N, C, ...], scale and shift [N or 1, C] -> scale * normalized(x) + shift, each
+   * image's groups of neighbouring channels normalized together.
+   */
+  groupNorm: { readonly groups: number; readonly epsilon: number };
 
   // Movement
   reshape: { readonly shape: Shape };

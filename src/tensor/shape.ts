@@ -93,6 +93,7 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
   sqrt: unary,
   reciprocal: unary,
   sigmoid: unary,
+  silu: unary,
   tanh: unary,
   erf: unary,
   sin: unary,
@@ -122,6 +123,19 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
   inverseDeviation: (inputs, attributes, op) => {
     const { shape, dtype } = lastAxis(inputs, attributes, op);
     return { dtype, shape: [...shape.slice(0, -1), 1] };
+  },
+  groupNorm: ([x, scale, shift], { groups }, op) => {
+    float(op, x!, scale!, shift!);
+    const [n, channels] = x!.shape;
+    if (channels === undefined || channels % groups)
+      fail(op, `x ${show(x!.shape)} must be [N, C, ...] with C divisible by ${groups} groups`);
+    for (const [name, { shape }] of [
+      ["scale", scale!],
+      ["shift", shift!],
+    ] as const)
+      if (shape.length !== 2 || (shape[0] !== 1 && shape[0] !== n) || shape[1] !== channels)
+        fail(op, `${name} must be [${n} or 1, ${channels}] for x ${show(x!.shape)} but is ${show(shape)}`);
+    return x!;
   },
 
   reshape: ([x], { shape }, op) => {

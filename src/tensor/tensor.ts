@@ -86,6 +86,10 @@ export class Tensor implements Type {
   sigmoid(): Tensor {
     return apply("sigmoid", [this], {});
   }
+  /** x sigmoid(x) (Elfwing et al. 2017). */
+  silu(): Tensor {
+    return apply("silu", [this], {});
+  }
   tanh(): Tensor {
     return apply("tanh", [this], {});
   }

@@ -159,6 +159,7 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
   log: unary("log", positive(2, 3), (x) => x.log()),
   sqrt: unary("sqrt", positive(2, 3), (x) => x.sqrt()),
   reciprocal: unary("reciprocal", positive(2, 3), (x) => x.neg().reciprocal()),
+  silu: unary("silu", normal(2, 3), (x) => x.silu()),
   sigmoid: unary("sigmoid", normal(2, 3), (x) => x.sigmoid()),
   tanh: unary("tanh", normal(2, 3), (x) => x.tanh()),
   erf: unary("erf", normal(2, 3), (x) => x.erf()),
@@ -251,6 +252,19 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
       (x) => x.normalize(1e-2),
     ),
   ],
+  groupNorm: (
+    [
+      ["per image", 2, [2, 6]],
+      ["shared by the images", 3, [1, 6]],
+      ["one channel per group", 6, [2, 6]],
+    ] as const
+  ).map(([label, groups, coefficients]) =>
+    define(
+      `groupNorm, coefficients ${label}`,
+      { x: normal(2, 6, 2, 3), scale: normal(...coefficients), shift: normal(...coefficients) },
+      ({ x, scale, shift }) => apply("groupNorm", [x, scale, shift], { groups, epsilon: 1e-3 }),
+    ),
+  ),
   inverseDeviation: unary("inverseDeviation", normal(3, 5), (x) => apply("inverseDeviation", [x], { epsilon: 1e-3 })),
 
   reshape: [

@@ -147,6 +147,7 @@ const rules: { readonly [K in Op]: Rule<K> } = {
   sqrt: unary(Math.sqrt),
   reciprocal: unary((x) => 1 / x),
   sigmoid: unary((x) => 1 / (1 + Math.exp(-x))),
+  silu: unary((x) => x / (1 + Math.exp(-x))),
   tanh: unary(Math.tanh),
   erf: unary(erf),
   sin: unary(Math.sin),
@@ -183,6 +184,20 @@ const rules: { readonly [K in Op]: Rule<K> } = {
       return row.map((value) => (value - center) / deviation);
     }),
   inverseDeviation: ({ attributes: { epsilon } }, [x]) => rows(x!, (row) => [1 / Math.sqrt(variance(row) + epsilon)]),
+
+  groupNorm: ({ attributes: { groups, epsilon } }, [x, scale, shift]) => {
+    const [n, channels] = x!.shape as [number, number];
+    const perImage = scale!.shape[0] === n;
+    const pixels = x!.data.length / (n * channels);
+    const normalized = rows({ shape: [n * groups, x!.data.length / (n * groups)], data: x!.data }, (row) => {
+      const [center, deviation] = [mean(row), Math.sqrt(variance(row) + epsilon)];
+      return row.map((value) => (value - center) / deviation);
+    });
+    return normalized.map((value, i) => {
+      const at = Math.floor(i / pixels) % (perImage ? n * channels : channels);
+      return value * scale!.data[at]! + shift!.data[at % shift!.data.length]!;
+    });
+  },
 
   reshape: (_, [x]) => x!.data,
   permute: ({ attributes: { axes } }, [x], { shape }) => {

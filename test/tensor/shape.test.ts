@@ -29,7 +29,7 @@ test.each(allCases)("the shape rule tells what the interpreter computes: $name",
 type Mistake = readonly [() => Tensor, string];
 
 const takesFloat = (
-  op: "neg" | "abs" | "exp" | "log" | "sqrt" | "reciprocal" | "sigmoid" | "tanh" | "erf" | "sin" | "cos",
+  op: "neg" | "abs" | "exp" | "log" | "sqrt" | "reciprocal" | "sigmoid" | "silu" | "tanh" | "erf" | "sin" | "cos",
 ): Mistake[] => [[() => apply(op, [i32(2)], {}), `${op}: takes float32 but got int32 [2]; cast it first`]];
 
 /** Mistakes, and what is said about each: at least one per operator that can refuse something. */
@@ -41,6 +41,7 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
   sqrt: takesFloat("sqrt"),
   reciprocal: takesFloat("reciprocal"),
   sigmoid: takesFloat("sigmoid"),
+  silu: takesFloat("silu"),
   tanh: takesFloat("tanh"),
   erf: takesFloat("erf"),
   sin: takesFloat("sin"),
@@ -82,6 +83,17 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
     [
       () => apply("inverseDeviation", [scalar(1)], { epsilon: 1 }),
       "inverseDeviation: takes at least one axis but got a scalar",
+    ],
+  ],
+
+  groupNorm: [
+    [
+      () => apply("groupNorm", [f32(2, 6, 4), f32(1, 6), f32(1, 6)], { groups: 4, epsilon: 1 }),
+      "groupNorm: x [2, 6, 4] must be [N, C, ...] with C divisible by 4 groups",
+    ],
+    [
+      () => apply("groupNorm", [f32(2, 6, 4), f32(6), f32(1, 6)], { groups: 2, epsilon: 1 }),
+      "groupNorm: scale must be [2 or 1, 6] for x [2, 6, 4] but is [6]",
     ],
   ],
 
