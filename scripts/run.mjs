@@ -1,0 +1,106 @@
+// Runs a task on a fresh clone: checks Node, installs packages and builds where needed, then starts it.
+// Plain JavaScript without dependencies, for it runs before there are any.
+import { spawn } from "node:child_process";
+import { existsSync, readdirSync, statSync } from "node:fs";
+import { basename, dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+
+function checkNode() {
+  const [major, minor] = process.versions.node.split(".").map(Number);
+  if (major > 20 || (major === 20 && minor >= 19)) return;
+  const found = `this is Node ${process.versions.node}`;
+  console.error(`Guidestar needs Node 20.19 or newer, but ${found}. Install a newer one: https://nodejs.org`);
+  process.exit(1);
+}
+
+/** A line about the set-up; on stderr, so that the task's own output can be piped. */
+const say = (line) => console.error(`\n> ${line}`);
+
+/** Runs a command, its output shown, and gives its exit code. */
+const run = (command, args, options) =>
+  new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: "inherit", ...options });
+    // A terminal interrupts the whole process group: the child ends as it sees fit, and this process waits for it.
+    const forward = (signal) => signal !== "SIGINT" && child.kill(signal);
+    const signals = ["SIGINT", "SIGTERM", "SIGHUP"];
+    for (const signal of signals) process.on(signal, forward);
+    child.on("error", (error) => {
+      console.error(`${command} could not be started: ${error.message}`);
+      resolve(1);
+    });
+    child.on("exit", (code, signal) => {
+      for (const each of signals) process.off(each, forward);
+      resolve(code ?? (signal === "SIGINT" ? 130 : 1));
+    });
+  });
+
+const node = (args, options) => run(process.execPath, args, options);
+const tool = (path, ...args) => node([join("node_modules", path), ...args]);
+
+/** When a file, or anything in a folder, last changed, in ms; 0 where there is none. Folders count too: a file may have gone. */
+function changed(...path) {
+  const place = join(root, ...path);
+  if (!existsSync(place)) return 0;
+  const stats = statSync(place);
+  const inside = stats.isDirectory() ? readdirSync(place).map((name) => changed(...path, name)) : [];
+  return Math.max(stats.mtimeMs, ...inside);
+}
+
+/** npm writes node_modules/.package-lock.json last. */
+async function install() {
+  if (changed("node_modules", ".package-lock.json") >= changed("package-lock.json")) return 0;
+  say("npm ci");
+  // The npm that called this script, or else the one on the path, which on Windows only a shell finds.
+  const npm = process.env.npm_execpath ?? "";
+  const args = ["ci", "--include=dev", "--no-audit", "--no-fund"];
+  return basename(npm) === "npm-cli.js"
+    ? node([npm, ...args])
+    : run("npm", args, { shell: process.platform === "win32" });
+}
+
+/** The compiler writes every file at each build, so the newest of dist tells when that was. */
+async function build() {
+  const sources = Math.max(changed("src"), changed("tsconfig.json"), changed("tsconfig.build.json"));
+  if (changed("dist") >= sources) return 0;
+  say("build");
+  return tool("typescript/bin/tsc", "-p", "tsconfig.build.json");
+}
+
+const guidestar = (args, options) => node([join(root, "dist", "cli", "main.js"), ...args], options);
+
+/** Every stage runs, the tests last, so that their summary ends the output. The first failure gives the exit code. */
+async function test(args) {
+  const stages = {
+    "type check": () => tool("typescript/bin/tsc", "--noEmit"),
+    lint: () => tool("@biomejs/biome/bin/biome", "check", "."),
+    tests: async () => (await build()) || tool("vitest/vitest.mjs", "run", ...args),
+  };
+  const failures = [];
+  for (const [name, stage] of Object.entries(stages)) {
+    say(name);
+    const code = await stage();
+    if (code !== 0) failures.push({ name, code });
+  }
+  if (failures.length > 0) say(`failed: ${failures.map(({ name }) => name).join(", ")}`);
+  return failures[0]?.code ?? 0;
+}
+
+const demo = ["sample", "--model", "digits", "--class", "all", "--count", "40", "--out", join("out", "digits.png")];
+
+const tasks = {
+  demo: async (args) => (await build()) || guidestar([...demo, ...args]),
+  test,
+  bench: async (args) => (await build()) || node(["--import", "tsx", join("bench", "main.ts"), ...args]),
+  // From where the caller stands: npm moves to the root.
+  guidestar: async (args) => (await build()) || guidestar(args, { cwd: process.env.INIT_CWD }),
+};
+
+checkNode();
+const [name, ...args] = process.argv.slice(2);
+if (!Object.hasOwn(tasks, name)) {
+  console.error(`usage: node scripts/run.mjs ${Object.keys(tasks).join(" | ")} [arguments]`);
+  process.exit(2);
+}
+process.exitCode = (await install()) || (await tasks[name](args));

@@ -1,0 +1,12 @@
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+  test: {
+    include: ["{test,conformance,examples}/**/*.test.ts"],
+    // ONNX Runtime has threads of its own, and its binding lives once per process: forks, and few of them.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+  },
+});
