@@ -1,6 +1,7 @@
-import { UsageError } from "../errors.ts";
+import { RuntimeFailure, ShapeError, UsageError } from "../errors.ts";
 import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
+import { show } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { checkValue, flatten, type Graph, isTensor, mapTree, type Spec, type ValuesOf } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
@@ -54,9 +55,14 @@ export async function compile<
       );
     checkValue(name, expected, value);
   }
-  for (const name of initial.keys())
-    if (!graph.outputs.has(name))
-      throw new UsageError(`compile: state "${name}" has no output of that name to take its next value from`);
+  for (const [name, { dtype, shape }] of initial) {
+    const next = graph.outputs.get(name);
+    if (!next) throw new UsageError(`compile: state "${name}" has no output of that name to take its next value from`);
+    if (next.dtype !== dtype || show(next.shape) !== show(shape))
+      throw new ShapeError(
+        `compile: state "${name}" is ${dtype} ${show(shape)} but its next value is ${next.dtype} ${show(next.shape)}`,
+      );
+  }
 
   const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
@@ -71,8 +77,13 @@ export async function compile<
   const without = <T>(tree: Tree<T>): Tree<T> =>
     Object.fromEntries(Object.entries(tree).filter(([key]) => !stateKeys.includes(key)));
   const resultTree = without<Tensor>(outputs);
+  let disposed = false;
+  const checkAlive = (): void => {
+    if (disposed) throw new RuntimeFailure("this program has been disposed");
+  };
   return {
     async run(inputs) {
+      checkAlive();
       const given = flatten<NDArray>(inputs as unknown as Tree<NDArray>, isArray);
       for (const [name, expected] of free) checkValue(name, expected, given.get(name));
       const extra = [...given.keys()].find((name) => !free.some(([known]) => known === name));
@@ -84,6 +95,7 @@ export async function compile<
       return mapTree<Tensor, NDArray>(resultTree, isTensor, (name) => values.get(name)!) as never;
     },
     async readState() {
+      checkAlive();
       const values = await model.readState([...initial.keys()]);
       const tree = Object.fromEntries(stateKeys.map((key) => [key, specs[key]!]));
       return mapTree<Spec, NDArray>(
@@ -92,7 +104,11 @@ export async function compile<
         (name) => values.get(name)!,
       ) as never;
     },
-    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      if (disposed) return;
+      disposed = true;
+      await model[Symbol.asyncDispose]();
+    },
   };
 }
 
