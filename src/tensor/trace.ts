@@ -96,7 +96,7 @@ export function trace<const I extends Tree<Spec>, const O extends Tree<Tensor>>(
 const keyOfAttributes = (tensor: Tensor, identity: (value: object) => number): string => {
   if (tensor.node.op !== "constant") return JSON.stringify(tensor.node.attributes);
   const { value } = tensor.node.attributes;
-  return value.data.length <= 16 ? `${value.dtype}[${value.shape}]=${value.data.join()}` : `#${identity(value.data)}`;
+  return `${value.dtype}[${value.shape}]${value.data.length <= 16 ? value.data.join() : `#${identity(value.data)}`}`;
 };
 
 /**
