@@ -1,0 +1,152 @@
+import { learnsVariance } from "../diffusion/chain.ts";
+import { ModelError } from "../errors.ts";
+import { encoderUnet } from "../models/classifier.ts";
+import { unet } from "../models/unet.ts";
+import type { NDArray, Shape } from "../ndarray.ts";
+import { parameterShapes } from "../nn/module.ts";
+import { show } from "../tensor/shape.ts";
+import { readSafetensors } from "./safetensors.ts";
+import {
+  type ClassifierRecord,
+  type DenoiserRecord,
+  describeProblems,
+  type ModelRecord,
+  modelSchema,
+} from "./schema.ts";
+
+/** Learned numbers of a network by state-dict key. */
+export type Weights = Readonly<Record<string, NDArray<"float32">>>;
+
+/** Networks that a model may hold. */
+export type NetworkName = "denoiser" | "classifier";
+export const networkNames = ["denoiser", "classifier"] as const;
+
+/** A model in memory: its record, and the weights of the networks that the record has. */
+export interface Model extends ModelRecord {
+  /** Where it came from, for messages and records. */
+  readonly source: string;
+  readonly weights: { readonly [N in NetworkName]?: Weights };
+}
+
+const hex = (bytes: ArrayBuffer): string =>
+  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
+
+/** SHA-256 in hexadecimal digits. */
+export const sha256 = async (bytes: Uint8Array): Promise<string> =>
+  hex(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
+
+/** Shape of every parameter of a network by state-dict key. */
+export const networkShapes = (
+  network:
+    | { readonly name: "denoiser"; readonly config: DenoiserRecord["config"] }
+    | { readonly name: "classifier"; readonly config: ClassifierRecord["config"] },
+): Record<string, Shape> =>
+  parameterShapes(network.name === "denoiser" ? unet(network.config) : encoderUnet(network.config));
+
+/**
+ * A model.json as a record.
+ *
+ * @param where its path, for errors
+ * @throws ModelError where it is no JSON, does not follow the schema, or contradicts itself
+ */
+export function parseRecord(text: string, where: string): ModelRecord {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ModelError(`${where}: not JSON (${(cause as Error).message}); was it cut short?`, { cause });
+  }
+  const { data: record, error } = modelSchema.safeParse(json);
+  if (error) throw new ModelError(`${where}: ${describeProblems(error)}`);
+  checkRecord(record, where);
+  return record;
+}
+
+/** Throws ModelError where the networks of a record don't fit its images or classes. */
+export function checkRecord({ classes, imageShape, denoiser, classifier }: ModelRecord, where: string): void {
+  const [channels, height, width] = imageShape;
+  const expect = (what: string, found: number | undefined, expected: number, why: string): void => {
+    if (found !== expected) throw new ModelError(`${where}: ${what} is ${found} but ${why} ask for ${expected}`);
+  };
+  const images = `images of ${show(imageShape)}`;
+  expect("the images' height", height, width, "square images");
+  if (denoiser) {
+    const { config, process } = denoiser;
+    expect("denoiser.config.imageSize", config.imageSize, width, images);
+    expect("denoiser.config.inChannels", config.inChannels, channels, images);
+    const learned = learnsVariance(process);
+    const out = `${images} with a ${learned ? "learned" : "fixed"} variance`;
+    expect("denoiser.config.outChannels", config.outChannels, learned ? 2 * channels : channels, out);
+    if (config.numClasses !== undefined)
+      expect("denoiser.config.numClasses", config.numClasses, classes.length, "the class names");
+  }
+  if (classifier) {
+    expect("classifier.config.imageSize", classifier.config.imageSize, width, images);
+    expect("classifier.config.inChannels", classifier.config.inChannels, channels, images);
+    expect("classifier.config.outChannels", classifier.config.outChannels, classes.length, "the class names");
+  }
+}
+
+/**
+ * Weights from the bytes of a network's file.
+ *
+ * @param where the file's path, for errors
+ * @throws ModelError where its hash is not the recorded one, or a parameter is missing, unknown, of another shape or not finite
+ */
+export async function parseWeights(
+  bytes: Uint8Array,
+  network: Parameters<typeof networkShapes>[0] & { readonly sha256: string },
+  where: string,
+): Promise<Weights> {
+  const found = await sha256(bytes);
+  if (found !== network.sha256)
+    throw new ModelError(
+      `${where}: its SHA-256 is ${found.slice(0, 12)}... but model.json says ${network.sha256.slice(0, 12)}...; the file is damaged, or of another model`,
+    );
+  const { tensors } = readSafetensors(bytes, where);
+  checkWeights(tensors, networkShapes(network), where);
+  return tensors;
+}
+
+/** Throws ModelError unless the weights are those of a network with these shapes, and finite. */
+export function checkWeights(weights: Weights, shapes: Readonly<Record<string, Shape>>, where: string): void {
+  const missing = Object.keys(shapes).filter((key) => !Object.hasOwn(weights, key));
+  const unknown = Object.keys(weights).filter((key) => !Object.hasOwn(shapes, key));
+  const list = (keys: string[]): string =>
+    `${keys.slice(0, 3).join(", ")}${keys.length > 3 ? ` and ${keys.length - 3} more` : ""}`;
+  if (missing.length > 0 || unknown.length > 0)
+    throw new ModelError(
+      [
+        `${where}: these are not the weights of the network in model.json`,
+        missing.length > 0 && `missing: ${list(missing)}`,
+        unknown.length > 0 && `unknown: ${list(unknown)}`,
+      ]
+        .filter(Boolean)
+        .join("; "),
+    );
+  for (const [key, shape] of Object.entries(shapes)) {
+    const { shape: found, data } = weights[key]!;
+    if (show(found) !== show(shape))
+      throw new ModelError(`${where}: "${key}" is ${show(found)} but the network in model.json has ${show(shape)}`);
+    const at = data.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0)
+      throw new ModelError(`${where}: "${key}" holds ${data[at]} at ${at}; the training that wrote it had failed`);
+  }
+}
+
+/** Throws ModelError unless the classifier was trained on the noise that the denoiser removes; without both there is nothing to check. */
+export function checkSameNoise({
+  source,
+  denoiser,
+  classifier,
+}: Pick<Model, "source" | "denoiser" | "classifier">): void {
+  if (!denoiser || !classifier) return;
+  const describe = ({ schedule, steps, rescaleTimesteps }: ClassifierRecord["process"]): string =>
+    `"${schedule}", T = ${steps}${rescaleTimesteps ? ", rescaled timesteps" : ""}`;
+  const [ours, theirs] = [describe(classifier.process), describe(denoiser.process)];
+  if (ours !== theirs)
+    throw new ModelError(
+      `${source}/model.json: classifier was trained for schedule ${ours}, but the denoiser uses ${theirs}. ` +
+        `Train the classifier with --schedule ${denoiser.process.schedule} --noise-steps ${denoiser.process.steps}, or sample with --classifier-scale 0.`,
+    );
+}

@@ -1,0 +1,101 @@
+import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import { ModelError } from "../errors.ts";
+import type { NDArray } from "../ndarray.ts";
+import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
+import { readSafetensors, writeSafetensors } from "./safetensors.ts";
+
+/**
+ * Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one: into a temporary
+ * file of the same folder, flushed, then renamed, and the folder flushed.
+ */
+export async function writeAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
+  const temporary = `${path}${temporarySuffix}`;
+  const file = await open(temporary, "w");
+  try {
+    await file.writeFile(bytes);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+  await rename(temporary, path);
+  const folder = await open(dirname(path), "r");
+  // Windows knows no flushing of folders.
+  await folder.sync().catch(() => undefined);
+  await folder.close();
+}
+const temporarySuffix = ".partial";
+
+const groups = ["params", "m", "v", "ema"] as const;
+
+/** A checkpoint as one safetensors file: tensors "params/KEY", "m/KEY", "v/KEY", "ema/KEY", and the rest as JSON in its metadata. */
+export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
+  const { step, task, watch, config } = checkpoint;
+  const tensors = groups.flatMap((group) =>
+    Object.entries(checkpoint[group]).map(([key, value]) => [`${group}/${key}`, value] as const),
+  );
+  return writeSafetensors(Object.fromEntries(tensors), {
+    metadata: { format: "guidestar-training-1", run: JSON.stringify({ step, task, watch, config }) },
+  });
+}
+
+/** Throws ModelError unless the bytes are a whole training checkpoint. `file` is for errors. */
+export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
+  const { tensors, metadata } = readSafetensors(bytes, file);
+  if (metadata.format !== "guidestar-training-1" || metadata.run === undefined)
+    throw new ModelError(
+      `${file}: expected a training checkpoint, but its format is ${metadata.format ?? "not given"}`,
+    );
+  const [params, m, v, ema] = groups.map((group) => {
+    const prefix = `${group}/`;
+    const members = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
+    return Object.fromEntries(members.map(([name, value]) => [name.slice(prefix.length), value]));
+  }) as [Named, Named, Named, Named];
+  return { ...(JSON.parse(metadata.run) as Pick<Checkpoint, "step" | "task" | "watch" | "config">), params, m, v, ema };
+}
+type Named = Record<string, NDArray<"float32">>;
+
+const fileName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
+const isCheckpoint = (name: string): boolean => /^step-\d{8,}\.safetensors$/.test(name);
+
+/** Paths of a folder's checkpoints, the newest first; files that were being written when a run was killed are not among them. */
+async function checkpointsIn(folder: string): Promise<string[]> {
+  const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === "ENOENT") return [];
+    throw error;
+  });
+  const step = (name: string): number => Number(name.slice(5, -12));
+  return names
+    .filter(isCheckpoint)
+    .sort((a, b) => step(b) - step(a))
+    .map((name) => join(folder, name));
+}
+
+/** Path of the newest checkpoint of a folder. */
+export const latestCheckpoint = async (folder: string): Promise<string | undefined> => (await checkpointsIn(folder))[0];
+
+export interface CheckpointFolderOptions {
+  /** Checkpoints that stay; older ones are removed after a new one is safe. */
+  keep?: number;
+}
+
+/** Checkpoints as files of a folder, which is made with the first. */
+export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderOptions = {}): CheckpointStore {
+  return {
+    async latest() {
+      const path = await latestCheckpoint(folder);
+      return path === undefined ? undefined : { path, checkpoint: decodeCheckpoint(await readFile(path), path) };
+    },
+    async save(checkpoint) {
+      await mkdir(folder, { recursive: true });
+      const path = join(folder, fileName(checkpoint.step));
+      await writeAtomically(path, encodeCheckpoint(checkpoint));
+      const old = (await checkpointsIn(folder)).slice(keep);
+      const partial = (await readdir(folder))
+        .filter((name) => name.endsWith(temporarySuffix))
+        .map((name) => join(folder, name));
+      await Promise.all([...old, ...partial].map((name) => rm(name, { force: true })));
+      return path;
+    },
+  };
+}

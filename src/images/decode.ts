@@ -1,0 +1,60 @@
+import { DataError } from "../errors.ts";
+import { checkImage, type Image } from "./image.ts";
+
+/** sharp is loaded where first needed: it costs a good part of the command line's start-up time. */
+const loadSharp = async () => (await import("sharp")).default;
+
+/**
+ * Pixels of a PNG, JPEG, WebP, GIF or TIFF file, turned upright, in sRGB; transparency lies on white; grey files give one
+ * channel. Throws DataError where the file can't be read; `name` is for that error.
+ */
+export async function decodeImage(bytes: Uint8Array, name = "image"): Promise<Image> {
+  const sharp = await loadSharp();
+  try {
+    const input = sharp(bytes).rotate().flatten({ background: "#fff" });
+    const grey = ["b-w", "grey16"].includes((await input.metadata()).space ?? "");
+    const { data, info } = await input
+      .toColourspace(grey ? "b-w" : "srgb")
+      .raw({ depth: "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    const { width, height, channels } = info;
+    const image: Image = { width, height, channels: channels as 1 | 3, data: new Uint8Array(data) };
+    checkImage(image);
+    return image;
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new DataError(`${name}: cannot be decoded (${reason}); is it a picture?`, { cause });
+  }
+}
+
+export interface AnimationOptions {
+  /** Milliseconds that each frame shows; default 100. */
+  readonly delay?: number;
+  /** How often it plays; default 0, for ever. */
+  readonly loop?: number;
+}
+
+/** Frames of one size as an animated GIF. Throws DataError where there are none, or their sizes differ. */
+export async function animationGif(
+  frames: readonly Image[],
+  { delay = 100, loop = 0 }: AnimationOptions = {},
+): Promise<Uint8Array> {
+  const [first] = frames;
+  if (!first) throw new DataError("animation: there are no frames");
+  const { width, height, channels } = first;
+  for (const [n, frame] of frames.entries()) {
+    checkImage(frame);
+    if (frame.width !== width || frame.height !== height || frame.channels !== channels)
+      throw new DataError(
+        `animation: frame ${n} is ${frame.width}x${frame.height}x${frame.channels}, the first ${width}x${height}x${channels}`,
+      );
+  }
+  const sharp = await loadSharp();
+  // One tall picture of all frames; pageHeight cuts it.
+  const strip = new Uint8Array(frames.length * first.data.length);
+  for (const [n, { data }] of frames.entries()) strip.set(data, n * data.length);
+  const out = await sharp(strip, { raw: { width, height: height * frames.length, channels, pageHeight: height } })
+    .gif({ delay: frames.map(() => delay), loop, keepDuplicateFrames: true })
+    .toBuffer();
+  return new Uint8Array(out);
+}

@@ -1,0 +1,197 @@
+import { readFileSync } from "node:fs";
+import { unzipSync, zipSync } from "fflate";
+import { describe, expect, test } from "vitest";
+import type { ByteSource } from "../../src/checkpoint/bytes.ts";
+import { openTorch, readTorch } from "../../src/checkpoint/torch.ts";
+import { crc32 } from "../../src/crc32.ts";
+import { ModelError } from "../../src/errors.ts";
+
+const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`data/${name}`, import.meta.url)));
+const bytesOf = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
+const grid = (rows: number, columns: number, at: (row: number, column: number) => number) =>
+  Array.from({ length: rows * columns }, (_, i) => at(Math.floor(i / columns), i % columns) / 8);
+
+describe.each(["mixed.pt", "mixed_legacy.pt", "mixed_protocol4.pt"])("%s, as PyTorch wrote it", (name) => {
+  const tensors = readTorch(fixture(name));
+  test.each([
+    ["plain.weight", [4, 6], grid(4, 6, (r, c) => r * 6 + c)],
+    ["plain.bias", [2], [1.5, -2.25]], // a Parameter
+    ["transposed", [6, 4], grid(6, 4, (r, c) => c * 6 + r)],
+    ["window", [2, 3], grid(2, 3, (r, c) => (r + 1) * 6 + 1 + 2 * c)], // x[1:3, 1:6:2]
+    ["shared", [6], grid(1, 6, (_, c) => 18 + c)], // another part of the same storage
+    ["permuted", [4, 2, 3], grid(4, 6, (r, c) => c * 4 + r)],
+    ["expanded", [2, 3], [1, 1, 1, 2, 2, 2]],
+    ["half", [5], [0.333251953125, 65504, 2 ** -24, Number.POSITIVE_INFINITY, -0]],
+    ["bfloat16", [3], [0.333984375, -3.00405527047391e38, 0]],
+    ["double", [2], [Math.fround(1 / 3), Math.fround(1e-3)]],
+    ["long", [2], [-5, 7]],
+    ["int", [2], [-5, 7]],
+    ["short", [2], [-5, 7]],
+    ["char", [2], [-5, 7]],
+    ["byte", [2], [250, 7]],
+    ["bool", [2], [1, 0]],
+    ["scalar", [], [3]],
+    ["empty", [0, 3], []],
+  ])("%s", (key, shape, data) => {
+    expect(tensors[key]).toEqual({ dtype: "float32", shape, data: Float32Array.from(data) });
+  });
+  test("holds nothing else", () => expect(Object.keys(tensors)).toHaveLength(18));
+});
+
+test("reads the reference's own networks", () => {
+  const weights = readTorch(
+    new Uint8Array(readFileSync(new URL("../../conformance/data/classifier_attention.pt", import.meta.url))),
+  );
+  expect(weights["time_embed.0.weight"]!.shape).toEqual([128, 32]);
+  expect(Object.values(weights).every(({ data }) => data.every(Number.isFinite))).toBe(true);
+});
+
+describe("what is not a state dict is told apart", () => {
+  test.each([
+    ["optimizer.pt", /optimizer's state, not weights; give the file of the model/],
+    ["nested.pt", /"epoch" is not a tensor; expected a state dict/],
+    ["module.pt", /refers to "torch.nn.modules.linear.Linear", which is refused/],
+    ["numpy.npz", /not one that torch.save wrote/],
+    ["mixed.safetensors", /neither a zip nor a pickle/],
+  ])("%s", (name, message) => {
+    expect(() => readTorch(fixture(name), name)).toThrow(message);
+    expect(() => readTorch(fixture(name), name)).toThrow(ModelError);
+  });
+});
+
+/** A file of each format around a pickle of our own making. */
+const zipWith = (pickle: string) => zipSync({ "x/data.pkl": bytesOf(pickle) }, { level: 0 });
+const legacyWith = (pickle: string) => {
+  const whole = fixture("mixed_legacy.pt");
+  const start = String.fromCharCode(...whole).indexOf("\x80\x02ccollections");
+  return Uint8Array.from([...whole.subarray(0, start), ...bytesOf(pickle)]);
+};
+
+describe("a malicious pickle is refused by name", () => {
+  const command = "X\x05\0\0\0touch";
+  const storage = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
+  test.each([
+    ["a call of os.system", `\x80\x02cposix\nsystem\n${command}\x85R.`, /"posix.system"/],
+    ["eval inside a state dict", `\x80\x02}X\x01\0\0\0acbuiltins\neval\n${command}\x85Rs.`, /"builtins.eval"/],
+    ["a global from the stack", `\x80\x04\x8c\x05posix\x8c\x06system\x93${command}\x85R.`, /"posix.system"/],
+    ["a global of torch that calls", `\x80\x02ctorch.hub\nload\n${command}\x85R.`, /"torch.hub.load"/],
+    ["INST", "\x80\x02(S'touch'\niposix\nsystem\n.", /opcode STRING \(0x53\)/],
+    ["INST without text", `\x80\x02(${command}iposix\nsystem\n.`, /opcode INST \(0x69\)/],
+    ["OBJ", `\x80\x02(${command}o.`, /opcode OBJ \(0x6f\)/],
+    ["NEWOBJ", "\x80\x02ccollections\nOrderedDict\n)\x81.", /opcode NEWOBJ \(0x81\)/],
+    ["EXT1", "\x80\x02\x82\x01.", /opcode EXT1 \(0x82\)/],
+    [
+      "BUILD on a tensor",
+      `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${storage}K\0))\x89}tR}b.`,
+      /opcode BUILD on something other/,
+    ],
+    ["a call of a storage class", "\x80\x02ctorch\nFloatStorage\n)R.", /calls something that is not a function/],
+    ["an unknown opcode", "\x80\x02\xff.", /opcode unknown \(0xff\)/],
+    ["a foreign persistent id", "\x80\x02X\x06\0\0\0moduleQ.", /not a tensor's storage; refused/],
+  ])("%s", (_, pickle, message) => {
+    for (const bytes of [zipWith(pickle), legacyWith(pickle)]) {
+      expect(() => readTorch(bytes, "evil.pt")).toThrow(message);
+      expect(() => readTorch(bytes)).toThrow(ModelError);
+    }
+  });
+
+  test("a bare pickle", () =>
+    expect(() => readTorch(bytesOf("\x80\x02cposix\nsystem\n.X.."))).toThrow(/"posix.system"/));
+
+  test("a tensor that reaches beyond its storage", () => {
+    const tensor = `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${storage}K\x01K\x04\x85K\x01\x85\x89}tR.`;
+    expect(() => readTorch(zipWith(tensor))).toThrow(
+      /shape \[4\], strides \[1\], offset 1 reaches beyond its storage of 4 elements/,
+    );
+  });
+});
+
+describe("damage", () => {
+  test("a storage that is missing, or of another size", () => {
+    const files = unzipSync(fixture("linear.pt"));
+    const { "linear/data/0": weight, ...rest } = files;
+    expect(weight).toHaveLength(8);
+    expect(() => readTorch(zipSync(rest))).toThrow(/"linear\/data\/0" is missing/);
+    expect(() => readTorch(zipSync({ ...files, "linear/data/0": new Uint8Array(4) }))).toThrow(
+      /storage 0 should have 8 bytes but has 4/,
+    );
+    expect(readTorch(zipSync(files))).toEqual(readTorch(fixture("linear.pt"))); // deflated
+  });
+
+  test("a big-endian machine's file", () => {
+    const files = { ...unzipSync(fixture("linear.pt")), "linear/byteorder": bytesOf("big") };
+    expect(() => readTorch(zipSync(files))).toThrow(/big-endian/);
+  });
+
+  test.each(["linear.pt", "mixed_legacy.pt"])("%s: whatever byte is damaged, it is a ModelError or nothing", (name) => {
+    const whole = fixture(name);
+    for (let at = 0; at < whole.length; at++)
+      for (const bytes of [whole.subarray(0, at), whole.with(at, whole[at]! ^ 0xff), whole.with(at, whole[at]! ^ 1)])
+        try {
+          readTorch(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(ModelError);
+        }
+  });
+});
+
+/** Entries of a stored zip64 archive laid out at `offset`s of a file that exists only where it is written. */
+function zip64(entries: readonly { name: string; content: Uint8Array; offset: number }[]): ByteSource {
+  const u = (width: 2 | 4 | 8, ...values: number[]) => {
+    const view = new DataView(new ArrayBuffer(width * values.length));
+    for (const [i, value] of values.entries())
+      if (width === 8) view.setBigUint64(i * 8, BigInt(value), true);
+      else if (width === 4) view.setUint32(i * 4, value, true);
+      else view.setUint16(i * 2, value, true);
+    return [...new Uint8Array(view.buffer)];
+  };
+  const parts: { offset: number; bytes: Uint8Array }[] = [];
+  const directory: number[] = [];
+  for (const { name, content, offset } of entries) {
+    const encoded = [...bytesOf(name)];
+    const check = u(4, crc32(content));
+    const local = [
+      ...u(4, 0x04034b50),
+      ...u(2, 45, 0, 0, 0, 0),
+      ...check,
+      ...u(4, 0xffffffff, 0xffffffff),
+      ...u(2, encoded.length, 0),
+    ];
+    parts.push({ offset, bytes: Uint8Array.from([...local, ...encoded, ...content]) });
+    const extra = [...u(2, 1, 24), ...u(8, content.length, content.length, offset)];
+    directory.push(...u(4, 0x02014b50), ...u(2, 45, 45, 0, 0, 0, 0), ...check, ...u(4, 0xffffffff, 0xffffffff));
+    directory.push(...u(2, encoded.length, extra.length, 0, 0, 0), ...u(4, 0, 0xffffffff), ...encoded, ...extra);
+  }
+  const start = 6 * 2 ** 30;
+  const end64 = start + directory.length;
+  const end = [
+    ...u(4, 0x06064b50),
+    ...u(8, 44),
+    ...u(2, 45, 45),
+    ...u(4, 0, 0),
+    ...u(8, entries.length, entries.length, directory.length, start),
+  ];
+  const locator = [...u(4, 0x07064b50, 0), ...u(8, end64), ...u(4, 1)];
+  const old = [...u(4, 0x06054b50), ...u(2, 0, 0, 0xffff, 0xffff), ...u(4, 0xffffffff, 0xffffffff), ...u(2, 0)];
+  parts.push({ offset: start, bytes: Uint8Array.from([...directory, ...end, ...locator, ...old]) });
+  return {
+    size: start + directory.length + end.length + locator.length + old.length,
+    read(offset, length) {
+      const out = new Uint8Array(length);
+      for (const part of parts) {
+        const from = Math.max(offset, part.offset);
+        const to = Math.min(offset + length, part.offset + part.bytes.length);
+        if (from < to) out.set(part.bytes.subarray(from - part.offset, to - part.offset), from - offset);
+      }
+      return out;
+    },
+  };
+}
+
+test("files beyond 4 GB (zip64) are read tensor by tensor", () => {
+  const files = unzipSync(fixture("linear.pt"));
+  const entries = Object.entries(files).map(([name, content], i) => ({ name, content, offset: i * 1.5 * 2 ** 30 }));
+  const tensors = openTorch(zip64(entries));
+  expect(tensors.weight!.shape).toEqual([1, 2]);
+  expect(tensors.weight!.read()).toEqual(readTorch(fixture("linear.pt")).weight);
+});
