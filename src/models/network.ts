@@ -1,0 +1,17 @@
+import type { Network } from "../nn/module.ts";
+import { encoderUnet } from "./classifier.ts";
+import type { NetworkConfig } from "./config.ts";
+import { superResUnet } from "./super-resolution.ts";
+import { unet } from "./unet.ts";
+
+/** The network of a configuration of any kind: enough to list its parameters and to start them. */
+export function networkOf({ kind, config }: NetworkConfig): Network {
+  switch (kind) {
+    case "unet":
+      return unet(config);
+    case "superRes":
+      return superResUnet(config);
+    case "classifier":
+      return encoderUnet(config);
+  }
+}

@@ -1,0 +1,114 @@
+import type { BackboneConfig, ClassifierConfig, UNetConfig } from "./config.ts";
+
+/** Sizes of networks that a CPU trains, for people who don't want to choose each number. */
+export const presetNames = ["tiny", "small", "base"] as const;
+export type PresetName = (typeof presetNames)[number];
+
+/** A size, apart from what the data determine. */
+type Preset = Pick<BackboneConfig, "modelChannels" | "numResBlocks" | "resblockUpdown" | "convResample"> & {
+  /** Channels at each resolution; images that can be halved more often use the last again. */
+  readonly channelMult: readonly number[];
+};
+
+// Channels are multiples of 16, which convolutions on a CPU compute at once. Few of them where there are many pixels.
+
+/** Denoisers; parameters and cost per 28x28 image of one channel. */
+const denoisers: Record<PresetName, Preset> = {
+  /** 0.9 M, 0.12 GFLOP. */
+  tiny: {
+    modelChannels: 64,
+    numResBlocks: 1,
+    channelMult: [0.25, 0.5, 1],
+    resblockUpdown: false,
+    convResample: false,
+  },
+  /** 1.5 M, 0.24 GFLOP. */
+  small: { modelChannels: 64, numResBlocks: 2, channelMult: [0.25, 0.5, 1] },
+  /** 4.9 M, 0.95 GFLOP. */
+  base: { modelChannels: 64, numResBlocks: 2, channelMult: [0.5, 1, 2] },
+};
+
+/** Noisy classifiers, to steer the denoiser of the same name. */
+const classifiers: Record<PresetName, Preset> = {
+  /** 0.5 M, 0.04 GFLOP. */
+  tiny: { modelChannels: 64, numResBlocks: 1, channelMult: [0.25, 0.5, 1] },
+  /** 0.7 M, 0.07 GFLOP. */
+  small: { modelChannels: 64, numResBlocks: 2, channelMult: [0.25, 0.5, 1] },
+  /** 1.6 M, 0.17 GFLOP. */
+  base: { modelChannels: 64, numResBlocks: 1, channelMult: [0.5, 1, 2] },
+};
+
+/** What a network has to fit. */
+export interface DataShape {
+  /** [C, H, W], H = W. */
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+  readonly classes: number;
+}
+
+/** Smallest height that a network works at, and the largest at which its pixels attend to each other. */
+const smallestSize = 4;
+const attentionSize = 8;
+
+/** How many resolutions images of `size` pixels have: they are halved while even, once more for every doubling above 32. */
+function levelCount(size: number, multipliers: number): number {
+  const most = multipliers + Math.max(0, Math.ceil(Math.log2(size / 32)));
+  let count = 1;
+  for (let side = size; count < most && side % 2 === 0 && side / 2 >= smallestSize; side /= 2) count++;
+  return count;
+}
+
+function backbone({ channelMult, ...preset }: Preset, [inChannels, imageSize]: DataShape["imageShape"]) {
+  const factors = Array.from({ length: levelCount(imageSize, channelMult.length) }, (_, level) => 2 ** level);
+  return {
+    ...preset,
+    imageSize,
+    inChannels,
+    channelMult: factors.map((_, level) => channelMult[level] ?? channelMult.at(-1)!),
+    attentionResolutions: factors.filter((factor) => imageSize / factor <= attentionSize),
+    numHeadChannels: 16,
+    normGroups: 8,
+  } satisfies Omit<BackboneConfig, "outChannels">;
+}
+
+/** A denoiser that is told the class; with `learnedVariance` it has C more output channels, with `nullLabel` one more label. */
+export const denoiserPreset = (
+  name: PresetName,
+  {
+    imageShape,
+    classes,
+    learnedVariance = true,
+    nullLabel = true,
+  }: DataShape & {
+    readonly learnedVariance?: boolean;
+    readonly nullLabel?: boolean;
+  },
+): UNetConfig => ({
+  ...backbone(denoisers[name], imageShape),
+  outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],
+  numClasses: classes,
+  nullLabel,
+});
+
+/** A noisy classifier with attention pooling. */
+export const classifierPreset = (name: PresetName, { imageShape, classes }: DataShape): ClassifierConfig => ({
+  ...backbone(classifiers[name], imageShape),
+  outChannels: classes,
+  pool: "attention",
+});
+
+const benchmark = (modelChannels: number): UNetConfig => ({
+  imageSize: 32,
+  inChannels: 3,
+  outChannels: 6,
+  modelChannels,
+  channelMult: [1, 2, 2],
+  numResBlocks: 2,
+  attentionResolutions: [2],
+  numHeadChannels: 32,
+  resblockUpdown: false,
+  convResample: false,
+  numClasses: 10,
+});
+
+/** UNets that speed is measured on: 6.5 M and 1.6 M parameters, 2.8 and 0.7 GFLOP per image. */
+export const benchmarkConfigs = { "bench-64": benchmark(64), "bench-32": benchmark(32) };
