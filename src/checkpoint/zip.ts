@@ -37,13 +37,9 @@ function findDirectory(source: ByteSource, what: string, Failure: Failure) {
     if (locator >= 0 && tail.getUint32(locator, true) === SIGNATURE.locator64) {
       const end64 = viewOf(readPart(source, uint64(tail, locator + 8), 56, `${what}: zip64 end record`, Failure));
       if (end64.getUint32(0, true) !== SIGNATURE.end64) throw new Failure(`${what}: the zip64 end record is damaged`);
-      return { count: uint64(end64, 32), size: uint64(end64, 40), offset: uint64(end64, 48) };
+      return { size: uint64(end64, 40), offset: uint64(end64, 48) };
     }
-    return {
-      count: tail.getUint16(at + 10, true),
-      size: tail.getUint32(at + 12, true),
-      offset: tail.getUint32(at + 16, true),
-    };
+    return { size: tail.getUint32(at + 12, true), offset: tail.getUint32(at + 16, true) };
   }
   throw new Failure(`${what}: not a whole zip archive (its directory, at the end, is missing); is the file truncated?`);
 }
@@ -83,7 +79,8 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
   const view = viewOf(bytes);
   const damaged = () => new Failure(`${what}: the zip directory is damaged`);
   const entries = new Map<string, ZipEntry>();
-  for (let i = 0, at = 0; i < directory.count; i++) {
+  // To the directory's end: its count of entries wraps at 65,536 in the archives of some writers.
+  for (let at = 0; at < bytes.length; ) {
     if (at + 46 > bytes.length || view.getUint32(at, true) !== SIGNATURE.entry) throw damaged();
     const [nameSize, extraSize, commentSize] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true)) as [
       number,

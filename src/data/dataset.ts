@@ -1,9 +1,11 @@
 import { DataError, UsageError } from "../errors.ts";
-import { cifarBinary, mnistIdx, npzImages } from "./arrays.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
+import { cifarBinary } from "./cifar.ts";
 import type { Content, Split } from "./content.ts";
 import { classFolders } from "./folders.ts";
+import { mnistIdx } from "./idx.ts";
 import type { Plan } from "./layout.ts";
+import { npzImages } from "./npz.ts";
 import { type PackOptions, pack } from "./pack.ts";
 import { openSource, type Source } from "./source.ts";
 
@@ -25,16 +27,18 @@ export interface DatasetOptions extends PackOptions {
 
 const LAYOUTS = [npzImages, mnistIdx, cifarBinary, classFolders];
 
+const ACCEPTED =
+  "a folder or zip of CLASS/IMAGE, or of train/CLASS/IMAGE and test/CLASS/IMAGE (png, jpg, webp, gif, tiff, avif); " +
+  "MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
+
 async function plan(source: Source, path: string): Promise<Plan> {
   const entries = source.entries();
-  for (const layout of LAYOUTS) {
-    const found = await layout(entries);
-    if (found && found.train.length > 0) return found;
-  }
-  throw new DataError(
-    `${path}: no images found among ${entries.length} files. Accepted: a folder or zip of CLASS/IMAGE, or of train/CLASS/IMAGE and ` +
-      "test/CLASS/IMAGE (png, jpg, webp, gif, tiff, avif); MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)",
-  );
+  let found: Plan | undefined;
+  for (const layout of LAYOUTS) found ??= await layout(entries);
+  if (found && found.train.length > 0) return found;
+  const [first] = found?.skipped ?? [];
+  const seen = first ? `${entries.length} files (${first.path}: ${first.reason})` : `${entries.length} files`;
+  throw new DataError(`${path}: no images found among ${seen}. Accepted: ${ACCEPTED}`);
 }
 
 async function decode(source: Source, path: string, options: PackOptions): Promise<Content> {

@@ -1,49 +1,56 @@
 import { decodeImage } from "./decode.ts";
-import { baseName, byName, type Item, type Layout, type Skipped } from "./layout.ts";
+import { byName, type Item, type Layout, type Skipped } from "./layout.ts";
 import type { Entry } from "./source.ts";
 
 const IMAGE = /\.(png|jpe?g|jfif|webp|gif|tiff?|avif)$/i;
 const TRAIN = ["train", "training"];
 const TEST = ["test", "testing", "val", "valid", "validation"];
+const isSplit = (folder: string): boolean => [...TRAIN, ...TEST].includes(folder.toLowerCase());
 
-interface File {
-  readonly entry: Entry;
-  /** Folders below the root, outermost first, then the file's name. */
-  readonly parts: readonly string[];
+/** Folders of a file, outermost first, then its name. */
+type Parts = readonly string[];
+
+/** How many folders wrap the whole, as in an archive `photos/train/cat/1.jpg`: they say nothing of class or split. */
+function wrappersOf(images: readonly Parts[]): number {
+  const top = new Set(images.map((parts) => parts[0]!));
+  if (top.size !== 1 || isSplit(images[0]![0]!)) return 0;
+  const inside = images.map((parts) => parts.slice(1));
+  const wrapped = inside.every((parts) => parts.length > 1) || inside.some((parts) => TRAIN.includes(parts[0]!));
+  return wrapped ? 1 + wrappersOf(inside.filter((parts) => parts.length > 1)) : 0;
 }
 
-/** Without the folder that wraps the whole archive, if there is one: `photos/train/cat/1.jpg` -> `train/cat/1.jpg`. */
-function unwrapped(files: readonly File[]): readonly File[] {
-  const first = files[0]?.parts[0]?.toLowerCase() ?? "";
-  const wrapped = files.every(({ parts }) => parts.length > 2 && parts[0]?.toLowerCase() === first);
-  if (files.length === 0 || !wrapped || TRAIN.includes(first) || TEST.includes(first)) return files;
-  return unwrapped(files.map(({ entry, parts }) => ({ entry, parts: parts.slice(1) })));
+/**
+ * The folders that hold the splits, in lower case. A folder is one by its name if it has folders inside, so that "train" can be a
+ * class beside "bus"; or if all folders are splits by name.
+ */
+function splitsOf(images: readonly Parts[]): { train?: string | undefined; test?: string | undefined } {
+  const deep = images.filter((parts) => parts.length > 2);
+  const folders = new Set((images.every(([top]) => isSplit(top!)) ? images : deep).map(([top]) => top!.toLowerCase()));
+  const train = TRAIN.find((name) => folders.has(name));
+  return train === undefined ? {} : { train, test: TEST.find((name) => folders.has(name)) };
 }
 
-/** Images as `CLASS/.../NAME`, all of them below `train/` and `test/` or neither. Hidden files are passed over. */
+/** Images as `CLASS/.../NAME`, all of them below `train/` and `test/` or neither. */
 export const classFolders: Layout = async (entries) => {
-  const files = unwrapped(
-    entries
-      .map((entry) => ({ entry, parts: entry.path.split("/") }))
-      .filter(({ parts }) => parts.length > 1 && !parts.some((part) => part.startsWith(".") || part === "__MACOSX")),
-  );
-  const top = new Set(files.map(({ parts }) => parts[0]!.toLowerCase()));
-  const trainFolder = TRAIN.find((name) => top.has(name));
-  const testFolder = trainFolder && TEST.find((name) => top.has(name));
+  const files = entries.map((entry) => ({ entry, parts: entry.path.split("/") }));
+  const inFolders = files.map(({ parts }) => parts).filter((parts) => parts.length > 1 && IMAGE.test(parts.at(-1)!));
+  const wrappers = wrappersOf(inFolders);
+  const { train, test } = splitsOf(inFolders.map((parts) => parts.slice(wrappers)).filter((parts) => parts.length > 1));
 
   const skipped: Skipped[] = [];
   const found = { train: [] as [string, Entry][], test: [] as [string, Entry][] };
   for (const { entry, parts } of files) {
-    const folder = parts[0]!.toLowerCase();
-    const split = !trainFolder || folder === trainFolder ? "train" : folder === testFolder ? "test" : undefined;
-    const inside = trainFolder ? parts.slice(1) : parts;
-    if (!IMAGE.test(baseName(entry.path)))
-      skipped.push({ path: entry.path, reason: "not an image type that can be read" });
-    else if (!split) skipped.push({ path: entry.path, reason: `below neither ${trainFolder}/ nor a test folder` });
-    else if (inside.length < 2) skipped.push({ path: entry.path, reason: "not in a class folder" });
-    else found[split].push([inside[0]!, entry]);
+    const below = parts.slice(wrappers);
+    const folder = below[0]?.toLowerCase();
+    const split = train === undefined || folder === train ? "train" : folder === test ? "test" : undefined;
+    const [className, ...rest] = train === undefined ? below : below.slice(1);
+    const isImage = IMAGE.test(parts.at(-1)!);
+    const skip = (reason: string) => skipped.push({ path: entry.path, reason });
+    if (isImage && !split) skip(`below neither ${train}/ nor ${test ?? "test"}/`);
+    else if (isImage && rest.length === 0) skip("not in a class folder");
+    else if (!isImage && rest.length > 0) skip("not a type of image that can be read");
+    else if (isImage && split) found[split].push([className!, entry]);
   }
-  if (found.train.length === 0) return undefined;
 
   const classes = [...new Set([...found.train, ...found.test].map(([name]) => name))].sort(byName);
   const labels = new Map(classes.map((name, label) => [name, label]));

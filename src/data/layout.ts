@@ -1,3 +1,4 @@
+import { fitPixels } from "./decode.ts";
 import type { Pixels } from "./pixels.ts";
 import type { Entry } from "./source.ts";
 
@@ -36,3 +37,13 @@ const collator = new Intl.Collator("en", { numeric: true });
 export const byName = (a: string, b: string): number => collator.compare(a, b) || (a < b ? -1 : Number(a > b));
 
 export const baseName = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
+
+/** Names of classes that are only numbered: 0 to the largest label of any of the lists. */
+export function numberedClasses(...labels: readonly ArrayLike<number>[]): string[] {
+  const largest = labels.flatMap((list) => Array.from(list)).reduce((a, b) => Math.max(a, b), -1);
+  return Array.from({ length: largest + 1 }, (_, i) => String(i));
+}
+
+/** Items of the array of images in file `path`; `image` gives the i-th. */
+export const arrayItems = (path: string, labels: ArrayLike<number>, image: (i: number) => Pixels): Item[] =>
+  Array.from(labels, (label, i) => ({ path: `${path}[${i}]`, label, load: async (size) => fitPixels(image(i), size) }));

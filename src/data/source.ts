@@ -5,7 +5,7 @@ import type { ByteSource } from "../checkpoint/bytes.ts";
 import { openZip } from "../checkpoint/zip.ts";
 import { DataError } from "../errors.ts";
 
-/** One file of a folder or zip; `path` is relative, with `/`. */
+/** One file of a folder or zip that is not hidden; `path` is relative, with `/`. */
 export interface Entry {
   readonly path: string;
   read(): Promise<Uint8Array>;
@@ -23,11 +23,13 @@ export interface Source {
 /** Deeper folders are not looked into: no layout needs them, and a link to a parent would never end. */
 const DEPTH = 8;
 
+const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX";
+
 async function folderSource(root: string): Promise<Source> {
   const entries: Entry[] = [];
   const stamps: string[] = [];
   const walk = async (folder: string, depth: number): Promise<void> => {
-    const names = (await readdir(join(root, folder))).sort();
+    const names = (await readdir(join(root, folder))).filter((name) => !isHidden(name)).sort();
     const stats = await Promise.all(names.map((name) => stat(join(root, folder, name)).catch(() => undefined)));
     for (const [i, name] of names.entries()) {
       const path = folder === "" ? name : `${folder}/${name}`;
@@ -59,7 +61,7 @@ function zipSource(path: string, size: number, mtimeMs: number): Source {
     entries() {
       const zip = openZip(bytes, path, DataError);
       return zip.names
-        .filter((name) => !name.endsWith("/"))
+        .filter((name) => !name.endsWith("/") && !name.split("/").some(isHidden))
         .map((name) => ({ path: name, read: async () => zip.read(name) }));
     },
     close: () => closeSync(descriptor),
@@ -68,8 +70,13 @@ function zipSource(path: string, size: number, mtimeMs: number): Source {
 
 /** Opens a folder or a zip (a `.npz` is one). Throws DataError where there is neither. */
 export async function openSource(path: string): Promise<Source> {
-  const found = await stat(path).catch((cause) => {
-    throw new DataError(`${path}: no such file or folder`, { cause });
-  });
-  return found.isDirectory() ? folderSource(path) : zipSource(path, found.size, found.mtimeMs);
+  try {
+    const found = await stat(path);
+    return found.isDirectory() ? await folderSource(path) : zipSource(path, found.size, found.mtimeMs);
+  } catch (cause) {
+    const { code, message } = cause as NodeJS.ErrnoException;
+    throw new DataError(`${path}: ${code === "ENOENT" ? "no such file or folder" : `cannot be opened: ${message}`}`, {
+      cause,
+    });
+  }
 }
