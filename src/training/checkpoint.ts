@@ -1,0 +1,28 @@
+import type { Weights } from "./events.ts";
+import type { Watch } from "./watch.ts";
+
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+export type JsonObject = { readonly [key: string]: Json };
+
+/** Everything that a run needs to go on bit for bit after `step` updates. Random numbers are functions of (seed, step). */
+export interface Checkpoint {
+  readonly step: number;
+  readonly params: Weights;
+  /** AdamW's running mean and mean square of the gradient. */
+  readonly m: Weights;
+  readonly v: Weights;
+  readonly ema: Weights;
+  /** What the task itself remembers, such as the loss history of the timestep sampler. */
+  readonly task: Json;
+  readonly watch: Watch;
+  /** What the run was started with. */
+  readonly config: JsonObject;
+}
+
+/** Where checkpoints are kept. */
+export interface CheckpointStore {
+  /** The newest whole checkpoint. */
+  latest(): Promise<{ readonly path: string; readonly checkpoint: Checkpoint } | undefined>;
+  /** Writes one atomically: after a crash at any moment, `latest` gives either the one before or this one. Resolves to its path. */
+  save(checkpoint: Checkpoint): Promise<string>;
+}

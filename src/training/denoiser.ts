@@ -1,0 +1,139 @@
+import {
+  type Coefficients,
+  coefficientNames,
+  coefficients,
+  makeChain,
+  type ProcessConfig,
+} from "../diffusion/chain.ts";
+import { type LossKind, trainingLoss } from "../diffusion/losses.ts";
+import { qSample } from "../diffusion/process.ts";
+import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../diffusion/timestep-sampler.ts";
+import { UsageError } from "../errors.ts";
+import { float32, type NDArray } from "../ndarray.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+import { f32, i32 } from "../tensor/trace.ts";
+import type { Tensors } from "./adamw.ts";
+import { drawNoise, drawTimesteps, dropLabels } from "./draws.ts";
+import type { Weights } from "./events.ts";
+import { type StepOptions, shapesOf, trainingGraph } from "./program.ts";
+import type { Task } from "./task.ts";
+
+/** Images x [N, C, H, W] in [-1, 1] and their classes y [N]. */
+export interface Batch {
+  readonly x: NDArray<"float32">;
+  readonly y: NDArray<"int32">;
+}
+
+/** Training data: the batch of update number `step` (1, 2, ...), the same however often asked. */
+export type BatchAt = (step: number) => Batch | Promise<Batch>;
+
+/** Data of a training run, of denoiser and classifier alike. */
+export interface DataOptions {
+  batchAt: BatchAt;
+  /** Of every random draw: noise, timesteps, dropped labels. */
+  seed: number;
+}
+
+/** What the denoiser's graph of a training step depends on. */
+export interface DenoiserGraphOptions extends StepOptions {
+  /** Network output for x_t, timestep and label; with a learned variance in twice the channels. */
+  network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor) => Tensor;
+  /** Initial weights of the network. */
+  weights: Weights;
+  batchSize: number;
+  /** [C, H, W]. */
+  imageShape: readonly [number, number, number];
+  process: ProcessConfig;
+  loss?: LossKind;
+  /** Number of classes of a network that is told the class; its null label is this number. None by default. */
+  classes?: number;
+}
+
+export interface DenoiserOptions extends DenoiserGraphOptions, DataOptions {
+  /** How timesteps are picked. */
+  timesteps?: TimestepSampling;
+  /** Share of the images that are trained with the null label, for classifier-free guidance. */
+  labelDropout?: number;
+}
+
+/**
+ * One training step of a denoiser. Its `batch`: images `x0` and `noise` [N, C, H, W], a loss `weight` [N], the chain's
+ * `coefficients` at each image's timestep, each [N], and labels `y` [N] where there are classes. Metrics: `mse`, `vb`.
+ */
+export function denoiserGraph({
+  network,
+  weights,
+  process,
+  batchSize,
+  imageShape,
+  loss: kind = "rescaledMse",
+  classes,
+  ...options
+}: DenoiserGraphOptions) {
+  const images = f32(batchSize, ...imageShape);
+  const perImage = f32(batchSize);
+  const specs = {
+    x0: images,
+    noise: images,
+    weight: perImage,
+    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, perImage])),
+    ...(classes === undefined ? {} : { y: i32(batchSize) }),
+  };
+  const chain = makeChain(process);
+  return trainingGraph(
+    shapesOf(weights),
+    specs,
+    (params, { x0, noise, weight, y, ...batch }) => {
+      const c = batch.coefficients as Coefficients;
+      const xt = qSample(x0, noise, c);
+      const { loss, ...metrics } = trainingLoss(kind, network(params, xt, c.timestep, y), { x0, noise, xt }, c, chain);
+      return { objective: loss.mul(weight), metrics };
+    },
+    options,
+  );
+}
+
+/** Training a denoiser: timesteps, noise and dropped labels are drawn afresh for every image. */
+export function denoiserTask(options: DenoiserOptions): Task {
+  const {
+    weights,
+    process,
+    batchAt,
+    batchSize,
+    imageShape,
+    seed,
+    timesteps = "uniform",
+    classes,
+    labelDropout = 0,
+  } = options;
+  if (labelDropout > 0 && classes === undefined)
+    throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
+  const chain = makeChain(process);
+  let sampler = timestepSampler(timesteps, chain.timesteps.length);
+  let drawn: ReturnType<typeof sampler.sample>;
+  return {
+    graph: denoiserGraph(options),
+    weights,
+    batchSize,
+    async batchAt(step) {
+      const { x, y } = await batchAt(step);
+      drawn = sampler.sample(drawTimesteps(seed, step, batchSize));
+      return {
+        x0: x,
+        noise: drawNoise(seed, step, [batchSize, ...imageShape]),
+        weight: float32([batchSize], drawn.weights),
+        coefficients: coefficients(chain, drawn.indices),
+        ...(classes === undefined ? {} : { y: dropLabels(seed, step, y, classes, labelDropout) }),
+      };
+    },
+    observe: (objective) =>
+      sampler.update(
+        drawn.indices,
+        objective.map((value, i) => value / drawn.weights[i]!),
+      ),
+    remember: () => sampler.state(),
+    restore(memory) {
+      sampler = timestepSampler(timesteps, chain.timesteps.length, memory as TimestepSamplerState);
+    },
+  };
+}

@@ -1,0 +1,33 @@
+import type { NDArray } from "../ndarray.ts";
+
+export type Weights = Readonly<Record<string, NDArray<"float32">>>;
+
+/** What a training run tells while it goes on. `step` counts finished updates; `averaged` are the running averages of the weights. */
+export type TrainingEvent =
+  | {
+      readonly kind: "start";
+      /** 0, or the step of the checkpoint that the run goes on from. */
+      readonly step: number;
+      readonly steps: number;
+      readonly resumedFrom?: string;
+    }
+  | {
+      readonly kind: "step";
+      readonly step: number;
+      readonly steps: number;
+      /** Mean objective of the batch. */
+      readonly loss: number;
+      /** Means over the batch of what else the loss reports: `mse`, `vb`, `accuracy`. */
+      readonly metrics: Readonly<Record<string, number>>;
+      /** Before clipping. */
+      readonly gradientNorm: number;
+      readonly learningRate: number;
+      readonly imagesPerSecond: number;
+      readonly secondsLeft: number;
+    }
+  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string; readonly averaged: Weights }
+  /** Time for a sample sheet; the run goes on when the next event is asked for. */
+  | { readonly kind: "samples"; readonly step: number; readonly averaged: Weights }
+  /** The signal was raised; everything up to `step` is in the checkpoint at `path`. */
+  | { readonly kind: "interrupted"; readonly step: number; readonly path?: string }
+  | { readonly kind: "done"; readonly step: number; readonly averaged: Weights };

@@ -1,0 +1,114 @@
+import { float32, type NDArray, type Shape, type Tree } from "../ndarray.ts";
+import { gradients } from "../tensor/gradient.ts";
+import { concat, scalar, type Tensor, where } from "../tensor/tensor.ts";
+import { f32, flatten, isSpec, isTensor, mapTree, type Spec, type TensorsOf, trace } from "../tensor/trace.ts";
+import {
+  type AdamWOptions,
+  adamw,
+  adamwCoefficients,
+  adamwDefaults,
+  clipScale,
+  globalNorm,
+  type Tensors,
+} from "./adamw.ts";
+import { type EmaOptions, ema, emaWeight } from "./ema.ts";
+
+/** What a loss function gives for a batch: the objective to minimise the mean of, and anything to report, each [N]. */
+export interface Loss {
+  readonly objective: Tensor;
+  readonly metrics: Tensors;
+}
+export type LossFunction<B extends Tree<Spec>> = (params: Tensors, batch: TensorsOf<B>) => Loss;
+
+export interface StepOptions {
+  /** Images whose activations are in memory at once; the whole batch by default. The result is the same but for rounding. */
+  microBatch?: number;
+  /** Gradients whose norm is above this are shortened to it; by default none is. */
+  maxGradientNorm?: number;
+  betas?: AdamWOptions["betas"];
+}
+
+export type UpdateOptions = AdamWOptions & { ema?: EmaOptions };
+
+export const mapValues = <T, U>(
+  record: Readonly<Record<string, T>>,
+  fn: (value: T, key: string) => U,
+): Record<string, U> => Object.fromEntries(Object.entries(record).map(([key, value]) => [key, fn(value, key)]));
+
+/** Shapes of named values. */
+export const shapesOf = (values: Readonly<Record<string, { readonly shape: Shape }>>): Record<string, Shape> =>
+  mapValues(values, ({ shape }) => shape);
+
+/**
+ * One step of training as one graph: the loss of a batch, its gradient, the clipped AdamW update and the running average.
+ *
+ * `params`, `m`, `v` and `ema` are both inputs and outputs: compile the graph with them as state. `batch` is the tree that the
+ * loss function takes, every leaf with leading axis N; `update` takes `updateValues`. The other outputs are `objective` [N],
+ * `metrics` (each [N]) and `gradientNorm` (before clipping).
+ */
+export function trainingGraph<const B extends Tree<Spec>>(
+  shapes: Readonly<Record<string, Shape>>,
+  batch: B,
+  loss: LossFunction<B>,
+  { microBatch = Number.POSITIVE_INFINITY, maxGradientNorm, betas = adamwDefaults.betas }: StepOptions = {},
+) {
+  const parameters = mapValues(shapes, (shape) => f32(...shape));
+  const update = { keep: f32(), stepSize: f32(), epsilon: f32(), emaWeight: f32() };
+  const specs = { params: parameters, m: parameters, v: parameters, ema: parameters, batch, update };
+  const size = flatten<Spec>(batch, isSpec).values().next().value?.shape[0] ?? 0;
+
+  return trace(specs, (inputs) => {
+    const { params, m, v, ema: averages, update } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
+    const parts: Loss[] = [];
+    let gradient: Record<string, Tensor> | undefined;
+    for (let start = 0; start < size; start += microBatch) {
+      const slice = (x: Tensor): Tensor => x.slice(0, start, Math.min(start + microBatch, size));
+      const done = gradient;
+      const part = mapTree(inputs.batch as Tree<Tensor>, isTensor, (_, x) => (done ? after(slice(x), done) : slice(x)));
+      const result = loss(params, part as TensorsOf<B>);
+      const share = gradients(result.objective.sum().mul(1 / size), params);
+      gradient = done ? mapValues(done, (sum, key) => sum.add(share[key]!)) : share;
+      parts.push(result);
+    }
+    const join = (pick: (part: Loss) => Tensor): Tensor => concat(parts.map(pick), 0);
+
+    const gradientNorm = globalNorm(gradient!);
+    const scale = maxGradientNorm === undefined ? scalar(1) : clipScale(gradientNorm, maxGradientNorm);
+    const updated = mapValues(params, (theta, key) =>
+      adamw(theta, gradient![key]!, { m: m[key]!, v: v[key]! }, scale, update, betas),
+    );
+    return {
+      params: mapValues(updated, ({ parameter }) => parameter),
+      m: mapValues(updated, ({ m }) => m),
+      v: mapValues(updated, ({ v }) => v),
+      ema: mapValues(updated, ({ parameter }, key) => ema(averages[key]!, parameter, update.emaWeight)),
+      objective: join(({ objective }) => objective),
+      metrics: mapValues(parts[0]!.metrics, (_, name) => join(({ metrics }) => metrics[name]!)),
+      gradientNorm,
+    };
+  });
+}
+
+/** A `trainingGraph` of any batch. */
+export type TrainingGraph = ReturnType<typeof trainingGraph<Tree<Spec>>>;
+
+/** Values of the graph's `update` for update number `update` (1, 2, ...). */
+export function updateValues(update: number, learningRate: number, options: UpdateOptions = {}) {
+  const { keep, stepSize, epsilon } = adamwCoefficients(update, learningRate, options);
+  const number = (value: number): NDArray<"float32"> => float32([], [value]);
+  return {
+    keep: number(keep),
+    stepSize: number(stepSize),
+    epsilon: number(epsilon),
+    emaWeight: number(emaWeight(update, options.ema)),
+  };
+}
+
+/**
+ * `x`, but not before every one of `tensors` is computed, so that the engine frees one micro-batch's activations before it makes the
+ * next one's. The condition reads one element of each and never holds.
+ */
+function after(x: Tensor, tensors: Tensors): Tensor {
+  const elements = Object.values(tensors).map((tensor) => tensor.reshape(-1).slice(0, 0, 1));
+  return where(concat(elements, 0).square().sum().less(0), 0, x);
+}

@@ -1,0 +1,139 @@
+import { ModelError } from "../errors.ts";
+import { float32 } from "../ndarray.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import type { Checkpoint, CheckpointStore, JsonObject } from "./checkpoint.ts";
+import { type ClassifierOptions, classifierTask } from "./classifier.ts";
+import { type DenoiserOptions, denoiserTask } from "./denoiser.ts";
+import type { TrainingEvent, Weights } from "./events.ts";
+import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
+import { mapValues, type UpdateOptions, updateValues } from "./program.ts";
+import type { Task } from "./task.ts";
+import { freshWatch, observe } from "./watch.ts";
+
+export interface TrainOptions extends LearningRateOptions, UpdateOptions {
+  backend: Backend;
+  /** Updates in all, those of a resumed run included. */
+  steps: number;
+  /** Where checkpoints go and a run is resumed from; nothing is kept without. */
+  store?: CheckpointStore;
+  checkpointEvery?: number;
+  /** Steps between `samples` events; none by default. */
+  samplesEvery?: number;
+  /** Stops the run when the smoothed loss is this many times its lowest value. */
+  lossLimit?: number;
+  /** Stored in checkpoints. Resuming a run that was started with another one is refused. */
+  config?: JsonObject;
+  /** Ends the run after the step that is under way, with a checkpoint. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Trains: the loop. Goes on from the store's newest checkpoint where there is one.
+ *
+ * @throws RuntimeFailure where the loss or its gradient leaves the finite numbers, or explodes: nothing is saved from then on, and the
+ *   message names the last good checkpoint. ModelError where the checkpoint belongs to a run with another `config`.
+ */
+export async function* train(
+  task: Task,
+  {
+    backend,
+    steps,
+    store,
+    checkpointEvery = 1000,
+    samplesEvery,
+    lossLimit = 20,
+    config = {},
+    signal,
+    ...options
+  }: TrainOptions,
+): AsyncGenerator<TrainingEvent, void, undefined> {
+  const saved = await store?.latest();
+  if (saved) checkConfig(saved.checkpoint.config, config, saved.path);
+  if (saved) task.restore?.(saved.checkpoint.task);
+  let { step, watch, ...state } = saved?.checkpoint ?? beginning(task.weights, config);
+  let lastSaved = saved?.path;
+  let savedStep = saved ? step : -1;
+  let secondsPerStep: number | undefined;
+
+  await using program = await compile(task.graph, backend, {
+    state: { params: state.params, m: state.m, v: state.v, ema: state.ema },
+  });
+  const save = async (): Promise<Weights> => {
+    const now = await program.readState();
+    lastSaved = await store?.save({ ...now, step, watch, task: task.remember?.() ?? null, config });
+    savedStep = step;
+    return now.ema;
+  };
+  yield { kind: "start", step, steps, ...(saved ? { resumedFrom: saved.path } : {}) };
+
+  while (step < steps) {
+    if (signal?.aborted) {
+      if (store && step > savedStep) await save();
+      yield { kind: "interrupted", step, ...(lastSaved ? { path: lastSaved } : {}) };
+      return;
+    }
+
+    const began = performance.now();
+    const update = step + 1;
+    const learningRate = learningRateAt(update, steps, options);
+    const batch = await task.batchAt(update);
+    const { objective, metrics, gradientNorm } = await program.run({
+      batch,
+      update: updateValues(update, learningRate, options),
+    });
+    const loss = mean(objective.data);
+    watch = observe(watch, { step: update, loss, gradientNorm: gradientNorm.data[0]! }, lossLimit, lastSaved);
+    task.observe?.(objective.data);
+    step = update;
+
+    const seconds = (performance.now() - began) / 1000;
+    secondsPerStep = secondsPerStep === undefined ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
+    yield {
+      kind: "step",
+      step,
+      steps,
+      loss,
+      metrics: mapValues(metrics, ({ data }) => mean(data)),
+      gradientNorm: gradientNorm.data[0]!,
+      learningRate,
+      imagesPerSecond: task.batchSize / secondsPerStep,
+      secondsLeft: (steps - step) * secondsPerStep,
+    };
+    if (store && (step % checkpointEvery === 0 || step === steps)) {
+      const averaged = await save();
+      yield { kind: "checkpoint", step, path: lastSaved!, averaged };
+    }
+    if (samplesEvery && step % samplesEvery === 0)
+      yield { kind: "samples", step, averaged: (await program.readState()).ema };
+  }
+  yield { kind: "done", step, averaged: (await program.readState()).ema };
+}
+
+function beginning(weights: Weights, config: JsonObject): Checkpoint {
+  const zeros = mapValues(weights, ({ shape }) => float32(shape));
+  return { step: 0, params: weights, m: zeros, v: zeros, ema: weights, task: null, watch: freshWatch, config };
+}
+
+function checkConfig(before: JsonObject, now: JsonObject, path: string): void {
+  const different = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
+    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
+  );
+  if (different.length === 0) return;
+  const changes = different.map((key) => `${key} was ${JSON.stringify(before[key])}, now ${JSON.stringify(now[key])}`);
+  throw new ModelError(
+    `${path}: this run was started with other options: ${changes.join("; ")}. Resume with the same, or train into a new folder.`,
+  );
+}
+
+const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+/** Trains a denoiser: `train` with a `denoiserTask`. */
+export const trainDenoiser = (
+  options: DenoiserOptions & TrainOptions,
+): AsyncGenerator<TrainingEvent, void, undefined> => train(denoiserTask(options), options);
+
+/** Trains a noisy classifier: `train` with a `classifierTask`. */
+export const trainClassifier = (
+  options: ClassifierOptions & TrainOptions,
+): AsyncGenerator<TrainingEvent, void, undefined> => train(classifierTask(options), options);
