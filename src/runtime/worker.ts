@@ -63,12 +63,13 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
     extra: { session: { set_denormal_as_zero: "1" } },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
   });
+  // Copies, for two states may start from one array, and each needs memory of its own.
+  const copies = () =>
+    new Map(request.state.map(([name, value]) => [name, toTensor({ ...value, data: value.data.slice() } as NDArray)]));
   models.set(count, {
     session,
-    current: new Map(request.state.map(([name, value]) => [name, toTensor(value)])),
-    spare: new Map(
-      request.state.map(([name, value]) => [name, toTensor({ ...value, data: value.data.slice() } as NDArray)]),
-    ),
+    current: copies(),
+    spare: copies(),
     profiled: request.profile !== undefined,
   });
   return count++;

@@ -129,6 +129,14 @@ describe("state", () => {
     expect(state).toEqual(initial());
   });
 
+  test("may start from one array in two places", async () => {
+    const graph = trace({ a: f32(2), b: f32(2) }, ({ a, b }) => ({ a: a.add(1), b: b.mul(2) }));
+    const shared = float32([2], [1, 2]);
+    await using program = await compile(graph, backend, { state: { a: shared, b: shared } });
+    for (let run = 0; run < 3; run++) await program.run({});
+    expect(await program.readState()).toEqual({ a: float32([2], [4, 5]), b: float32([2], [8, 16]) });
+  });
+
   test("that was read can be continued from, and does not change by further runs", async () => {
     await using program = await compile(counter, backend, { state: initial() });
     await program.run({ by });
