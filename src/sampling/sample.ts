@@ -1,0 +1,176 @@
+import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
+import type { DenoiserRecord } from "../checkpoint/schema.ts";
+import { type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
+import { ModelError } from "../errors.ts";
+import { guide } from "../guidance/guide.ts";
+import { encoderUnet } from "../models/classifier.ts";
+import { unet } from "../models/unet.ts";
+import { float32, int32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
+import { normals } from "../random.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
+import { respacingOf, samplerKinds } from "./sampler.ts";
+import { type Run, type RunOptions, settle } from "./settings.ts";
+
+export interface SampleOptions extends RunOptions {
+  /** Where to run; by default a backend on the CPU, for as long as the sampling takes. */
+  readonly backend?: Backend;
+  /** Ends the sampling before the next run of the program: the iterator throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with and stream k at step k. */
+  readonly noise?: (seed: number, stream: number, count: number) => Float32Array;
+}
+
+/** What is known after a step, of all images [N, C, H, W], in about [-1, 1]. */
+export interface SampleEvent {
+  /** 1 ... steps. */
+  readonly step: number;
+  readonly steps: number;
+  /** The noisy images; after the last step, the pictures. */
+  readonly x: NDArray<"float32">;
+  /** The pictures as this step expects them. */
+  readonly x0: NDArray<"float32">;
+}
+
+/**
+ * Draws pictures, step by step. Denoiser, classifier, its gradient and the sampler's update are one program, compiled once and run
+ * once for each step and batch.
+ *
+ * @throws UsageError for options that the model cannot serve; ModelError where it has no denoiser, or its classifier knows other noise
+ */
+export async function* sample(model: Model, options: SampleOptions): AsyncGenerator<SampleEvent, void, undefined> {
+  const { signal, noise = normals } = options;
+  const run = settle(model, options);
+  const { process } = denoiserOf(model);
+  const chain = makeChain(process, respacingOf(run.sampler.steps));
+  const steps = chain.timesteps.length;
+  const eta = run.sampler.kind === "ddim" ? run.sampler.eta : 0;
+  const deterministic = run.sampler.kind === "ddim" && eta === 0;
+
+  const batches = split(run);
+  const size = batches[0]!.seeds.length;
+  const shape = [size, ...model.imageShape];
+  const graph = stepGraph(model, run, size);
+  signal?.throwIfAborted();
+  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
+
+  const draw = (seeds: readonly number[], stream: number): NDArray<"float32"> => {
+    const count = sizeOf(model.imageShape);
+    const values = new Float32Array(size * count);
+    for (const [i, seed] of seeds.entries()) values.set(noise(seed, stream, count), i * count);
+    return float32(shape, values);
+  };
+  const silence = float32(shape);
+  let xs = batches.map(({ seeds }) => draw(seeds, 0));
+  for (let step = 1; step <= steps; step++) {
+    const c = coefficients(chain, new Array<number>(size).fill(steps - step), { eta });
+    const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
+    for (const [i, { label, seeds }] of batches.entries()) {
+      signal?.throwIfAborted();
+      const drawn = deterministic ? silence : draw(seeds, step);
+      results.push(await program.run({ x: xs[i]!, noise: drawn, coefficients: c, label }));
+    }
+    xs = results.map(({ x }) => x);
+    const x0s = results.map(({ x0 }) => x0);
+    yield { step, steps, x: joined(xs, run.seeds.length), x0: joined(x0s, run.seeds.length) };
+  }
+}
+
+/** Runs a sampling to its end; gives the pictures [N, C, H, W]. */
+export async function collect(events: AsyncIterable<SampleEvent>): Promise<NDArray<"float32">> {
+  let last: SampleEvent | undefined;
+  for await (const event of events) last = event;
+  return last!.x;
+}
+
+/** One step of all images of a batch as a graph: x_t, noise, coefficients, labels and weights to the next x and the expected image. */
+export function stepGraph(model: Omit<Model, "weights">, { guidance, sampler, clip }: Run, batch: number) {
+  const denoiser = denoiserOf(model);
+  const { config, process } = denoiser;
+  const classifier = guidance.classifier === 0 ? undefined : model.classifier;
+  if (classifier) checkSameNoise(model);
+  const { step, form } = samplerKinds[sampler.kind];
+  const images = f32(batch, ...model.imageShape);
+  const specs = {
+    x: images,
+    noise: images,
+    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, f32(batch)])) as Record<
+      CoefficientName,
+      Spec<"float32">
+    >,
+    label: i32(batch),
+    denoiser: specsOf(networkShapes({ name: "denoiser", config })),
+    classifier: classifier ? specsOf(networkShapes({ name: "classifier", config: classifier.config })) : {},
+  };
+  return trace(specs, ({ x, noise, coefficients, label, ...weights }) => {
+    const denoise = unet(config);
+    const classify = classifier && encoderUnet(classifier.config);
+    const predictor = guide(
+      {
+        denoiser: (x, t, condition) =>
+          config.numClasses === undefined
+            ? denoise(weights.denoiser, x, t)
+            : denoise(weights.denoiser, x, t, condition.label),
+        process,
+        ...(config.nullLabel && { nullLabel: config.numClasses! }),
+        ...(classify && { classifier: (x, t) => classify(weights.classifier, x, t) }),
+      },
+      { ...guidance, form, clip },
+    );
+    const { x: next, x0 } = step(predictor, { x, noise, coefficients, condition: { label } });
+    return { x: next, x0 };
+  });
+}
+
+function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): DenoiserRecord {
+  if (denoiser) return denoiser;
+  throw new ModelError(`${source}: the model has no denoiser to draw with; \`guidestar train denoiser\` adds one`);
+}
+
+const boundWeights = ({ weights }: Model, { guidance }: Run) => ({
+  denoiser: weights.denoiser ?? {},
+  classifier: guidance.classifier === 0 ? {} : (weights.classifier ?? {}),
+});
+
+const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
+  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));
+
+interface Batch {
+  readonly seeds: readonly number[];
+  readonly label: NDArray<"int32">;
+}
+
+/** Batches of one size, as equal as they can be; the last image is drawn again where the last batch has room left. */
+function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">): Batch[] {
+  const count = Math.ceil(seeds.length / batch);
+  const size = Math.ceil(seeds.length / count);
+  return Array.from({ length: count }, (_, n) => {
+    const indices = Array.from({ length: size }, (_, i) => Math.min(n * size + i, seeds.length - 1));
+    return {
+      seeds: indices.map((i) => seeds[i]!),
+      label: int32(
+        [size],
+        indices.map((i) => labels[i]!),
+      ),
+    };
+  });
+}
+
+/** The first `count` images of batches one after the other. */
+function joined(batches: readonly NDArray<"float32">[], count: number): NDArray<"float32"> {
+  const [first] = batches;
+  if (batches.length === 1) return first!;
+  const shape = [count, ...first!.shape.slice(1)];
+  const values = new Float32Array(sizeOf(shape));
+  let at = 0;
+  for (const { data } of batches) {
+    values.set(data.subarray(0, values.length - at), at);
+    at += data.length;
+  }
+  return float32(shape, values);
+}
+
+/** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
+const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();

@@ -1,0 +1,107 @@
+import type { Model } from "../checkpoint/model.ts";
+import { UsageError } from "../errors.ts";
+import { ddim, ddpm, type Sampler } from "./sampler.ts";
+
+/** How strongly, and by what, sampling is steered towards the labels. */
+export interface Guidance {
+  /** Scale of classifier guidance; 0 is off. */
+  readonly classifier?: number;
+  /** Scale of classifier-free guidance; 1 is off. Papers that count from there write w = scale - 1. */
+  readonly classifierFree?: number;
+  /** Where ancestral sampling takes the classifier's gradient: at `x_t` (the default), or at the `mean` of x_{t-1}. */
+  readonly gradientAt?: "x_t" | "mean";
+  /** The denoiser is told no class, so that the classifier alone steers. */
+  readonly unconditional?: boolean;
+}
+
+/** What the pictures of a run depend on, beside the model. */
+export interface RunOptions {
+  /** Class names or labels, cycled over the seeds; every class in turn by default. */
+  readonly labels?: readonly (string | number)[];
+  /** One for each image; an image depends on its own only. */
+  readonly seeds: readonly number[];
+  /** The model's own by default, else DDIM of 50 steps. */
+  readonly sampler?: Sampler;
+  /** The model's own scales by default. */
+  readonly guidance?: Guidance;
+  /** Limit predicted images to [-1, 1]; on by default. */
+  readonly clip?: boolean;
+  /** Most images at a time; pictures don't depend on it but for rounding. Default 16. */
+  readonly batch?: number;
+}
+
+/** The same with every choice made; plain JSON. */
+export interface Run {
+  readonly labels: readonly number[];
+  readonly seeds: readonly number[];
+  readonly sampler: Sampler;
+  readonly guidance: Required<Guidance>;
+  readonly clip: boolean;
+  readonly batch: number;
+}
+
+/** What `settle` needs of a model. */
+export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classifier" | "sampling">;
+
+/** The label of a class name, or of a label given as a number or in digits. Throws UsageError where the model has no such class. */
+export function labelOf(name: string | number, { classes, source }: Pick<Described, "classes" | "source">): number {
+  const byName = typeof name === "string" ? classes.indexOf(name) : -1;
+  if (byName >= 0) return byName;
+  const label = typeof name === "number" ? name : /^\d+$/.test(name) ? Number(name) : Number.NaN;
+  if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
+  const known =
+    classes.length > 20 ? `${classes.slice(0, 20).join(", ")}, ... (${classes.length})` : classes.join(", ");
+  throw new UsageError(`${source} has no class "${name}"; its classes are ${known}`);
+}
+
+/** The sampler that a model's record asks for, or the default; `kind` and `steps` where given win. */
+export function defaultSampler(
+  { sampling = {} }: Pick<Described, "sampling">,
+  kind = sampling.sampler ?? "ddim",
+): Sampler {
+  const own = kind === (sampling.sampler ?? "ddim");
+  const steps = own && sampling.steps !== undefined ? { steps: sampling.steps } : {};
+  return kind === "ddpm"
+    ? ddpm(steps)
+    : ddim({ ...steps, ...(own && sampling.eta !== undefined ? { eta: sampling.eta } : {}) });
+}
+
+/**
+ * Makes every choice that was left open.
+ *
+ * Scales that are not given are the model's own, else classifier-free guidance of 2 where the denoiser has a null label, else
+ * classifier guidance of 1 where there is a classifier; without a class for the denoiser, classifier guidance of 2.
+ *
+ * @throws UsageError for classes that the model lacks, or settings that exclude each other
+ */
+export function settle(model: Described, options: RunOptions): Run {
+  const { labels, seeds, sampler = defaultSampler(model), guidance = {}, clip = true, batch = 16 } = options;
+  const { sampling = {}, denoiser, classifier } = model;
+  if (seeds.length === 0) throw new UsageError("sample: there are no seeds; give one for each image");
+  if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
+  if (!Number.isInteger(batch) || batch < 1)
+    throw new UsageError(`sample: batch must be a whole number from 1 but is ${batch}`);
+  if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
+    throw new UsageError(
+      'sample: only ddpm has a mean to take the classifier\'s gradient at; use ddpm, or gradientAt "x_t"',
+    );
+
+  const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());
+  const { unconditional = false, gradientAt = "x_t" } = guidance;
+  const mixes = denoiser?.config.nullLabel === true && !unconditional;
+  const { classifierFree = mixes ? (sampling.classifierFree ?? 2) : 1 } = guidance;
+  const steered = unconditional ? (sampling.unconditionalClassifier ?? 2) : (sampling.classifier ?? (mixes ? 0 : 1));
+  return {
+    labels: seeds.map((_, i) => chosen[i % chosen.length] ?? 0),
+    seeds,
+    sampler,
+    guidance: {
+      classifier: guidance.classifier ?? (classifier ? steered : 0),
+      classifierFree,
+      gradientAt,
+      unconditional,
+    },
+    clip,
+    batch,
+  };
+}
