@@ -6,8 +6,22 @@ export type Schedule = "linear" | "cosine";
 /** No step destroys more than this part of the signal's variance: the cosine schedule would end in a singularity. */
 const maximumBeta = 0.999;
 
+/**
+ * cos(x) for 0 <= x <= pi / 2, where it is near 1 rounded as if it were exact: beta is the difference of two such cosines, and
+ * Math.cos may differ in the last bit between engines, which would show in the eleventh digit of beta.
+ */
+function cosine(x: number): number {
+  // 1 - x^2 / 2 + x^4 / 24 ..., with x^2 as the exact square of x's leading bits and a remainder.
+  const leading = Math.fround(x);
+  const half = (leading * leading) / 2;
+  let series = 1;
+  for (let n = 20; n >= 6; n -= 2) series = 1 - ((x * x) / (n * (n - 1))) * series;
+  const remainder = ((x + leading) * (x - leading)) / 2;
+  return 1 - half + (1 - (1 - half) - half - remainder + (x ** 4 / 24) * series);
+}
+
 /** Cumulative signal variance of the cosine schedule at `time` in [0, 1]. Eq. 17, Nichol & Dhariwal 2021, s = 0.008. */
-const cosineAlphaBar = (time: number): number => Math.cos((((time + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+const cosineAlphaBar = (time: number): number => cosine((((time + 0.008) / 1.008) * Math.PI) / 2) ** 2;
 
 /**
  * Variance of the noise that each step adds, `q(x_t | x_{t-1}) = N(sqrt(1 - beta_t) x_{t-1}, beta_t)`.

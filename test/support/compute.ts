@@ -28,19 +28,25 @@ export async function compute<V extends Tree<NDArray>, O extends Tree<Tensor>>(
 }
 
 /**
- * Expects every image (first axis) within `tolerance` of the expected one, relative to its largest magnitude or to `floor`,
- * whichever is larger. Actual values may be one per image.
+ * Expects every image (first axis) within `tolerance` of the expected one, relative to its largest magnitude or to `scale` (one for
+ * all or one for each), whichever is larger. Actual values may be one per image.
  */
-export function expectClose(actual: Numbers, expected: Numbers, tolerance: number, what: string, floor = 0): void {
+export function expectClose(
+  actual: Numbers,
+  expected: Numbers,
+  tolerance: number,
+  what: string,
+  scale: number | readonly number[] = 0,
+): void {
   const repeat = sizeOf(expected.shape) / sizeOf(actual.shape);
   expect(Number.isInteger(repeat), `${what}: [${actual.shape}] against [${expected.shape}]`).toBe(true);
   const size = sizeOf(expected.shape) / expected.shape[0]!;
   for (let n = 0; n < expected.shape[0]!; n++) {
-    let [scale, worst] = [floor, 0];
+    let [largest, worst] = [typeof scale === "number" ? scale : scale[n]!, 0];
     for (let i = n * size; i < (n + 1) * size; i++) {
-      scale = Math.max(scale, Math.abs(expected.data[i]!));
+      largest = Math.max(largest, Math.abs(expected.data[i]!));
       worst = Math.max(worst, Math.abs(actual.data[Math.floor(i / repeat)]! - expected.data[i]!));
     }
-    expect.soft(worst, `${what}, image ${n} of scale ${scale}`).toBeLessThanOrEqual(tolerance * scale);
+    expect.soft(worst, `${what}, image ${n} of scale ${largest}`).toBeLessThanOrEqual(tolerance * largest);
   }
 }
