@@ -50,8 +50,9 @@ function elements(type: string, bytes: Uint8Array): Values | undefined {
 }
 
 /** Fixed-width strings, padded with zeros: bytes (`S`, one each) or UTF-32 code points (`U`, four each). */
-function strings(kind: "S" | "U", width: number, count: number, bytes: Uint8Array): Values {
+function strings(kind: "S" | "U", width: number, count: number, bytes: Uint8Array, name: string): Values {
   const points = kind === "S" ? bytes : elementsOf(Uint32Array, bytes);
+  if (points.some((point) => point > 0x10ffff)) throw new DataError(`array "${name}": its text is damaged`);
   const data = Array.from({ length: count }, (_, i) => {
     const text = points.slice(i * width, (i + 1) * width);
     return String.fromCodePoint(...text.slice(0, text.findLastIndex((point) => point !== 0) + 1));
@@ -113,7 +114,8 @@ export function readNpy(bytes: Uint8Array, name: string): NumpyArray {
     );
   const content = bytes.subarray(end);
   const ordered = fortran && shape.length > 1 ? toRowMajor(content, shape, width) : content;
-  const values = kind === "S" || kind === "U" ? strings(kind, Number(digits), count, ordered) : elements(type, ordered);
+  const values =
+    kind === "S" || kind === "U" ? strings(kind, Number(digits), count, ordered, name) : elements(type, ordered);
   if (!values) throw unsupported();
   return { ...values, shape };
 }

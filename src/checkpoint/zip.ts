@@ -4,7 +4,7 @@ import { type ByteSource, type Failure, readPart, viewOf } from "./bytes.ts";
 
 /** An entry of a zip's central directory; sizes and offsets in bytes. */
 interface ZipEntry {
-  readonly name: string;
+  readonly encrypted: boolean;
   readonly method: number;
   readonly crc: number;
   readonly compressedSize: number;
@@ -21,6 +21,7 @@ export interface Zip {
 const SIGNATURE = { entry: 0x02014b50, local: 0x04034b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 };
 const END_SIZE = 22;
 const LOCATOR64_SIZE = 20;
+const ENTRY_SIZE = 46;
 /** No deflate stream expands further: a block of 258 bytes takes two bits. */
 const MOST_EXPANSION = 1032;
 
@@ -44,56 +45,54 @@ function findDirectory(source: ByteSource, what: string, Failure: Failure) {
   throw new Failure(`${what}: not a whole zip archive (its directory, at the end, is missing); is the file truncated?`);
 }
 
-function readEntry(view: DataView, at: number, name: string, extraSize: number): ZipEntry {
-  let [compressedSize, size, headerOffset] = [20, 24, 42].map((offset) => view.getUint32(at + offset, true)) as [
-    number,
-    number,
-    number,
-  ];
-  const extra = at + view.getUint16(at + 28, true) + 46;
-  for (let field = extra; field + 4 <= extra + extraSize; field += 4 + view.getUint16(field + 2, true)) {
-    if (view.getUint16(field, true) !== 1) continue; // zip64: only the values that overflowed, in this order
-    let next = field + 4;
-    const wide = () => {
-      next += 8;
-      return uint64(view, next - 8);
-    };
-    if (size === 0xffffffff) size = wide();
-    if (compressedSize === 0xffffffff) compressedSize = wide();
-    if (headerOffset === 0xffffffff) headerOffset = wide();
+/** The zip64 values among an entry's extra fields, which hold only those that overflow 32 bits, in a fixed order. */
+function wideValues(extra: Uint8Array): number[] {
+  const view = viewOf(extra);
+  for (let at = 0; at + 4 <= extra.length; at += 4 + view.getUint16(at + 2, true)) {
+    const size = view.getUint16(at + 2, true);
+    if (view.getUint16(at, true) !== 1 || at + 4 + size > extra.length) continue;
+    return Array.from({ length: Math.floor(size / 8) }, (_, i) => uint64(view, at + 4 + 8 * i));
   }
-  return {
-    name,
-    method: view.getUint16(at + 10, true),
-    crc: view.getUint32(at + 16, true),
-    compressedSize,
-    size,
-    headerOffset,
+  return [];
+}
+
+/** The entry at the start of `bytes`, and how long it is; undefined where it is damaged. */
+function readEntry(bytes: Uint8Array): { name: string; entry: ZipEntry; length: number } | undefined {
+  const view = viewOf(bytes);
+  if (bytes.length < ENTRY_SIZE || view.getUint32(0, true) !== SIGNATURE.entry) return undefined;
+  const nameEnd = ENTRY_SIZE + view.getUint16(28, true);
+  const extraEnd = nameEnd + view.getUint16(30, true);
+  const length = extraEnd + view.getUint16(32, true);
+  if (length > bytes.length) return undefined;
+  const wide = wideValues(bytes.subarray(nameEnd, extraEnd));
+  const uint32OrWide = (offset: number) => {
+    const value = view.getUint32(offset, true);
+    return value === 0xffffffff ? (wide.shift() ?? value) : value;
   };
+  const size = uint32OrWide(24);
+  const compressedSize = uint32OrWide(20);
+  const headerOffset = uint32OrWide(42);
+  const [encrypted, method, crc] = [
+    (view.getUint16(8, true) & 1) === 1,
+    view.getUint16(10, true),
+    view.getUint32(16, true),
+  ];
+  const name = new TextDecoder().decode(bytes.subarray(ENTRY_SIZE, nameEnd));
+  return { name, entry: { encrypted, method, crc, compressedSize, size, headerOffset }, length };
 }
 
 /** Opens a zip (zip64 included) without reading its entries. `what` names the file in errors of class `Failure`. */
 export function openZip(source: ByteSource, what: string, Failure: Failure): Zip {
   const directory = findDirectory(source, what, Failure);
   const bytes = readPart(source, directory.offset, directory.size, `${what}: zip directory`, Failure);
-  const view = viewOf(bytes);
-  const damaged = () => new Failure(`${what}: the zip directory is damaged`);
   const entries = new Map<string, ZipEntry>();
   // To the directory's end: its count of entries wraps at 65,536 in the archives of some writers.
   for (let at = 0; at < bytes.length; ) {
-    if (at + 46 > bytes.length || view.getUint32(at, true) !== SIGNATURE.entry) throw damaged();
-    const [nameSize, extraSize, commentSize] = [28, 30, 32].map((offset) => view.getUint16(at + offset, true)) as [
-      number,
-      number,
-      number,
-    ];
-    const next = at + 46 + nameSize + extraSize + commentSize;
-    if (next > bytes.length) throw damaged();
-    const name = new TextDecoder().decode(bytes.subarray(at + 46, at + 46 + nameSize));
-    if (entries.has(name)) throw new Failure(`${what}: the zip names "${name}" twice`);
-    if (view.getUint16(at + 8, true) & 1) throw new Failure(`${what}: "${name}" is encrypted`);
-    entries.set(name, readEntry(view, at, name, extraSize));
-    at = next;
+    const found = readEntry(bytes.subarray(at));
+    if (!found) throw new Failure(`${what}: the zip directory is damaged`);
+    if (entries.has(found.name)) throw new Failure(`${what}: the zip names "${found.name}" twice`);
+    entries.set(found.name, found.entry);
+    at += found.length;
   }
 
   return {
@@ -102,6 +101,7 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
       const entry = entries.get(name);
       if (!entry) throw new Failure(`${what}: "${name}" is missing from the archive`);
       const where = `${what}: "${name}"`;
+      if (entry.encrypted) throw new Failure(`${where} is encrypted`);
       const header = viewOf(readPart(source, entry.headerOffset, 30, where, Failure));
       if (header.getUint32(0, true) !== SIGNATURE.local) throw new Failure(`${where}: its zip header is damaged`);
       const start = entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);

@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError, UsageError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 
 /** A picture: rows of pixels, 1 (grey) or 3 (red, green, blue) bytes each, row-major [H, W, C]. */
@@ -41,7 +41,7 @@ export function toUint8({ shape, data }: NDArray<"float32">): Image[] {
 export interface GridOptions {
   /** Pictures in a row; default: as nearly square as it goes. */
   readonly columns?: number;
-  /** Pixels between pictures and around them, before scaling is applied to the pictures; default 2. */
+  /** Pixels between pictures and around them, whatever the scale; default 2. */
   readonly padding?: number;
   /** Byte value of the padding; default 255, white. */
   readonly background?: number;
@@ -49,13 +49,13 @@ export interface GridOptions {
   readonly scale?: number;
 }
 
-/** One sheet of equally sized pictures, row by row. Throws DataError where there are none, or their sizes differ. */
+/** One sheet of equally sized pictures, row by row. Throws DataError where there are none, or their sizes differ; UsageError for impossible options. */
 export function grid(images: readonly Image[], options: GridOptions = {}): Image {
   const [first] = images;
   if (!first) throw new DataError("grid: there are no images");
   const { columns = Math.ceil(Math.sqrt(images.length)), padding = 2, background = 255, scale = 1 } = options;
   if (![columns, scale].every((n) => Number.isInteger(n) && n > 0) || !Number.isInteger(padding) || padding < 0)
-    throw new DataError(
+    throw new UsageError(
       `grid: columns ${columns}, scale ${scale} and padding ${padding} should be whole numbers, the first two above 0`,
     );
   const { channels } = first;
