@@ -25,7 +25,7 @@ interface View {
   readonly dy: number;
 }
 
-/** Streams of the seed's random numbers: an epoch's order, a step's augmentation. Far from the small numbers that others count by. */
+/** Streams of the seed's random numbers, from which epochs and steps count: far from all that others draw from the same seed. */
 const SHUFFLE = 2 ** 40;
 const AUGMENT = 2 ** 41;
 

@@ -74,7 +74,7 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   if (size !== undefined && (!Number.isInteger(size) || size < 1))
     throw new UsageError(`size must be a whole number of pixels from 1 but is ${size}`);
   signal?.throwIfAborted();
-  const source = await openSource(path);
+  const source = openSource(path);
   try {
     const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size, channels], cache);
     const cached = file === undefined ? undefined : await readCache(file);

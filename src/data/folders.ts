@@ -15,7 +15,8 @@ function wrappersOf(images: readonly Parts[]): number {
   const top = new Set(images.map((parts) => parts[0]!));
   if (top.size !== 1 || isSplit(images[0]![0]!)) return 0;
   const inside = images.map((parts) => parts.slice(1));
-  const wrapped = inside.every((parts) => parts.length > 1) || inside.some((parts) => TRAIN.includes(parts[0]!));
+  const wrapped =
+    inside.every((parts) => parts.length > 1) || inside.some((parts) => TRAIN.includes(parts[0]!.toLowerCase()));
   return wrapped ? 1 + wrappersOf(inside.filter((parts) => parts.length > 1)) : 0;
 }
 

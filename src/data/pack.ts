@@ -1,4 +1,3 @@
-import { constants } from "node:buffer";
 import { setImmediate } from "node:timers/promises";
 import { DataError } from "../errors.ts";
 import type { Item, Skipped } from "./layout.ts";
@@ -31,11 +30,14 @@ const CHUNK = 64;
 
 function allocate(count: number, area: number, channels: number): Uint8Array {
   const bytes = count * area * channels;
-  if (bytes > constants.MAX_LENGTH)
-    throw new DataError(
-      `${count} decoded images would take ${(bytes / 2 ** 30).toFixed(1)} GiB, more than the ${constants.MAX_LENGTH / 2 ** 30} GiB of one array; choose a smaller size`,
-    );
-  return new Uint8Array(bytes);
+  try {
+    return new Uint8Array(bytes);
+  } catch (cause) {
+    const size = (bytes / 2 ** 30).toFixed(1);
+    throw new DataError(`${count} decoded images would take ${size} GiB in one array; choose a smaller size`, {
+      cause,
+    });
+  }
 }
 
 /** Grey images [N, 1, H, W] as colour [N, 3, H, W]. */

@@ -21,7 +21,7 @@ describe("classes and splits from paths", () => {
     ["a class of test only", ["train/b/1.png", "val/a/1.png"], ["a", "b"], { train: [1], test: [0] }],
     ["a wrapping folder", ["set/train/a/1.png", "set/test/a/1.png", "set/read.me"], ["a"], { train: [0], test: [0] }],
     ["two wrapping folders", ["x/y/a/1.png", "x/y/b/1.png"], ["a", "b"], { train: [0, 1] }],
-    ["a wrapping folder, preview inside", ["set/train/a/1.png", "set/look.png"], ["a"], { train: [0] }],
+    ["a wrapping folder, preview inside", ["set/Train/a/1.png", "set/look.png"], ["a"], { train: [0] }],
     ["a class named train", ["train/1.png", "bus/1.png"], ["bus", "train"], { train: [0, 1] }],
     ["deeper folders count for their class", ["a/x/1.png", "a/2.png", "b/1.png"], ["a", "b"], { train: [0, 0, 1] }],
     ["hidden files", ["a/1.png", "a/.1.png", "__MACOSX/b/1.png", ".git/c/1.png"], ["a"], { train: [0] }],
