@@ -20,7 +20,7 @@ export interface TrainOptions extends LearningRateOptions, UpdateOptions {
   checkpointEvery?: number;
   /** Steps between `samples` events; none by default. */
   samplesEvery?: number;
-  /** Stops the run when the smoothed loss is this many times its lowest value. */
+  /** Stops the run when the smoothed loss is this many times the first loss. */
   lossLimit?: number;
   /** Stored in checkpoints. Resuming a run that was started with another one is refused. */
   config?: JsonObject;

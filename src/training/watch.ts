@@ -1,26 +1,26 @@
 import { RuntimeFailure } from "../errors.ts";
 
-/** Smoothed loss of a run, and the lowest that it reached. */
+/** The first loss of a run, and the smoothed one after `steps`. */
 export interface Watch {
   readonly steps: number;
+  readonly first: number;
   readonly smooth: number;
-  readonly lowest: number;
 }
 
-export const freshWatch: Watch = { steps: 0, smooth: 0, lowest: Number.MAX_VALUE };
+export const freshWatch: Watch = { steps: 0, first: 0, smooth: 0 };
 
-/** Steps before `lowest` counts, and inverse weight of a new loss in the smoothed one. */
+/** Steps that the smoothed loss looks back on. */
 const horizon = 20;
 
 /**
  * The watch after one more step.
  *
- * @param limit how many times its lowest value the smoothed loss may reach
+ * @param limit how many times the first loss the smoothed one may be
  * @param lastGood where the last good checkpoint is, for the message
  * @throws RuntimeFailure where the loss or the gradient is not finite, or the loss explodes
  */
 export function observe(
-  { steps, smooth, lowest }: Watch,
+  { steps, first, smooth }: Watch,
   { step, loss, gradientNorm }: { step: number; loss: number; gradientNorm: number },
   limit: number,
   lastGood: string | undefined,
@@ -33,8 +33,9 @@ export function observe(
   };
   if (!Number.isFinite(loss)) stop(`the loss is ${loss}`);
   if (!Number.isFinite(gradientNorm)) stop(`the gradient's norm is ${gradientNorm}`);
-  const next = steps === 0 ? loss : smooth + (loss - smooth) / Math.min(steps + 1, horizon);
-  if (next > limit * Math.abs(lowest))
-    stop(`the loss explodes: about ${next.toPrecision(3)}, after ${lowest.toPrecision(3)} before`);
-  return { steps: steps + 1, smooth: next, lowest: steps + 1 < horizon ? lowest : Math.min(lowest, next) };
+  const next = smooth + (loss - smooth) / Math.min(steps + 1, horizon);
+  const reference = steps === 0 ? loss : first;
+  if (next > limit * reference)
+    stop(`the loss explodes: it is about ${next.toPrecision(3)} and began at ${reference.toPrecision(3)}`);
+  return { steps: steps + 1, first: reference, smooth: next };
 }
