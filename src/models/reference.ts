@@ -35,24 +35,22 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
   }
   const count = (name: string, fallback?: number) => field(name, "a positive integer", isCount, fallback);
   const flag = (name: string, fallback: boolean) => field(name, "true or false", isFlag, fallback);
-  /** -1 stands for "not given". */
-  const optionalCount = (name: string): number | undefined => {
+  /** The argument as our field, or nothing where it is -1 or null, which stand for "not given". */
+  const optional = <Name extends string>(ours: Name, name: string) => {
     const value = field(name, "a positive integer, or -1 for none", isCountOrNone, -1);
-    return value === -1 ? undefined : value;
+    return (value === -1 ? {} : { [ours]: value }) as { readonly [N in Name]?: number };
   };
 
-  const numHeadChannels = optionalCount("num_head_channels");
-  const numHeadsUpsample = optionalCount("num_heads_upsample");
   const backbone = {
     imageSize: count("image_size"),
     inChannels: count("in_channels"),
     outChannels: count("out_channels"),
     modelChannels: count("model_channels"),
     numResBlocks: count("num_res_blocks"),
-    attentionResolutions: field("attention_resolutions", "a list of positive integers", isListOf(isCount)),
+    attentionResolutions: field("attention_resolutions", "a list of integers", isListOf(isInteger)),
     channelMult: field("channel_mult", "a list of positive numbers", isListOf(isPositive), [1, 2, 4, 8]),
     numHeads: count("num_heads", 1),
-    ...(numHeadChannels === undefined ? {} : { numHeadChannels }),
+    ...optional("numHeadChannels", "num_head_channels"),
     useScaleShiftNorm: flag("use_scale_shift_norm", false),
     resblockUpdown: flag("resblock_updown", false),
     convResample: flag("conv_resample", true),
@@ -60,21 +58,14 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
   };
   field("dims", "2 (images)", (value): value is 2 => value === 2, 2);
 
+  const upward = optional("numHeadsUpsample", "num_heads_upsample"); // classifiers have no upward half and ignore it
   const result: NetworkConfig =
     network === "classifier"
       ? {
           kind: network,
           config: { ...backbone, pool: field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
         }
-      : {
-          kind: network,
-          config: {
-            ...backbone,
-            ...(numHeadsUpsample === undefined ? {} : { numHeadsUpsample }),
-            ...(config.num_classes == null ? {} : { numClasses: count("num_classes") }),
-          },
-        };
-  read.add("num_classes");
+      : { kind: network, config: { ...backbone, ...upward, ...optional("numClasses", "num_classes") } };
   const unknown = Object.keys(config).filter((name) => !read.has(name));
   if (unknown.length > 0) throw new ModelError(`network config: ${kind} has no argument "${unknown.join('", "')}"`);
   return result;
@@ -83,6 +74,8 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
 const isPositive = (value: unknown): value is number =>
   typeof value === "number" && value > 0 && Number.isFinite(value);
 const isCount = (value: unknown): value is number => isPositive(value) && Number.isInteger(value);
+// 0 is what integer division by a resolution above the image's gives: it stands for no attention.
+const isInteger = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;
 const isCountOrNone = (value: unknown): value is number => value === -1 || isCount(value);
 const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
 const isPool = (value: unknown): value is Pool => pools.includes(value);

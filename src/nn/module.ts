@@ -93,7 +93,7 @@ function lookUp({ shape }: Parameter, parameters: Parameters, key: string): Tens
       `parameter "${key}" ${show(shape)} is missing from the ${Object.keys(parameters).length} given; give one for every key of parameterShapes(network)`,
     );
   if (show(value.shape) !== show(shape))
-    throw new ShapeError(`parameter "${key}" must be ${show(shape)} but is ${show(value.shape)}`);
+    throw new ShapeError(`parameter "${key.split(".").at(-1)}" must be ${show(shape)} but is ${show(value.shape)}`);
   return value;
 }
 

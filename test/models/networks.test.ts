@@ -1,0 +1,146 @@
+import { describe, expect, test } from "vitest";
+import { ModelError, UsageError } from "../../src/errors.ts";
+import { encoderUnet } from "../../src/models/classifier.ts";
+import type { ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
+import { superResUnet } from "../../src/models/super-resolution.ts";
+import { unet } from "../../src/models/unet.ts";
+import { initialize } from "../../src/nn/initialize.ts";
+import { type Module, type Network, parameterShapes } from "../../src/nn/module.ts";
+import { normals, uniforms } from "../../src/random.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { f32, i32, input } from "../../src/tensor/trace.ts";
+import { type Numbers, numbers, someParameters } from "../nn/numbers.ts";
+import { evaluate } from "../support/interpreter.ts";
+
+const config: UNetConfig = {
+  imageSize: 4,
+  inChannels: 1,
+  outChannels: 2,
+  modelChannels: 4,
+  numResBlocks: 1,
+  attentionResolutions: [2],
+  channelMult: [1, 1.5],
+  normGroups: 2,
+  numClasses: 3,
+  nullLabel: true,
+};
+
+const random = {
+  uniforms: (stream: number, count: number) => uniforms(7, stream, count),
+  normals: (stream: number, count: number) => normals(7, stream, count),
+};
+
+const x = input("x", f32(2, 1, 4, 4));
+const t = input("t", f32(2));
+const y = input("y", i32(2));
+const lowRes = input("lowRes", f32(2, 1, 2, 2));
+const inputs = {
+  x: numbers([2, 1, 4, 4]),
+  t: { shape: [2], data: [3, 700] },
+  y: { shape: [2], data: [0, 3] },
+  lowRes: numbers([2, 1, 2, 2], 5),
+};
+
+/** What a network computes from `values`, in float64. */
+function outputOf<I extends readonly unknown[]>(
+  network: Module<I>,
+  apply: (bound: (...inputs: I) => Tensor) => Tensor,
+  values: Record<string, Numbers> = someParameters(network),
+): Numbers {
+  const leaves = Object.entries(values).map(([key, { shape }]) => [key, input(key, f32(...shape))]);
+  const out = apply(network.withParameters(Object.fromEntries(leaves)));
+  return evaluate({ out }, { ...values, ...inputs }).out;
+}
+
+const tensorsOf = (network: Network): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(parameterShapes(network)).map(([key, shape]) => [key, input(key, f32(...shape))]));
+
+describe("the UNet", () => {
+  test.each<Partial<UNetConfig>>([
+    {},
+    { useScaleShiftNorm: false },
+    { resblockUpdown: false },
+    { resblockUpdown: false, convResample: false },
+    { useNewAttentionOrder: false, numHeads: 2, numHeadsUpsample: 1 },
+    { numHeadChannels: 2 },
+    { channelMult: [0.5, 1, 1], attentionResolutions: [] },
+  ])("keeps the image's size: %o", (options) => {
+    const network = unet({ ...config, ...options });
+    const out = outputOf(network, (bound) => bound(x, t, y));
+    expect(out.shape).toEqual([2, 2, 4, 4]);
+    expect(Array.from(out.data).every(Number.isFinite)).toBe(true);
+  });
+
+  test("starts by predicting zero", () => {
+    const { data } = outputOf(unet(config), (bound) => bound(x, t, y), initialize(unet(config), random));
+    expect(Array.from(data).every((value) => value === 0)).toBe(true);
+  });
+
+  test("rows of the label embedding: the classes, then the null label", () => {
+    const rows = (options: Partial<UNetConfig>) => parameterShapes(unet({ ...config, ...options }))["label_emb.weight"];
+    expect(rows({})).toEqual([4, 16]);
+    expect(rows({ nullLabel: false })).toEqual([3, 16]);
+    expect(rows({ numClasses: undefined })).toBeUndefined();
+  });
+
+  test("its output depends on image, timestep and label", () => {
+    const network = unet(config);
+    const base = outputOf(network, (bound) => bound(x, t, y)).data;
+    const changed = [
+      outputOf(network, (bound) => bound(x.mul(1.1), t, y)),
+      outputOf(network, (bound) => bound(x, t.add(1), y)),
+      outputOf(network, (bound) => bound(x, t, y.mul(0))),
+    ];
+    for (const { data } of changed) expect(data).not.toEqual(base);
+  });
+
+  test("says whether it wants labels", () => {
+    const without = unet({ ...config, numClasses: undefined });
+    expect(() => unet(config)(tensorsOf(unet(config)), x, t)).toThrow(UsageError);
+    expect(() => without(tensorsOf(without), x, t, y)).toThrow(UsageError);
+  });
+
+  test("names the layer that an input does not fit, and sizes that cannot be halved", () => {
+    const network = unet(config);
+    const at = (...shape: number[]) => network(tensorsOf(network), input("x", f32(...shape)), t, y);
+    expect(() => at(2, 3, 4, 4)).toThrow(/conv2d: .*expects 1 input channels.*; at input_blocks\.0\.0$/);
+    expect(() => at(2, 1, 5, 4)).toThrow("divisible by 2, for they are halved 1 times, but is [2, 1, 5, 4]");
+    const key = "input_blocks.1.0.in_layers.2.weight";
+    expect(() => network({ ...tensorsOf(network), [key]: x }, x, t, y)).toThrow(
+      /; at input_blocks\.1\.0\.in_layers\.2$/,
+    );
+  });
+
+  test("refuses heads that do not divide its channels", () => {
+    expect(() => unet({ ...config, numHeads: 4 })).toThrow(ModelError);
+  });
+});
+
+test("the upsampler sees the small image in further input channels", () => {
+  const network = superResUnet(config);
+  expect(parameterShapes(network)["input_blocks.0.0.weight"]).toEqual([4, 2, 3, 3]);
+  const out = outputOf(network, (bound) => bound(x, t, lowRes, y));
+  expect(out.shape).toEqual([2, 2, 4, 4]);
+  expect(outputOf(network, (bound) => bound(x, t, lowRes.mul(2), y)).data).not.toEqual(out.data);
+});
+
+describe("the classifier", () => {
+  const { numClasses: _, nullLabel: __, ...backbone } = config;
+  const classifier: ClassifierConfig = { ...backbone, outChannels: 5, numHeadChannels: 2 };
+
+  test.each(["adaptive", "attention", "spatial", "spatial_v2"] as const)(
+    "pool %s gives logits [N, classes]",
+    (pool) => {
+      const network = encoderUnet({ ...classifier, pool });
+      const out = outputOf(network, (bound) => bound(x, t));
+      expect(out.shape).toEqual([2, 5]);
+      expect(Array.from(out.data).every(Number.isFinite)).toBe(true);
+    },
+  );
+
+  test("takes images whose sizes cannot be halved: the last row and column are left out", () => {
+    const network = encoderUnet({ ...classifier, imageSize: 7 });
+    expect(parameterShapes(network)["out.2.positional_embedding"]).toEqual([6, 3 ** 2 + 1]);
+    expect(network(tensorsOf(network), input("x", f32(2, 1, 7, 7)), t).shape).toEqual([2, 5]);
+  });
+});

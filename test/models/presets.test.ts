@@ -1,0 +1,90 @@
+import { describe, expect, test } from "vitest";
+import { encoderUnet } from "../../src/models/classifier.ts";
+import type { UNetConfig } from "../../src/models/config.ts";
+import { networkOf } from "../../src/models/network.ts";
+import { benchmarkConfigs, classifierPreset, denoiserPreset, presetNames } from "../../src/models/presets.ts";
+import { publishedNetworks } from "../../src/models/published.ts";
+import { unet } from "../../src/models/unet.ts";
+import { countParameters, type Network, parameterShapes } from "../../src/nn/module.ts";
+import { countFlops } from "../../src/tensor/cost.ts";
+import { gradients } from "../../src/tensor/gradient.ts";
+import { f32, i32, input } from "../../src/tensor/trace.ts";
+
+const tensorsOf = (network: Network) =>
+  Object.fromEntries(Object.entries(parameterShapes(network)).map(([key, shape]) => [key, input(key, f32(...shape))]));
+
+function forward(config: UNetConfig, n: number) {
+  const network = unet(config);
+  const parameters = tensorsOf(network);
+  const x = input("x", f32(n, config.inChannels, config.imageSize, config.imageSize));
+  return { parameters, out: network(parameters, x, input("t", f32(n)), input("y", i32(n))) };
+}
+
+const millions = (count: number): number => Math.round(count / 1e6);
+
+test("published networks have the published numbers of parameters", () => {
+  const counts = Object.entries(publishedNetworks).map(([name, config]) => [name, countParameters(networkOf(config))]);
+  expect(Object.fromEntries(counts.map(([name, count]) => [name, millions(count as number)]))).toEqual({
+    "adm-64": 296,
+    "adm-128": 422,
+    "adm-256": 554,
+    "adm-256-unconditional": 553,
+    "adm-512": 559,
+    "adm-256-upsampler": 312,
+    "adm-512-upsampler": 309,
+    "adm-64-classifier": 65,
+    "adm-128-classifier": 43,
+    "adm-256-classifier": 54,
+    "adm-512-classifier": 54,
+  });
+});
+
+describe.each(presetNames)("preset %s", (name) => {
+  test.each([
+    [1, 28],
+    [3, 32],
+    [3, 64],
+    [1, 30],
+    [3, 4],
+  ])("fits images of %i channels and %i pixels", (channels, size) => {
+    const data = { imageShape: [channels, size, size] as const, classes: 10 };
+    const { parameters, out } = forward(denoiserPreset(name, data), 2);
+    expect(out.shape).toEqual([2, 2 * channels, size, size]);
+    expect(gradients(out.mean(), parameters)).toHaveProperty(["out.2.weight"]);
+    const classifier = encoderUnet(classifierPreset(name, data));
+    const x = input("x", f32(2, channels, size, size));
+    expect(classifier(tensorsOf(classifier), x, input("t", f32(2))).shape).toEqual([2, 10]);
+  });
+
+  test("has one label more for no class, and a learned variance, unless told otherwise", () => {
+    const data = { imageShape: [3, 32, 32] as const, classes: 4 };
+    const shapes = parameterShapes(unet(denoiserPreset(name, { ...data, learnedVariance: false, nullLabel: false })));
+    expect([shapes["label_emb.weight"]![0], shapes["out.2.weight"]![0]]).toEqual([4, 3]);
+    const defaults = parameterShapes(unet(denoiserPreset(name, data)));
+    expect([defaults["label_emb.weight"]![0], defaults["out.2.weight"]![0]]).toEqual([5, 6]);
+  });
+});
+
+test("presets cost what their docstrings say for 28x28 grey images", () => {
+  const data = { imageShape: [1, 28, 28] as const, classes: 10 };
+  const costs = presetNames.map((name) => {
+    const config = denoiserPreset(name, data);
+    const round = (value: number) => Number(value.toPrecision(2));
+    return [round(countParameters(unet(config)) / 1e6), round(countFlops([forward(config, 1).out]) / 1e9)];
+  });
+  expect(costs).toEqual([
+    [0.92, 0.12],
+    [1.5, 0.24],
+    [4.9, 0.95],
+  ]);
+});
+
+test("the benchmark's UNet is that of the measurements: 6.5 M parameters, 44.2 GFLOP for 16 images", () => {
+  const config = benchmarkConfigs["bench-64"];
+  expect(countParameters(unet(config)) / 1e6).toBeCloseTo(6.5, 1);
+  const { parameters, out } = forward(config, 16);
+  const cost = countFlops([out]);
+  expect(cost / 1e9).toBeCloseTo(44.2, 1);
+  const backward = countFlops(Object.values(gradients(out.sum(), parameters)));
+  expect(backward / cost).toBeCloseTo(3, 1);
+});
