@@ -13,11 +13,8 @@ export interface StepInputs {
   readonly condition: Condition;
 }
 
-/** The next x, and the image that the step expected at the end. */
-export interface StepResult {
-  readonly x: Tensor;
-  readonly x0: Tensor;
-}
+/** The next x, and the image that the step expected at the end. An alias and no interface, so that `trace` takes it for a tree. */
+export type StepResult = { readonly x: Tensor; readonly x0: Tensor };
 
 /** One step of a sampler: traced, pure, and asking the predictor once. */
 export type Step = (predictor: Predictor, inputs: StepInputs) => StepResult;
