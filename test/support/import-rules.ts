@@ -1,8 +1,8 @@
 /** What the files of a room, a folder of src, may import beside each other and the modules at the root of src. */
 export interface ImportRule {
   readonly room: string;
-  /** Rooms, npm packages and `node:*`: for each, the files of this room that may import it; "all", or a list. */
-  readonly may: Readonly<Record<string, "all" | readonly string[]>>;
+  /** Rooms, npm packages and `node:*`, each with the files of this room that may import it. */
+  readonly may: Readonly<Record<string, "all" | readonly string[]>> | "everything";
 }
 
 export const importRules: readonly ImportRule[] = [
@@ -13,27 +13,15 @@ export const importRules: readonly ImportRule[] = [
   { room: "diffusion", may: { tensor: "all" } },
   { room: "guidance", may: { tensor: "all", diffusion: "all" } },
 
-  // The engine: a graph to bytes, then bytes to a running program.
+  // The engine: a graph becomes bytes, bytes become a program.
   { room: "onnx", may: { tensor: "all" } },
   {
     room: "runtime",
     may: { tensor: "all", onnx: "all", "onnxruntime-node": ["worker.ts"], "node:*": ["node.ts", "worker.ts"] },
   },
 
-  // The work: rooms that don't know each other. Only the loops run programs.
-  {
-    room: "data",
-    may: {
-      checkpoint: "all",
-      sharp: ["decode.ts"],
-      "node:*": "all",
-    },
-  },
-  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["train.ts"] } },
-  { room: "sampling", may: { tensor: "all", diffusion: "all", guidance: "all", runtime: ["sample.ts"] } },
-
   // Bytes and files.
-  { room: "images", may: { fflate: "all", sharp: "all", "node:*": "all" } },
+  { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
     may: {
@@ -41,16 +29,35 @@ export const importRules: readonly ImportRule[] = [
       nn: "all",
       models: "all",
       diffusion: "all",
-      training: "all",
-      fflate: "all",
-      zod: "all",
-      "node:*": "all",
+      training: ["run-folder.ts"],
+      fflate: ["npz.ts", "zip.ts"],
+      zod: ["schema.ts"],
+      "node:*": ["model-folder.ts", "run-folder.ts"],
     },
   },
 
-  // Arguments to one call: joins everything.
+  // The work, in rooms that don't know each other. Only the loops run programs.
   {
-    room: "cli",
-    may: {},
+    room: "data",
+    may: {
+      checkpoint: "all",
+      sharp: ["decode.ts"],
+      "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
+    },
   },
+  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["train.ts"] } },
+  {
+    room: "sampling",
+    may: {
+      tensor: "all",
+      diffusion: "all",
+      guidance: "all",
+      models: "all",
+      checkpoint: "all",
+      runtime: ["sample.ts"],
+    },
+  },
+
+  // Arguments become one call; here all rooms meet.
+  { room: "cli", may: "everything" },
 ];

@@ -27,19 +27,19 @@ export async function run(kase: Case, backend: Backend, bound: readonly string[]
 export const interpret = (kase: Case) =>
   evaluate(Object.fromEntries(flatten(differentiate(kase, leavesOf(kase.inputs)), isTensor)), kase.inputs);
 
-/** Expects float32 results to equal others to a relative tolerance; small elements are held to the scale of their tensor. */
+/** Expects results to equal others to a tolerance that is relative to the larger of `scale` and their tensor's largest element. */
 export function expectClose(
   actual: ReadonlyMap<string, NDArray>,
   expected: Readonly<Record<string, { readonly shape: readonly number[]; readonly data: ArrayLike<number | bigint> }>>,
-  tolerance = 2e-5,
+  { tolerance = 2e-5, scale = 1 } = {},
 ): void {
   expect([...actual.keys()].sort()).toEqual(Object.keys(expected).sort());
   for (const [name, { shape, data }] of Object.entries(expected)) {
     const array = actual.get(name)!;
     expect(array.shape, name).toEqual(shape);
     const [got, wanted] = [Array.from(array.data, Number), Array.from(data, Number)];
-    const scale = wanted.reduce((top, x) => Math.max(top, Math.abs(x)), 1);
-    const error = wanted.reduce((top, x, i) => Math.max(top, Math.abs(x - got[i]!)), 0) / scale;
+    const largest = wanted.reduce((top, x) => Math.max(top, Math.abs(x)), scale);
+    const error = wanted.reduce((top, x, i) => Math.max(top, Math.abs(x - got[i]!)), 0) / largest;
     expect(error, `${name}: ${got.slice(0, 4)}... instead of ${wanted.slice(0, 4)}...`).toBeLessThan(tolerance);
   }
 }

@@ -1,0 +1,151 @@
+import type { Model } from "../../src/checkpoint/model.ts";
+import type { ProcessConfig } from "../../src/diffusion/chain.ts";
+import { encoderUnet } from "../../src/models/classifier.ts";
+import type { BackboneConfig, ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
+import { unet } from "../../src/models/unet.ts";
+import { float32, int32, type NDArray, sizeOf, type Tree } from "../../src/ndarray.ts";
+import { type Network, parameterShapes } from "../../src/nn/module.ts";
+import { normals } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { compile } from "../../src/runtime/compile.ts";
+import { sample } from "../../src/sampling/sample.ts";
+import { ddim, ddpm, type Sampler } from "../../src/sampling/sampler.ts";
+import { gradients } from "../../src/tensor/gradient.ts";
+import { f32, flatten, i32, trace } from "../../src/tensor/trace.ts";
+import { denoiserTask } from "../../src/training/denoiser.ts";
+import { updateValues } from "../../src/training/program.ts";
+import { compositeCases, operatorCases } from "./cases.ts";
+import { run } from "./runs.ts";
+
+/** Work for the engine whose results should be the same on every device. */
+export interface Job {
+  readonly name: string;
+  readonly run: (backend: Backend) => Promise<ReadonlyMap<string, NDArray>>;
+  /** Of the differences, relative to the larger of `scale` and the largest element. */
+  readonly tolerance: number;
+  readonly scale: number;
+}
+
+// WGSL asks for no more than 2^-11 of sine and cosine, so whatever sees a timestep embedding is held to less.
+const precise = { tolerance: 1e-4, scale: 1 };
+const approximate = { tolerance: 1e-3, scale: 1e-3 };
+
+const isArray = (value: NDArray | Tree<NDArray>): value is NDArray => "data" in value;
+const flat = (tree: Tree<NDArray>): Map<string, NDArray> => flatten<NDArray>(tree, isArray);
+
+const imageShape = [1, 8, 8] as const;
+const classes = 3;
+const process: ProcessConfig = {
+  schedule: "cosine",
+  steps: 4,
+  prediction: "eps",
+  variance: "learnedRange",
+  rescaleTimesteps: false,
+};
+const backbone: Omit<BackboneConfig, "outChannels"> = {
+  imageSize: 8,
+  inChannels: 1,
+  modelChannels: 16,
+  channelMult: [1, 2],
+  numResBlocks: 1,
+  attentionResolutions: [2],
+  numHeadChannels: 8,
+  normGroups: 4,
+};
+const denoiserConfig: UNetConfig = { ...backbone, outChannels: 2, numClasses: classes, nullLabel: true };
+const classifierConfig: ClassifierConfig = { ...backbone, outChannels: classes, pool: "attention" };
+
+const noise = (seed: number, ...shape: number[]): NDArray<"float32"> => float32(shape, normals(seed, 0, sizeOf(shape)));
+
+/** Random weights everywhere, also where a fresh network has zeros that would hide what comes before them. */
+const weightsOf = (network: Network): Record<string, NDArray<"float32">> =>
+  Object.fromEntries(
+    Object.entries(parameterShapes(network)).map(([key, shape], i) => {
+      const fan = shape.length > 1 ? sizeOf(shape.slice(1)) : 4;
+      return [
+        key,
+        float32(
+          shape,
+          normals(5, i, sizeOf(shape)).map((x) => x / Math.sqrt(fan)),
+        ),
+      ];
+    }),
+  );
+
+const weights = { denoiser: weightsOf(unet(denoiserConfig)), classifier: weightsOf(encoderUnet(classifierConfig)) };
+
+const model: Model = {
+  format: "guidestar-model-1",
+  source: "test",
+  classes: ["a", "b", "c"],
+  imageShape,
+  preprocessing: {},
+  denoiser: { config: denoiserConfig, process, file: "denoiser.safetensors", sha256: "", parameters: 1 },
+  classifier: { config: classifierConfig, process, file: "classifier.safetensors", sha256: "", parameters: 1 },
+  weights,
+};
+
+/** A UNet's output and the gradient of a loss by its input and by every weight. */
+async function network(backend: Backend): Promise<Map<string, NDArray>> {
+  const denoise = unet(denoiserConfig);
+  const params = Object.fromEntries(Object.entries(weights.denoiser).map(([key, { shape }]) => [key, f32(...shape)]));
+  const graph = trace({ x: f32(2, ...imageShape), t: f32(2), y: i32(2), params }, ({ x, t, y, params }) => {
+    const output = denoise(params, x, t, y);
+    return { output, gradient: gradients(output.square().mean(), { x, params }) };
+  });
+  await using program = await compile(graph, backend);
+  const inputs = { x: noise(1, 2, ...imageShape), t: float32([2], [0.5, 2]), y: int32([2], [0, classes]) };
+  return flat(await program.run({ ...inputs, params: weights.denoiser }));
+}
+
+/** Two steps of guidance by the classifier and classifier-free at once, whose denoiser, classifier and update are one program. */
+const guided = (sampler: Sampler) => async (backend: Backend) => {
+  const guidance = { classifier: 1.5, classifierFree: 2 };
+  const results: Record<string, NDArray> = {};
+  for await (const { step, x, x0 } of sample(model, { backend, labels: ["c", "a"], seeds: [0, 1], sampler, guidance }))
+    Object.assign(results, { [`x after step ${step}`]: x, [`x0 of step ${step}`]: x0 });
+  return new Map(Object.entries(results));
+};
+
+/** Two updates of a denoiser, with clipping and micro-batches: the losses, and AdamW's averages of the gradients. */
+async function training(backend: Backend): Promise<Map<string, NDArray>> {
+  const denoise = unet(denoiserConfig);
+  const task = denoiserTask({
+    network: (params, x, t, y) => denoise(params, x, t, y),
+    weights: weights.denoiser,
+    process,
+    classes,
+    imageShape,
+    batchSize: 2,
+    microBatch: 1,
+    maxGradientNorm: 1,
+    labelDropout: 0.5,
+    seed: 0,
+    batchAt: (step) => ({ x: noise(step, 2, ...imageShape), y: int32([2], [step, 0]) }),
+  });
+  const zeros = Object.fromEntries(Object.entries(weights.denoiser).map(([key, { shape }]) => [key, float32(shape)]));
+  const state = { params: weights.denoiser, m: zeros, v: zeros, ema: weights.denoiser };
+  await using program = await compile(task.graph, backend, { state });
+  const reports: Record<string, Tree<NDArray>> = {};
+  for (const step of [1, 2])
+    reports[`step ${step}`] = await program.run({ batch: await task.batchAt(step), update: updateValues(step, 1e-3) });
+  const { m, v } = await program.readState();
+  return flat({ ...reports, m, v });
+}
+
+export const jobs: readonly Job[] = [
+  ...Object.entries(operatorCases).map(([op, [first]]) => ({
+    name: op,
+    run: (backend: Backend) => run({ ...first!, by: [] }, backend),
+    ...(op === "sin" || op === "cos" ? approximate : precise),
+  })),
+  ...compositeCases.map((kase) => ({
+    name: `${kase.name}, with derivatives`,
+    run: (backend: Backend) => run(kase, backend),
+    ...(kase.name === "timestep embedding" ? approximate : precise),
+  })),
+  { name: "a UNet and its gradients", run: network, ...approximate },
+  { name: "guided steps of DDPM", run: guided(ddpm({ steps: 2 })), ...approximate },
+  { name: "guided steps of DDIM", run: guided(ddim({ steps: 2 })), ...approximate },
+  { name: "updates of training", run: training, ...approximate },
+];
