@@ -55,6 +55,10 @@ export async function readRecord(folder: string): Promise<ModelRecord> {
   return parseRecord(await readFile(where, "utf8"), where);
 }
 
+/** The record of a folder that need not be a model folder yet. Throws ModelError where its model.json is damaged. */
+export const existingRecord = async (folder: string): Promise<ModelRecord | undefined> =>
+  (await exists(join(folder, "model.json"))) ? readRecord(folder) : undefined;
+
 /**
  * Loads a model: a bundled one by name, or a folder of `model.json` and one safetensors file per network.
  *
@@ -120,7 +124,7 @@ export async function saveModel(
   { storage = "float32" }: { readonly storage?: "float32" | "float16" } = {},
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
-  const before = (await exists(where)) ? await readRecord(folder) : undefined;
+  const before = await existingRecord(folder);
   if (before) checkMerge(before, model, where);
 
   const files: { path: string; bytes: Uint8Array }[] = [];

@@ -56,7 +56,7 @@ const network = {
   /** How many learned numbers it holds. */
   parameters: z.int().min(1),
   /** How it was trained: options, data, steps, losses. For people; nothing reads it. */
-  training: z.record(z.string(), z.json()).optional(),
+  training: z.record(z.string(), z.unknown()).readonly().optional(),
 };
 
 const denoiserSchema = z.strictObject({ config: unetSchema, process: processSchema, ...network });

@@ -1,0 +1,42 @@
+import { command } from "../command.ts";
+import { choice, real, type Values, whole } from "../option.ts";
+import { trainOptions } from "./train-options.ts";
+
+const options = {
+  ...trainOptions,
+  steps: whole("steps in all", { fallback: 20000 }),
+  dropoutLabel: real(
+    "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
+    {
+      fallback: 0.1,
+      least: 0,
+      most: 1,
+    },
+  ),
+  loss: choice(
+    ["hybrid", "simple", "bound"],
+    "hybrid: squared error of the noise and learned variances; simple: squared error only; bound: the variational bound",
+    { fallback: "hybrid" },
+  ),
+  prediction: choice(["eps", "x0", "previous"], "what the network predicts: noise, image, or the mean of x_{t-1}", {
+    fallback: "eps",
+  }),
+  timesteps: choice(["uniform", "loss-second-moment"], "how training picks noise levels", { fallback: "uniform" }),
+  sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
+};
+export type DenoiserValues = Values<typeof options>;
+
+export const trainDenoiser = command({
+  name: "train denoiser",
+  summary: "train a diffusion model on labelled images",
+  examples: [
+    "guidestar train denoiser --data photos.zip --out runs/photos --dry-run",
+    "guidestar train denoiser --data photos.zip --out runs/photos --size 32 --flip",
+    "guidestar train denoiser --out runs/photos --resume        # after Ctrl-C or a crash",
+  ],
+  options,
+  notes:
+    "Writes model.json, denoiser.safetensors, checkpoints/, metrics.jsonl and samples/ into --out. The model is usable from the\n" +
+    "first checkpoint on. Ctrl-C ends the step, writes a checkpoint and prints the command that goes on.",
+  run: async (values, context) => (await import("../train/run.ts")).runTraining("denoiser", values, context),
+});

@@ -1,0 +1,51 @@
+import { presetNames } from "../../models/presets.ts";
+import { choice, type OptionTable, real, text, toggle, whole } from "../option.ts";
+
+/** Options of both kinds of training. */
+export const trainOptions = {
+  data: text("path", "labelled images: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files", {
+    otherwise: "needed, except with --resume",
+  }),
+  out: text("folder", "model folder to write", { required: true }),
+  preset: choice(presetNames, "size of the network", { fallback: "small" }),
+  batch: whole("images per step", { fallback: 64 }),
+  microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16" }),
+  seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
+  learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
+  warmUp: whole("steps over which the learning rate rises", { least: 0, otherwise: "a tenth of --steps, at most 200" }),
+  decay: choice(["none", "linear", "cosine"], "how the learning rate falls to 0 at the end", { fallback: "cosine" }),
+  clipGradient: real("longest gradient; longer ones are shortened to it", { fallback: 1, least: 0 }),
+  ema: real("rate of the running average of the weights, which is what is saved; it starts lower", {
+    fallback: 0.9999,
+    least: 0,
+    most: 1,
+  }),
+  schedule: choice(["linear", "cosine"], "noise schedule", { otherwise: "that of the model in --out, else cosine" }),
+  noiseSteps: whole("length T of the noise schedule", { otherwise: "that of the model in --out, else 1000" }),
+  size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
+  flip: toggle("mirror half of the images, left to right; not for digits or letters"),
+  crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
+  strict: toggle("stop at files that cannot be read, instead of skipping them"),
+  storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
+  checkpointEvery: whole("steps between checkpoints", { fallback: 500 }),
+  resume: toggle("go on from the newest checkpoint in --out, with its options; --steps may be raised"),
+  dryRun: toggle("print counts, parameters and an estimate of the time; write nothing"),
+  device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),
+  threads: whole("threads of the CPU", { otherwise: "one per core" }),
+} satisfies OptionTable;
+
+/** Options that may change when a run is resumed: they change where and how long it runs, not what it computes. */
+export const freeWhenResuming: readonly string[] = [
+  "data",
+  "out",
+  "steps",
+  "microBatch",
+  "strict",
+  "storage",
+  "checkpointEvery",
+  "sampleEvery",
+  "resume",
+  "dryRun",
+  "device",
+  "threads",
+];

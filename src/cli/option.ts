@@ -1,0 +1,85 @@
+import { UsageError } from "../errors.ts";
+
+/** One option of a command. The key under which a table holds it gives the flag: `checkpointEvery` is `--checkpoint-every`. */
+export interface Option<T> {
+  /** What stands for the value in the help; a switch has none. */
+  readonly placeholder?: string;
+  readonly help: string;
+  /** Throws UsageError where the text is not a value. `flag` is for that error. */
+  readonly parse: (text: string, flag: string) => T;
+  readonly fallback?: T;
+  /** A value that the user must give. */
+  readonly required?: boolean;
+  /** Said in the help in place of the fallback. */
+  readonly otherwise?: string;
+}
+
+export type OptionTable = Readonly<Record<string, Option<unknown>>>;
+
+/** The values of a table of options. */
+export type Values<O extends OptionTable> = { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };
+
+/** The flag of a key: checkpointEvery -> --checkpoint-every. */
+export const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
+/** A value with a default, one that must be given, or one that may be left out. */
+type Kind<T, S> = S extends { fallback: T } | { required: true } ? Option<T> : Option<T | undefined>;
+interface Settings<T> {
+  fallback?: T;
+  required?: true;
+  otherwise?: string;
+}
+
+const option = <T, S extends Settings<T>>(
+  placeholder: string,
+  help: string,
+  settings: S | undefined,
+  parse: Option<T>["parse"],
+): Kind<T, S> => ({ placeholder, help, parse, ...settings }) as Kind<T, S>;
+
+/** Off unless given. */
+export const toggle = (help: string): Option<boolean> => ({ help, parse: () => true, fallback: false });
+
+export const text = <const S extends Settings<string>>(
+  placeholder: string,
+  help: string,
+  settings?: S,
+): Kind<string, S> => option(placeholder, help, settings, (value) => value);
+
+export const choice = <const C extends readonly string[], const S extends Settings<C[number]>>(
+  choices: C,
+  help: string,
+  settings?: S,
+): Kind<C[number], S> =>
+  option<C[number], S>(choices.join("|"), help, settings, (value, flag) => {
+    if (choices.includes(value)) return value;
+    throw new UsageError(`${flag} must be one of ${choices.join(", ")} but is "${value}"`);
+  });
+
+export interface Range {
+  readonly least?: number;
+  readonly most?: number;
+}
+
+function numberIn(value: string, flag: string, { least = -Infinity, most = Infinity }: Range, whole: boolean): number {
+  const result = Number(value);
+  const fits = value.trim() !== "" && result >= least && result <= most && (!whole || Number.isSafeInteger(result));
+  if (fits && Number.isFinite(result)) return result;
+  const range = most !== Infinity ? ` from ${least} to ${most}` : least !== -Infinity ? ` of at least ${least}` : "";
+  throw new UsageError(`${flag} must be a ${whole ? "whole " : ""}number${range} but is "${value}"`);
+}
+
+/** A whole number, by default of at least 1. */
+export const whole = <const S extends Settings<number> & Range>(help: string, settings?: S): Kind<number, S> =>
+  option("n", help, settings, (value, flag) => numberIn(value, flag, { least: 1, ...settings }, true));
+
+export const real = <const S extends Settings<number> & Range>(help: string, settings?: S): Kind<number, S> =>
+  option("x", help, settings, (value, flag) => numberIn(value, flag, settings ?? {}, false));
+
+/** A value with a form of its own. */
+export const custom = <T, const S extends Settings<T>>(
+  placeholder: string,
+  help: string,
+  parse: Option<T>["parse"],
+  settings?: S,
+): Kind<T, S> => option(placeholder, help, settings, parse);

@@ -1,0 +1,41 @@
+import type { NetworkName } from "../../checkpoint/model.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import type { ClassifierValues } from "../commands/train-classifier.ts";
+import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import { duration } from "../progress.ts";
+import type { Job } from "./job.ts";
+
+const count = (n: number): string => n.toLocaleString("en-US");
+
+/** What will be trained, on what: a few lines. */
+export function describeJob(
+  network: NetworkName,
+  { parameters, process }: Job,
+  { path, train, classes, imageShape }: Dataset,
+  { preset, steps, batch, microBatch = 16 }: DenoiserValues | ClassifierValues,
+): string {
+  const [channels, height, width] = imageShape;
+  const epochs = (steps * batch) / train.count;
+  return [
+    `data: ${count(train.count)} images ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${classes.length} classes (${path})`,
+    `${network}: preset ${preset}, ${count(parameters)} parameters; ${process.schedule} schedule, T = ${process.steps}`,
+    `training: ${count(steps)} steps of ${batch} images (${Math.min(microBatch, batch)} at a time), ${epochs.toPrecision(3)} times through the data`,
+  ].join("\n");
+}
+
+/** Steps to time: the first is slower, for memory is fresh. */
+const timedSteps = 4;
+
+/** Trains a few steps, keeps nothing, and says how long all of them will take. */
+export async function estimate(
+  job: Job,
+  { steps, batch }: DenoiserValues | ClassifierValues,
+  backend: Backend,
+): Promise<string> {
+  const began: number[] = [];
+  for await (const event of job.start({ backend, steps: timedSteps, warmUpSteps: 0 }))
+    if (event.kind === "step") began.push(performance.now());
+  const fastest = Math.min(...began.slice(1).map((time, i) => time - began[i]!)) / 1000;
+  return `time: about ${duration(fastest * steps)} (${(batch / fastest).toPrecision(3)} images/s)`;
+}

@@ -1,0 +1,56 @@
+import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { NetworkName } from "../../checkpoint/model.ts";
+import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import type { TrainingEvent } from "../../training/events.ts";
+
+type StepEvent = Extract<TrainingEvent, { kind: "step" }>;
+
+/** The metrics file of a run: one JSON object per step and line. Denoiser and classifier share it, so each line names its network. */
+export interface MetricsFile {
+  add(event: StepEvent): Promise<void>;
+  /** Means of the loss, and of what else steps report, over the last hundred steps. */
+  recent(): Readonly<Record<string, number>>;
+}
+
+const horizon = 100;
+
+/** Opens it for a run that has finished `step` steps. Lines of later ones, which a killed run left behind, are dropped. */
+export async function openMetrics(path: string, network: NetworkName, step: number): Promise<MetricsFile> {
+  await mkdir(dirname(path), { recursive: true });
+  const before = (await readFile(path, "utf8").catch(() => "")).split("\n").flatMap(parseLine);
+  const kept = before.filter((line) => line.network !== network || line.step <= step);
+  if (before.length > 0) await writeAtomically(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
+  const values = kept.filter((line) => line.network === network).map(({ metrics }) => metrics);
+  let window = values.slice(-horizon);
+
+  return {
+    add({ kind: _, loss, metrics, secondsLeft: __, ...event }) {
+      const line = { network, ...event, metrics: { loss, ...metrics } };
+      window = [...window, line.metrics].slice(-horizon);
+      return appendFile(path, `${JSON.stringify(line)}\n`);
+    },
+    recent: () =>
+      Object.fromEntries(
+        Object.keys(window[0] ?? {}).map((name) => [
+          name,
+          window.reduce((sum, metrics) => sum + (metrics[name] ?? Number.NaN), 0) / window.length,
+        ]),
+      ),
+  };
+}
+
+interface Line {
+  readonly network: string;
+  readonly step: number;
+  readonly metrics: Readonly<Record<string, number>>;
+}
+
+/** A line of the file; none where it is empty, or cut short by a crash. */
+function parseLine(text: string): Line[] {
+  try {
+    return [JSON.parse(text) as Line];
+  } catch {
+    return [];
+  }
+}

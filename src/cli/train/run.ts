@@ -1,0 +1,132 @@
+import { basename, join, resolve } from "node:path";
+import type { Model, NetworkName } from "../../checkpoint/model.ts";
+import { checkMerge, existingRecord, saveModel } from "../../checkpoint/model-folder.ts";
+import { checkpointFolder } from "../../checkpoint/run-folder.ts";
+import { requireClasses } from "../../data/dataset.ts";
+import { UsageError } from "../../errors.ts";
+import { openBackend } from "../../runtime/node.ts";
+import type { JsonObject } from "../../training/checkpoint.ts";
+import type { TrainingEvent, Weights } from "../../training/events.ts";
+import type { Context } from "../command.ts";
+import type { ClassifierValues } from "../commands/train-classifier.ts";
+import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import { Interrupted } from "../errors.ts";
+import { duration, progress } from "../progress.ts";
+import { fingerprintOf, openTrainingData } from "./data.ts";
+import { describeJob, estimate } from "./dry-run.ts";
+import { classifierJob, denoiserJob } from "./job.ts";
+import { type MetricsFile, openMetrics } from "./metrics.ts";
+import { checkSameData, resumedValues, storedOptions, trainingRecord } from "./resume.ts";
+import { writeSheet } from "./sheet.ts";
+
+type ValuesOf = { denoiser: DenoiserValues; classifier: ClassifierValues };
+
+/** `guidestar train denoiser` and `guidestar train classifier`: options to one call of the loop, and its events to files and lines. */
+export async function runTraining<N extends NetworkName>(
+  network: N,
+  asked: ValuesOf[N],
+  { terminal, signal, given }: Context,
+): Promise<void> {
+  const { out } = asked;
+  const store = checkpointFolder(join(out, "checkpoints", network));
+  const existing = await existingRecord(out);
+  const saved = await store.latest();
+  if (!asked.resume && (saved || existing?.[network]))
+    throw new UsageError(
+      `${out} already holds a ${network}${saved ? `, trained for ${saved.checkpoint.step} steps: go on with --resume, or` : ";"} choose another --out`,
+    );
+  const values = saved ? resumedValues(asked, given, saved.checkpoint.config) : asked;
+
+  const shown = progress(terminal);
+  const dataset = await openTrainingData(values, existing, shown, signal);
+  if (network === "classifier") requireClasses(dataset, 2);
+  const fingerprint = fingerprintOf(dataset);
+  if (saved) checkSameData(dataset.path, fingerprint, saved.checkpoint.config);
+  if (existing) checkMerge(existing, dataset, join(out, "model.json"));
+  const job =
+    network === "denoiser"
+      ? denoiserJob(values as DenoiserValues, dataset, existing)
+      : classifierJob(values as ClassifierValues, dataset, existing);
+
+  await using backend = await openBackend({
+    device: values.device,
+    ...(values.threads && { threads: values.threads }),
+  });
+  const description = describeJob(network, job, dataset, values);
+  if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend)}\n`);
+  shown.say(description);
+
+  const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };
+  let metrics: MetricsFile;
+  const save = async (step: number, averaged: Weights): Promise<Model> => {
+    const record = {
+      ...trainingRecord(config),
+      data: basename(dataset.path),
+      images: dataset.train.count,
+      step,
+      metrics: metrics.recent(),
+    };
+    const model = await saveModel(out, job.model(averaged, record), { storage: values.storage });
+    return { ...model, source: out, weights: { [network]: averaged } };
+  };
+  const drawn = new Set<number>();
+  const draw = async (step: number, model: Model): Promise<void> => {
+    if (network !== "denoiser" || drawn.has(step)) return;
+    const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
+    await writeSheet(path, model, backend, signal);
+    drawn.add(step);
+    shown.say(`samples: ${path}`);
+  };
+
+  const follow = async (event: TrainingEvent): Promise<void> => {
+    switch (event.kind) {
+      case "start":
+        metrics = await openMetrics(join(out, "metrics.jsonl"), network, event.step);
+        if (event.resumedFrom) shown.say(`going on from step ${event.step}: ${event.resumedFrom}`);
+        break;
+      case "step":
+        await metrics.add(event);
+        shown.update(event.step, event.steps, stepLine(event, metrics.recent()));
+        break;
+      case "checkpoint":
+        await save(event.step, event.averaged);
+        break;
+      case "samples":
+        await draw(event.step, await save(event.step, event.averaged));
+        break;
+      case "interrupted": {
+        const checkpoint = (await store.latest())?.checkpoint;
+        if (checkpoint) await save(checkpoint.step, checkpoint.ema);
+        shown.end();
+        throw new Interrupted(
+          `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${out} --resume`,
+        );
+      }
+      case "done":
+        await draw(event.step, await save(event.step, event.averaged));
+        shown.end();
+        terminal.out(`${out}\n`);
+    }
+  };
+
+  const events = job.start({
+    backend,
+    steps: values.steps,
+    // Options that may change when resuming have been checked above; the loop need not compare them again.
+    store: { save: store.save, latest: async () => saved && { ...saved, checkpoint: { ...saved.checkpoint, config } } },
+    checkpointEvery: values.checkpointEvery,
+    ...("sampleEvery" in values && { samplesEvery: values.sampleEvery }),
+    config,
+    signal,
+  });
+  for await (const event of events) await follow(event);
+}
+
+/** A step in a line: "loss 0.1234  321 images/s  12 min left". */
+function stepLine(
+  { imagesPerSecond, secondsLeft }: Extract<TrainingEvent, { kind: "step" }>,
+  metrics: Readonly<Record<string, number>>,
+): string {
+  const means = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
+  return [...means, `${imagesPerSecond.toPrecision(3)} images/s`, `${duration(secondsLeft)} left`].join("  ");
+}

@@ -1,0 +1,38 @@
+import { mkdir } from "node:fs/promises";
+import { dirname } from "node:path";
+import type { Model } from "../../checkpoint/model.ts";
+import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import { grid, toUint8 } from "../../images/image.ts";
+import { encodePng } from "../../images/png.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { collect, sample } from "../../sampling/sample.ts";
+import { ddim } from "../../sampling/sampler.ts";
+
+/** Pictures on a sheet: two rows of at most ten classes. */
+const columns = 10;
+
+/** Draws a sheet of the classes, always from the same seeds, and writes it as a PNG. */
+export async function writeSheet(path: string, model: Model, backend: Backend, signal: AbortSignal): Promise<void> {
+  const labels = Array.from({ length: Math.min(model.classes.length, columns) }, (_, label) => label);
+  const seeds = Array.from({ length: 2 * columns - ((2 * columns) % labels.length) }, (_, seed) => seed);
+  const pictures = await collect(
+    sample(model, {
+      labels,
+      seeds,
+      sampler: ddim({ steps: Math.min(25, model.denoiser!.process.steps) }),
+      batch: columns,
+      backend,
+      signal,
+    }),
+  );
+  await mkdir(dirname(path), { recursive: true });
+  await writeAtomically(
+    path,
+    encodePng(
+      grid(toUint8(pictures), {
+        columns: labels.length > 5 ? labels.length : 2 * labels.length,
+        scale: model.imageShape[1] < 48 ? 2 : 1,
+      }),
+    ),
+  );
+}
