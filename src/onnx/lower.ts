@@ -6,9 +6,9 @@ import { type Graph, rewrite } from "../tensor/trace.ts";
 /**
  * The gradient of a convolution to its weight, as matrix multiplications; ONNX has no operator for it.
  *
- * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over n, h, w of dy[n, o, h - ky + 1, w] x[n, i, h, w + kx - 1], both
- * zero outside. So three vertical shifts of dy and three horizontal shifts of x, stacked, give all nine taps in ONE product
- * [3 O, N H W] x [N H W, 3 I], whose inner axis is long: no sum over images is left to do.
+ * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over h, w, n of dy[o, h - ky + 1, w, n] x[i, h, w + kx - 1, n], both
+ * zero outside. So three vertical shifts of dy, stacked, times each horizontal shift of x give all nine taps in three products
+ * [3 O, H W N] x [H W N, I] with a long inner axis. With the images innermost every shift moves whole runs of memory.
  */
 function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): Tensor {
   const [x, dy] = inputs as readonly [Tensor, Tensor];
@@ -19,30 +19,25 @@ function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): T
   } = attributes;
   const [n, channels, height, width] = x.shape as [number, number, number, number];
   const [, out, h, w] = dy.shape as [number, number, number, number];
+  if (stride === 1 && h === height && w === width) {
+    const imagesLast = (tensor: Tensor): Tensor => tensor.reshape(n, -1).transpose();
+    const shifted = (rows: Tensor, amount: number): Tensor => rows.pad([0, amount], [0, -amount]);
+    const taps = (size: number) => Array.from({ length: size }, (_, k) => k);
+    const xRows = imagesLast(x).reshape(channels * h, w * n);
+    const dyRows = imagesLast(dy).reshape(out, h * w * n);
+    const dys = concat(
+      taps(kh).map((ky) => shifted(dyRows, (ky - padding) * w * n)),
+      0,
+    );
+    const products = taps(kw).map((kx) => {
+      const xs = shifted(xRows, (padding - kx) * n).reshape(channels, -1);
+      return dys.matmul(xs.transpose()).reshape(kh, out * channels, 1);
+    });
+    return concat(products, 2).permute(1, 0, 2).reshape(out, channels, kh, kw);
+  }
   // The channel first, so that images join the inner axis of the product.
   const xc = x.permute(1, 0, 2, 3);
   const dyc = dy.permute(1, 0, 2, 3);
-  if (stride === 1 && h === height && w === width) {
-    const shifted = (tensor: Tensor, axis: number, amount: number): Tensor => {
-      const before = [0, 0, 0, 0].map((_, i) => (i === axis ? amount : 0));
-      return tensor.pad(
-        before,
-        before.map((a) => -a),
-      );
-    };
-    const taps = (size: number) => Array.from({ length: size }, (_, k) => k);
-    const xs = concat(
-      taps(kw).map((kx) => shifted(xc, 3, padding - kx)),
-      0,
-    ).reshape(kw * channels, -1);
-    const dys = concat(
-      taps(kh).map((ky) => shifted(dyc, 2, ky - padding)),
-      0,
-    ).reshape(kh * out, -1);
-    const product = dys.matmul(xs.transpose());
-    if (kh === 1 && kw === 1) return product.reshape(out, channels, 1, 1);
-    return product.reshape(kh, out, kw, channels).permute(1, 3, 0, 2);
-  }
   // Any other geometry: one product per tap over the pixels that the tap touched.
   const padded = xc.pad([0, 0, padding, padding], [0, 0, padding, padding]);
   const flat = dyc.reshape(out, -1);
