@@ -1,12 +1,13 @@
 import { Command as CommanderCommand, CommanderError } from "commander";
 import type { Command, Context, Terminal } from "./command.ts";
+import { sample } from "./commands/sample.ts";
 import { trainClassifier } from "./commands/train-classifier.ts";
 import { trainDenoiser } from "./commands/train-denoiser.ts";
 import { describeError, exitCode } from "./errors.ts";
 import { flagOf } from "./option.ts";
 
 /** Every command, in the order of the help. */
-export const commands: readonly Command[] = [trainDenoiser, trainClassifier];
+export const commands: readonly Command[] = [sample, trainDenoiser, trainClassifier];
 
 /** Commands of two words need a parent: "train denoiser". */
 const groups: Readonly<Record<string, string>> = {

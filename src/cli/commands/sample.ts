@@ -1,0 +1,52 @@
+import { command } from "../command.ts";
+import { choice, custom, real, text, toggle, type Values, whole } from "../option.ts";
+
+const options = {
+  model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
+  class: text("names", "classes to draw, with commas between: names or numbers, or all", { fallback: "all" }),
+  count: whole("pictures to draw, the classes in turn", { otherwise: "one of each class, 16 of a single one" }),
+  sampler: choice(["ddim", "ddpm"], "ddim: few steps; ddpm: ancestral sampling", {
+    otherwise: "the model's, else ddim",
+  }),
+  steps: custom(
+    "n|spec",
+    'steps, spread evenly; or as papers write them: "ddim25", "10,10,20"',
+    (value) => (/^[1-9]\d*$/.test(value) ? Number(value) : value),
+    { otherwise: "the model's, else 50 for ddim, 250 for ddpm" },
+  ),
+  eta: real("randomness of ddim: 0 none, 1 as much as ddpm", { least: 0, most: 1, otherwise: "the model's, else 0" }),
+  cfgScale: real("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
+    otherwise: "the model's, else 2",
+  }),
+  classifierScale: real("classifier guidance; 0 is off", { otherwise: "the model's, else 0; 2 with --unconditional" }),
+  unconditional: toggle("tell the denoiser no class, so that the classifier alone steers"),
+  gradientAt: choice(["x_t", "mean"], "where ddpm takes the classifier's gradient", { otherwise: "x_t" }),
+  seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", { fallback: 0, least: 0 }),
+  batch: whole("most pictures at a time", { otherwise: "16" }),
+  out: text("file.png", "the sheet", { fallback: "samples.png" }),
+  npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),
+  gif: text("file.gif", "also the sheet at every step"),
+  json: toggle("print what was done as JSON"),
+  from: text("picture.png", "draw a picture again, from the record that it carries"),
+  device: choice(["cpu", "webgpu"], "where to run", { otherwise: "cpu, or that of --from" }),
+  threads: whole("threads of the CPU", { otherwise: "one per core" }),
+};
+export type SampleValues = Values<typeof options>;
+
+export const sample = command({
+  name: "sample",
+  summary: "draw pictures of the classes that you ask for",
+  examples: [
+    "guidestar sample                                               # all ten digits",
+    "guidestar sample --class 3,7 --count 16 --out grid.png",
+    "guidestar sample --class 5 --unconditional --classifier-scale 3   # the classifier alone steers",
+    "guidestar sample --model runs/photos --class cat --count 8 --npz cats.npz --gif cats.gif",
+    "guidestar sample --from grid.png --out again.png               # the same picture, byte for byte",
+  ],
+  options,
+  notes:
+    "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from\n" +
+    "there, w = s - 1. --cfg-scale takes s.\n" +
+    "A picture depends on its own seed alone, not on how many are drawn with it.",
+  run: async (values, context) => (await import("../sample/run.ts")).runSample(values, context),
+});

@@ -1,0 +1,107 @@
+import { loadModel } from "../../checkpoint/model-folder.ts";
+import { writeNpz } from "../../checkpoint/npz.ts";
+import { animationGif } from "../../images/decode.ts";
+import { grid, type Image, toUint8 } from "../../images/image.ts";
+import { encodePng } from "../../images/png.ts";
+import { terminalPreview } from "../../images/terminal.ts";
+import type { NDArray } from "../../ndarray.ts";
+import { openBackend } from "../../runtime/node.ts";
+import { pngKeyword, type RunSpec, runSpecFormat } from "../../sampling/run-spec.ts";
+import { sample } from "../../sampling/sample.ts";
+import { settle } from "../../sampling/settings.ts";
+import type { Context } from "../command.ts";
+import type { SampleValues } from "../commands/sample.ts";
+import { checkOutput, writeFiles } from "../output.ts";
+import { progress } from "../progress.ts";
+import { checkFrom, checkSameModel, describeGuidance, readSpec, runOptions } from "./spec.ts";
+
+/** `guidestar sample`. */
+export async function runSample(values: SampleValues, { terminal, signal, given }: Context): Promise<void> {
+  const { out, npz, gif, from, threads } = values;
+  const began = performance.now();
+  if (from !== undefined) checkFrom(given);
+  await checkOutput("--out", out, ".png");
+  if (npz !== undefined) await checkOutput("--npz", npz, ".npz");
+  if (gif !== undefined) await checkOutput("--gif", gif, ".gif");
+
+  const before = from === undefined ? undefined : await readSpec(from);
+  const device = values.device ?? before?.device ?? "cpu";
+  // The engine starts in its thread while the model is read.
+  await using backend = await openBackend({ device, ...(threads && { threads }) });
+  const name = before && !given.has("model") ? before.model.name : values.model;
+  const model = await loadModel(name);
+  if (before) checkSameModel(before, model);
+  const run = before ?? settle(model, runOptions(values, model));
+  const { labels, seeds, sampler, guidance } = run;
+
+  const shown = progress(terminal);
+  const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
+  shown.say(
+    `${name}: ${seeds.length} pictures, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}`,
+  );
+  const columns = columnsOf(labels);
+  const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
+  const scale = Math.max(1, Math.floor(96 / model.imageShape[2]));
+
+  const frames: Image[] = [];
+  let pictures: NDArray<"float32"> | undefined;
+  let toFirst = 0;
+  for await (const { step, steps, x } of sample(model, { ...run, backend, signal })) {
+    if (step === 1) toFirst = performance.now() - began;
+    shown.update(step, steps, "steps");
+    if (gif !== undefined && isFrame(step, steps)) frames.push(sheetOf(x, scale));
+    pictures = x;
+  }
+  shown.end();
+
+  const spec: RunSpec = before ?? {
+    format: runSpecFormat,
+    model: {
+      name,
+      denoiser: model.denoiser!.sha256,
+      ...(guidance.classifier !== 0 && { classifier: model.classifier!.sha256 }),
+    },
+    device,
+    ...run,
+  };
+  const files: [string, Uint8Array][] = [
+    [out, encodePng(sheetOf(pictures!, scale), { text: { [pngKeyword]: JSON.stringify(spec) } })],
+  ];
+  if (npz !== undefined) files.push([npz, encodeNpz(toUint8(pictures!), labels)]);
+  if (gif !== undefined) files.push([gif, await animationGif([...frames, ...restFrames(frames)], { delay: 80 })]);
+  await writeFiles(files);
+
+  if (terminal.columns !== undefined)
+    terminal.message(`${terminalPreview(sheetOf(pictures!, 1), { columns: terminal.columns, color: terminal.color })}`);
+  const seconds = (performance.now() - began) / 1000;
+  shown.say(`${seconds.toFixed(1)} s, of which ${(toFirst / 1000).toFixed(1)} s to the first step`);
+  terminal.out(
+    values.json
+      ? `${JSON.stringify({ out, ...(npz && { npz }), ...(gif && { gif }), classes: labels.map((label) => model.classes[label]), seconds, run: spec })}\n`
+      : files.map(([path]) => `${path}\n`).join(""),
+  );
+}
+
+/** Columns of the sheet: whole turns through the classes, as nearly square as that goes. */
+function columnsOf(labels: readonly number[]): number {
+  const classes = new Set(labels).size;
+  const side = Math.ceil(Math.sqrt(labels.length));
+  return classes > 20 ? side : Math.min(labels.length, classes * Math.max(1, Math.round(side / classes)));
+}
+
+/** At most about sixty frames, the last step among them. */
+const isFrame = (step: number, steps: number): boolean => (steps - step) % Math.ceil(steps / 60) === 0;
+
+/** The last frame again, for a second and a half. */
+const restFrames = (frames: readonly Image[]): Image[] => new Array<Image>(18).fill(frames.at(-1)!);
+
+/** Pictures and labels as the reference implementation stores samples. */
+function encodeNpz(images: readonly Image[], labels: readonly number[]): Uint8Array {
+  const { width, height, channels, data } = images[0]!;
+  const all = new Uint8Array(images.length * data.length);
+  for (const [i, image] of images.entries()) all.set(image.data, i * data.length);
+  return writeNpz({
+    arr_0: { dtype: "uint8", shape: [images.length, height, width, channels], data: all },
+    arr_1: { dtype: "int64", shape: [labels.length], data: BigInt64Array.from(labels, BigInt) },
+  });
+}

@@ -1,0 +1,94 @@
+import { readFile } from "node:fs/promises";
+import type { Model } from "../../checkpoint/model.ts";
+import { DataError, ModelError, UsageError } from "../../errors.ts";
+import { readPngText } from "../../images/png.ts";
+import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
+import { ddim, ddpm, type Sampler } from "../../sampling/sampler.ts";
+import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
+import type { SampleValues } from "../commands/sample.ts";
+import { flagOf } from "../option.ts";
+
+/** The spec that a PNG carries. Throws DataError where there is none. */
+export async function readSpec(path: string): Promise<RunSpec> {
+  const bytes = await readFile(path).catch((cause: Error) => {
+    throw new DataError(`${path}: cannot be read (${cause.message})`, { cause });
+  });
+  const text = readPngText(bytes)[pngKeyword];
+  if (text === undefined)
+    throw new DataError(`${path}: carries no record of a sampling run; guidestar writes one into its own PNG files`);
+  return parseRunSpec(text, path);
+}
+
+/** Options that leave the pictures as they are. */
+const allowedWithFrom: readonly string[] = [
+  "from",
+  "model",
+  "out",
+  "npz",
+  "gif",
+  "json",
+  "device",
+  "threads",
+  "verbose",
+];
+
+/** Throws UsageError where options were given that `--from` decides. */
+export function checkFrom(given: ReadonlySet<string>): void {
+  const decided = [...given].filter((key) => !allowedWithFrom.includes(key)).map(flagOf);
+  if (decided.length > 0)
+    throw new UsageError(
+      `--from draws the same picture again, so ${decided.join(", ")} cannot be given with it; leave one out`,
+    );
+}
+
+/** Throws ModelError unless these are the networks that the spec names. */
+export function checkSameModel({ model }: RunSpec, { source, denoiser, classifier }: Model): void {
+  const same =
+    denoiser?.sha256 === model.denoiser && (model.classifier === undefined || classifier?.sha256 === model.classifier);
+  if (!same)
+    throw new ModelError(
+      `${source}: the picture was drawn by other weights than are there now; give their folder by --model`,
+    );
+}
+
+/** The run that the options ask for. */
+export function runOptions(values: SampleValues, model: Model): RunOptions {
+  const { class: names, seed, batch, cfgScale, classifierScale, gradientAt, unconditional } = values;
+  const known = names === "all" ? [...model.classes] : model.classes.includes(names) ? [names] : names.split(",");
+  const labels = known.map((name) => name.trim()).filter((name) => name !== "");
+  if (labels.length === 0 && model.classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
+  const { count = labels.length > 1 ? labels.length : 16 } = values;
+  return {
+    ...(labels.length > 0 && { labels }),
+    seeds: Array.from({ length: count }, (_, i) => seed + i),
+    sampler: samplerOf(values, model),
+    guidance: {
+      unconditional,
+      ...(cfgScale !== undefined && { classifierFree: cfgScale }),
+      ...(classifierScale !== undefined && { classifier: classifierScale }),
+      ...(gradientAt !== undefined && { gradientAt }),
+    },
+    ...(batch !== undefined && { batch }),
+  };
+}
+
+function samplerOf({ sampler: kind, steps, eta }: SampleValues, model: Model): Sampler {
+  const fallback = defaultSampler(model, kind);
+  if (fallback.kind === "ddpm") {
+    if (eta !== undefined) throw new UsageError("--eta belongs to ddim; leave it out, or give --sampler ddim");
+    return ddpm({ steps: steps ?? fallback.steps });
+  }
+  return ddim({ steps: steps ?? fallback.steps, eta: eta ?? fallback.eta });
+}
+
+/** "classifier-free 2, classifier 1 at the mean" */
+export function describeGuidance({ guidance, sampler }: Run): string {
+  const { classifier, classifierFree, gradientAt, unconditional } = guidance;
+  const at = sampler.kind === "ddpm" && gradientAt === "mean" ? " at the mean" : "";
+  const parts = [
+    ...(unconditional ? ["no class for the denoiser"] : []),
+    ...(classifierFree === 1 ? [] : [`classifier-free ${classifierFree}`]),
+    ...(classifier === 0 ? [] : [`classifier ${classifier}${at}`]),
+  ];
+  return parts.length > 0 ? parts.join(", ") : "no guidance";
+}

@@ -1,0 +1,60 @@
+import { z } from "zod";
+import { describeProblems } from "../checkpoint/schema.ts";
+import { DataError } from "../errors.ts";
+
+const label = z.int().min(0).max(65535);
+const seed = z.int().min(0);
+const steps = z.union([z.int().min(1), z.string()]);
+const most = 1_000_000;
+
+export const runSpecFormat = "guidestar-run-1";
+
+/** A sampling run whole: from it and the model, the same pictures can be drawn again. Plain JSON. */
+const runSpecSchema = z.strictObject({
+  format: z.literal(runSpecFormat, `expected "${runSpecFormat}"; a newer version of guidestar may have written it`),
+  model: z.strictObject({
+    /** As it was given: a bundled name, or a folder. */
+    name: z.string(),
+    /** SHA-256 of the networks that took part. */
+    denoiser: z.string(),
+    classifier: z.string().optional(),
+  }),
+  device: z.enum(["cpu", "webgpu"]),
+  labels: z.array(label).min(1).max(most).readonly(),
+  seeds: z.array(seed).min(1).max(most).readonly(),
+  sampler: z.discriminatedUnion("kind", [
+    z.strictObject({ kind: z.literal("ddim"), steps, eta: z.number().min(0).max(1) }),
+    z.strictObject({ kind: z.literal("ddpm"), steps }),
+  ]),
+  guidance: z.strictObject({
+    classifier: z.number(),
+    classifierFree: z.number(),
+    gradientAt: z.enum(["x_t", "mean"]),
+    unconditional: z.boolean(),
+  }),
+  clip: z.boolean(),
+  batch: z.int().min(1).max(most),
+});
+
+export type RunSpec = z.infer<typeof runSpecSchema>;
+
+/**
+ * Reads a spec from JSON text.
+ *
+ * @param where what holds it, for errors
+ * @throws DataError where it is no spec
+ */
+export function parseRunSpec(text: string, where: string): RunSpec {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new DataError(`${where}: its record of the sampling run is not JSON`, { cause });
+  }
+  const { data, error } = runSpecSchema.safeParse(json);
+  if (error) throw new DataError(`${where}: its record of the sampling run is damaged: ${describeProblems(error)}`);
+  return data;
+}
+
+/** The keyword under which a PNG carries its spec. */
+export const pngKeyword = "guidestar";
