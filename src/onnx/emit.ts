@@ -30,7 +30,7 @@ class Emitter {
   private readonly names = new Map<Tensor, string>();
   private readonly constants = new Map<string, string>();
   private readonly normalizations = new Map<string, string>();
-  private readonly blocked = new Map<Tensor, string>();
+  private readonly blocked = new Map<string, string>();
   private readonly channelBlock: number;
   private readonly varying: ReadonlySet<Tensor>;
   private count = 0;
@@ -130,38 +130,65 @@ class Emitter {
     return { normalized: base, inverseDeviation: `${base}_inv` };
   }
 
-  private memo(tensor: Tensor, make: () => string): string {
-    const name = this.blocked.get(tensor) ?? make();
-    this.blocked.set(tensor, name);
+  private memo(key: string, make: () => string): string {
+    const name = this.blocked.get(key) ?? make();
+    this.blocked.set(key, name);
     return name;
   }
 
   /**
-   * A convolution. ONNX Runtime itself moves convolutions with fixed weights to blocks of channels, its fastest layout. With
+   * A convolution, or with `adjoint` the one that undoes its geometry (stride 1): of the flipped kernel, inputs and outputs
+   * exchanged. ONNX Runtime itself moves convolutions with fixed weights to blocks of channels, its fastest layout. With
    * weights that change from run to run (training) it does not, so the same operators are written here.
    */
-  convolution(inputs: readonly Tensor[], attributes: Record<string, Attribute>): string {
-    const [x, weight, bias] = inputs as readonly [Tensor, Tensor, Tensor | undefined];
-    const [out, channels, kh, kw] = weight.shape as [number, number, number, number];
+  convolution(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | undefined,
+    padding: number,
+    stride = 1,
+    adjoint = false,
+  ): string {
+    const [out, channels] = weight.shape as [number, number, number, number];
+    const kernel = weight.shape.slice(2);
+    const attributes = { kernel_shape: kernel, strides: [stride, stride], pads: [padding, padding, padding, padding] };
+    const optional = bias ? [this.name(bias)] : [];
     const block = this.channelBlock;
-    if (block === 1 || out % block || channels % block || !this.varying.has(weight))
-      return this.add(
-        "Conv",
-        inputs.map((input) => this.name(input)),
-        attributes,
-      );
-    const input = this.memo(x, () => this.add("ReorderInput", [this.name(x)], {}, [this.fresh()], blockedDomain));
-    const filter = this.memo(weight, () => {
-      const split = this.add("Reshape", [
-        this.name(weight),
-        this.integers([out / block, block, channels / block, block, kh, kw]),
-      ]);
-      const ordered = this.add("Transpose", [split], { perm: [0, 2, 4, 5, 3, 1] });
-      return this.add("Reshape", [ordered, this.integers(weight.shape)]);
-    });
-    const operands = bias ? [input, filter, this.name(bias)] : [input, filter];
-    const result = this.add("Conv", operands, attributes, [this.fresh()], blockedDomain);
-    return this.add("ReorderOutput", [result], { channels: out }, [this.fresh()], blockedDomain);
+    if (block === 1 || out % block || channels % block || !this.varying.has(weight)) {
+      const filter = adjoint
+        ? this.add("Transpose", [this.flip(this.name(weight), [2, 3])], { perm: [1, 0, 2, 3] })
+        : this.name(weight);
+      return this.add("Conv", [this.name(x), filter, ...optional], attributes);
+    }
+    const blockedOp = (type: string, inputs: string[], attributes: Record<string, Attribute> = {}): string =>
+      this.add(type, inputs, attributes, [this.fresh()], blockedDomain);
+    const input = this.memo(this.name(x), () => blockedOp("ReorderInput", [this.name(x)]));
+    const filter = this.memo(`${this.name(weight)} ${adjoint}`, () => this.blockedFilter(weight, adjoint));
+    const result = blockedOp("Conv", [input, filter, ...optional], attributes);
+    return blockedOp("ReorderOutput", [result], { channels: adjoint ? channels : out });
+  }
+
+  /** A kernel [O, I, K, K] as [O / B, I / B, K, K, B of I, B of O]; each step moves one axis, which ONNX Runtime does fast. */
+  private blockedFilter(weight: Tensor, adjoint: boolean): string {
+    const [out, channels, kh, kw] = weight.shape as [number, number, number, number];
+    const [b, taps] = [this.channelBlock, kh * kw];
+    const [outs, ins] = [out / b, channels / b];
+    const reshape = (name: string, ...shape: number[]): string => this.add("Reshape", [name, this.integers(shape)]);
+    const permute = (name: string, ...perm: number[]): string => this.add("Transpose", [name], { perm });
+    const name = this.name(weight);
+    if (!adjoint) {
+      const outsLast = permute(reshape(name, outs, b, channels * taps), 0, 2, 1);
+      const ordered = permute(reshape(outsLast, outs * ins, b, taps, b), 0, 2, 1, 3);
+      return reshape(ordered, out, channels, kh, kw);
+    }
+    const insLast = permute(reshape(name, out * ins, b, taps), 0, 2, 1);
+    const flipped = taps === 1 ? insLast : this.flip(insLast, [1]);
+    return reshape(permute(reshape(flipped, outs, b, ins, taps, b), 2, 0, 3, 1, 4), channels, out, kh, kw);
+  }
+
+  flip(name: string, axes: readonly number[]): string {
+    const all = (value: number): string => this.integers(axes.map(() => value));
+    return this.add("Slice", [name, all(-1), all(-(2 ** 31)), this.integers(axes), all(-1)]);
   }
 
   /** Declares a graph input (field 11) or output (field 12). */
@@ -183,7 +210,6 @@ const simple =
       inputs.map((input) => emitter.name(input)),
     );
 
-const pads = (padding: number): number[] => [padding, padding, padding, padding];
 const allAxes = (shape: Shape): number[] => shape.map((_, i) => i);
 
 /** One emission rule per operator: appends ONNX nodes and returns the name of the result. */
@@ -239,10 +265,7 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "gro
   },
   pad: ({ inputs: [x], attributes: { before, after } }, emitter) =>
     emitter.add("Pad", [emitter.name(x!), emitter.integers([...before, ...after])]),
-  flip: ({ inputs: [x], attributes: { axes } }, emitter) => {
-    const all = (value: number): string => emitter.integers(axes.map(() => value));
-    return emitter.add("Slice", [emitter.name(x!), all(-1), all(-(2 ** 31)), emitter.integers(axes), all(-1)]);
-  },
+  flip: ({ inputs: [x], attributes: { axes } }, emitter) => emitter.flip(emitter.name(x!), axes),
   concat: ({ inputs, attributes: { axis } }, emitter) =>
     emitter.add(
       "Concat",
@@ -251,20 +274,19 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "gro
     ),
 
   matmul: simple("MatMul"),
-  conv2d: ({ inputs, attributes: { stride, padding } }, emitter) =>
-    emitter.convolution(inputs, {
-      kernel_shape: inputs[1]!.shape.slice(2),
-      strides: [stride, stride],
-      pads: pads(padding),
-    }),
+  conv2d: ({ inputs: [x, weight, bias], attributes: { stride, padding } }, emitter) =>
+    emitter.convolution(x!, weight!, bias, padding, stride),
   conv2dInputGradient: ({ inputs: [dy, weight], attributes: { stride, padding, size } }, emitter) => {
+    const [kh, kw] = weight!.shape.slice(2) as [number, number];
+    if (stride === 1 && kh === kw && padding < kh)
+      return emitter.convolution(dy!, weight!, undefined, kh - 1 - padding, 1, true);
     const kernel = weight!.shape.slice(2);
     // Rows and columns at the end that no window of the forward convolution reached.
     const rest = size.map((n, i) => n - ((dy!.shape[2 + i]! - 1) * stride + kernel[i]! - 2 * padding));
     return emitter.add("ConvTranspose", [emitter.name(dy!), emitter.name(weight!)], {
       kernel_shape: kernel,
       strides: [stride, stride],
-      pads: pads(padding),
+      pads: [padding, padding, padding, padding],
       output_padding: rest,
     });
   },

@@ -6,8 +6,8 @@ import { type Graph, rewrite } from "../tensor/trace.ts";
 /**
  * The gradient of a convolution to its weight, as matrix multiplications; ONNX has no operator for it.
  *
- * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over h, w, n of dy[o, h - ky + 1, w, n] x[i, h, w + kx - 1, n], both
- * zero outside. So three vertical shifts of dy, stacked, times each horizontal shift of x give all nine taps in three products
+ * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over h, w, n of dy[o, h, w - kx + 1, n] x[i, h + ky - 1, w, n], both
+ * zero outside. So three horizontal shifts of dy, stacked, times each vertical shift of x give all nine taps in three products
  * [3 O, H W N] x [H W N, I] with a long inner axis. With the images innermost every shift moves whole runs of memory.
  */
 function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): Tensor {
@@ -23,17 +23,17 @@ function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): T
     const imagesLast = (tensor: Tensor): Tensor => tensor.reshape(n, -1).transpose();
     const shifted = (rows: Tensor, amount: number): Tensor => rows.pad([0, amount], [0, -amount]);
     const taps = (size: number) => Array.from({ length: size }, (_, k) => k);
-    const xRows = imagesLast(x).reshape(channels * h, w * n);
-    const dyRows = imagesLast(dy).reshape(out, h * w * n);
+    const xRows = imagesLast(x).reshape(channels, h * w * n);
+    const dyRows = imagesLast(dy).reshape(out * h, w * n);
     const dys = concat(
-      taps(kh).map((ky) => shifted(dyRows, (ky - padding) * w * n)),
+      taps(kw).map((kx) => shifted(dyRows, (kx - padding) * n).reshape(out, -1)),
       0,
     );
-    const products = taps(kw).map((kx) => {
-      const xs = shifted(xRows, (padding - kx) * n).reshape(channels, -1);
-      return dys.matmul(xs.transpose()).reshape(kh, out * channels, 1);
-    });
-    return concat(products, 2).permute(1, 0, 2).reshape(out, channels, kh, kw);
+    const products = taps(kh).map((ky) => dys.matmul(shifted(xRows, (padding - ky) * w * n).transpose()));
+    return concat(products, 0)
+      .reshape(kh * kw, out * channels)
+      .transpose()
+      .reshape(out, channels, kh, kw);
   }
   // The channel first, so that images join the inner axis of the product.
   const xc = x.permute(1, 0, 2, 3);
@@ -57,16 +57,6 @@ function strided(x: Tensor, top: number, left: number, h: number, w: number, str
   const right = left + w * stride;
   const block = x.pad([0, 0, -top, -left], [0, 0, bottom - height, right - width]);
   return block.reshape(c, n, h, stride, w, stride).slice(3, 0, 1).slice(5, 0, 1).reshape(c, n, h, w);
-}
-
-/** The gradient of a stride-1 convolution to its input: a convolution with the flipped kernel, inputs and outputs exchanged. */
-function inputGradient({ inputs, attributes }: Node<"conv2dInputGradient">, result: Tensor): Tensor {
-  const [dy, weight] = inputs as readonly [Tensor, Tensor];
-  const [, , kh, kw] = weight.shape as [number, number, number, number];
-  const { stride, padding } = attributes;
-  if (stride !== 1 || kh !== kw || padding > kh - 1) return result; // left to ConvTranspose
-  const flipped = kh === 1 ? weight : weight.flip(2, 3);
-  return apply("conv2d", [dy, flipped.permute(1, 0, 2, 3)], { stride: 1, padding: kh - 1 - padding });
 }
 
 /** normalized * scale + shift. The gradient's rule normalizes the same tensor, which is then shared. */
@@ -119,7 +109,6 @@ export function lower<G extends Graph>(graph: G): G {
   return rewrite(graph, (tensor) => {
     const { node } = tensor;
     if (node.op === "conv2dWeightGradient") return weightGradient(node);
-    if (node.op === "conv2dInputGradient") return inputGradient(node, tensor);
     // x * Sigmoid(x) is one kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
     if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
     if (node.op === "groupNorm") return groupNorm(node);
