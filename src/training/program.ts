@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.ts";
 import { float32, type NDArray, type Shape, type Tree } from "../ndarray.ts";
 import { gradients } from "../tensor/gradient.ts";
 import { concat, scalar, type Tensor, where } from "../tensor/tensor.ts";
@@ -44,7 +45,7 @@ export const shapesOf = (values: Readonly<Record<string, { readonly shape: Shape
  *
  * `params`, `m`, `v` and `ema` are both inputs and outputs: compile the graph with them as state. `batch` is the tree that the
  * loss function takes, every leaf with leading axis N; `update` takes `updateValues`. The other outputs are `objective` [N],
- * `metrics` (each [N]) and `gradientNorm` (before clipping).
+ * `metrics` (each [N]) and `gradientNorm` (before clipping). Throws UsageError unless `microBatch` is a whole number from 1.
  */
 export function trainingGraph<const B extends Tree<Spec>>(
   shapes: Readonly<Record<string, Shape>>,
@@ -52,6 +53,8 @@ export function trainingGraph<const B extends Tree<Spec>>(
   loss: LossFunction<B>,
   { microBatch = Number.POSITIVE_INFINITY, maxGradientNorm, betas = adamwDefaults.betas }: StepOptions = {},
 ) {
+  if (!(microBatch >= 1) || microBatch % 1 > 0)
+    throw new UsageError(`microBatch must be a whole number from 1 but is ${microBatch}`);
   const parameters = mapValues(shapes, (shape) => f32(...shape));
   const update = { keep: f32(), stepSize: f32(), epsilon: f32(), emaWeight: f32() };
   const specs = { params: parameters, m: parameters, v: parameters, ema: parameters, batch, update };
@@ -62,9 +65,12 @@ export function trainingGraph<const B extends Tree<Spec>>(
     const parts: Loss[] = [];
     let gradient: Record<string, Tensor> | undefined;
     for (let start = 0; start < size; start += microBatch) {
-      const slice = (x: Tensor): Tensor => x.slice(0, start, Math.min(start + microBatch, size));
       const done = gradient;
-      const part = mapTree(inputs.batch as Tree<Tensor>, isTensor, (_, x) => (done ? after(slice(x), done) : slice(x)));
+      const never = done && falseAfter(done);
+      const part = mapTree(inputs.batch as Tree<Tensor>, isTensor, (_, x) => {
+        const own = x.slice(0, start, Math.min(start + microBatch, size));
+        return never ? where(never, 0, own) : own;
+      });
       const result = loss(params, part as TensorsOf<B>);
       const share = gradients(result.objective.sum().mul(1 / size), params);
       gradient = done ? mapValues(done, (sum, key) => sum.add(share[key]!)) : share;
@@ -105,10 +111,10 @@ export function updateValues(update: number, learningRate: number, options: Upda
 }
 
 /**
- * `x`, but not before every one of `tensors` is computed, so that the engine frees one micro-batch's activations before it makes the
- * next one's. The condition reads one element of each and never holds.
+ * False, but not before every one of `tensors` is computed: what depends on it waits for them, so that the engine frees one
+ * micro-batch's activations before it makes the next one's.
  */
-function after(x: Tensor, tensors: Tensors): Tensor {
+function falseAfter(tensors: Tensors): Tensor {
   const elements = Object.values(tensors).map((tensor) => tensor.reshape(-1).slice(0, 0, 1));
-  return where(concat(elements, 0).square().sum().less(0), 0, x);
+  return concat(elements, 0).square().sum().less(0);
 }

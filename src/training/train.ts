@@ -2,7 +2,7 @@ import { ModelError } from "../errors.ts";
 import { float32 } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
-import type { Checkpoint, CheckpointStore, JsonObject } from "./checkpoint.ts";
+import type { CheckpointStore, JsonObject } from "./checkpoint.ts";
 import { type ClassifierOptions, classifierTask } from "./classifier.ts";
 import { type DenoiserOptions, denoiserTask } from "./denoiser.ts";
 import type { TrainingEvent, Weights } from "./events.ts";
@@ -48,24 +48,18 @@ export async function* train(
     ...options
   }: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const saved = await store?.latest();
-  if (saved) checkConfig(saved.checkpoint.config, config, saved.path);
-  if (saved) task.restore?.(saved.checkpoint.task);
-  let { step, watch, ...state } = saved?.checkpoint ?? beginning(task.weights, config);
-  let lastSaved = saved?.path;
-  let savedStep = saved ? step : -1;
+  const start = await open(task, backend, store, config);
+  await using program = start.program;
+  let { step, watch, path: lastSaved } = start;
+  let savedStep = lastSaved ? step : -1;
   let secondsPerStep: number | undefined;
-
-  await using program = await compile(task.graph, backend, {
-    state: { params: state.params, m: state.m, v: state.v, ema: state.ema },
-  });
   const save = async (): Promise<Weights> => {
     const now = await program.readState();
     lastSaved = await store?.save({ ...now, step, watch, task: task.remember?.() ?? null, config });
     savedStep = step;
     return now.ema;
   };
-  yield { kind: "start", step, steps, ...(saved ? { resumedFrom: saved.path } : {}) };
+  yield { kind: "start", step, steps, ...(lastSaved ? { resumedFrom: lastSaved } : {}) };
 
   while (step < steps) {
     if (signal?.aborted) {
@@ -110,9 +104,18 @@ export async function* train(
   yield { kind: "done", step, averaged: (await program.readState()).ema };
 }
 
-function beginning(weights: Weights, config: JsonObject): Checkpoint {
-  const zeros = mapValues(weights, ({ shape }) => float32(shape));
-  return { step: 0, params: weights, m: zeros, v: zeros, ema: weights, task: null, watch: freshWatch, config };
+/** The program with its state as the newest checkpoint has it, or as it begins. In memory, the state is the program's alone. */
+async function open(task: Task, backend: Backend, store: CheckpointStore | undefined, config: JsonObject) {
+  const saved = await store?.latest();
+  if (saved) {
+    checkConfig(saved.checkpoint.config, config, saved.path);
+    task.restore?.(saved.checkpoint.task);
+  }
+  const zeros = mapValues(task.weights, ({ shape }) => float32(shape));
+  const beginning = { step: 0, watch: freshWatch, params: task.weights, m: zeros, v: zeros, ema: task.weights };
+  const { step, watch, params, m, v, ema } = saved?.checkpoint ?? beginning;
+  const program = await compile(task.graph, backend, { state: { params, m, v, ema } });
+  return { program, step, watch, path: saved?.path };
 }
 
 function checkConfig(before: JsonObject, now: JsonObject, path: string): void {

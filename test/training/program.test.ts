@@ -42,6 +42,12 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   }
 });
 
+test.each([0, -1, 1.5, Number.NaN])("micro-batches of %d are refused", (microBatch) => {
+  expect(() => denoiserTask({ ...tinyRun(backend, 3), microBatch })).toThrow(
+    /microBatch must be a whole number from 1/,
+  );
+});
+
 describe("draws", () => {
   test("differ by step and by purpose, and do not depend on the batch size", () => {
     expect([...drawNoise(1, 7, [2, 3]).data]).toEqual([...drawNoise(1, 7, [4, 3]).data.slice(0, 6)]);
