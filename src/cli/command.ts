@@ -21,21 +21,39 @@ export interface Context {
   readonly verbose: boolean;
 }
 
-/** A command: what it is called, what it takes, and how to run it. Its file loads nothing heavy; `run` imports what it needs. */
-export interface Command<O extends OptionTable = OptionTable> {
+/** What a command is called and what it takes: data, so that the help costs no loading. */
+export interface Definition<O extends OptionTable = OptionTable> {
   /** Words after `guidestar`. */
   readonly name: string;
-  /** Name of the one positional argument, if there is one, with what the help says of it. */
-  readonly argument?: { readonly name: string; readonly help: string };
+  /** The one positional argument, if there is one. */
+  readonly argument?: { readonly name: string; readonly help: string; readonly fallback?: string };
   readonly summary: string;
   /** Lines of the help that come first: command lines, each perhaps with a comment after #. */
   readonly examples: readonly string[];
   readonly options: O;
   /** Text after the options in the help. */
   readonly notes?: string;
-  readonly run: (values: Values<O>, context: Context, argument: string) => Promise<void>;
 }
 
-/** A command with the types of its options checked against `run`. */
-export const command = <const O extends OptionTable>(definition: Command<O>): Command =>
-  definition as unknown as Command;
+export const define = <const O extends OptionTable>(definition: Definition<O>): Definition<O> => definition;
+
+/** The values of a command's options. */
+export type ValuesOf<D> = D extends Definition<infer O> ? Values<O> : never;
+
+/** What a command does. */
+export type Action<V> = (values: V, context: Context, argument: string) => Promise<void>;
+
+export interface Command {
+  readonly definition: Definition;
+  readonly run: Action<Readonly<Record<string, unknown>>>;
+}
+
+/** A command whose action is loaded when it is called. */
+export const command = <O extends OptionTable>(
+  definition: Definition<O>,
+  load: () => Promise<Action<Values<O>>>,
+): Command => ({
+  definition,
+  // The option table makes values of these types.
+  run: async (values, context, argument) => (await load())(values as Values<O>, context, argument),
+});

@@ -1,13 +1,25 @@
+import { readFileSync } from "node:fs";
 import { Command as CommanderCommand, CommanderError } from "commander";
-import type { Command, Context, Terminal } from "./command.ts";
+import { UsageError } from "../errors.ts";
+import { type Command, type Context, command, type Terminal } from "./command.ts";
+import { dataCheck } from "./commands/data-check.ts";
+import { doctor } from "./commands/doctor.ts";
+import { info } from "./commands/info.ts";
 import { sample } from "./commands/sample.ts";
 import { trainClassifier } from "./commands/train-classifier.ts";
 import { trainDenoiser } from "./commands/train-denoiser.ts";
 import { describeError, exitCode } from "./errors.ts";
-import { flagOf } from "./option.ts";
+import { flagOf, type Option } from "./option.ts";
 
-/** Every command, in the order of the help. */
-export const commands: readonly Command[] = [sample, trainDenoiser, trainClassifier];
+/** Every command, in the order of the help. What they do is loaded when it is asked for. */
+export const commands: readonly Command[] = [
+  command(sample, async () => (await import("./sample/run.ts")).runSample),
+  command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
+  command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
+  command(info, async () => (await import("./info.ts")).runInfo),
+  command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
+  command(doctor, async () => (await import("./doctor.ts")).runDoctor),
+];
 
 /** Commands of two words need a parent: "train denoiser". */
 const groups: Readonly<Record<string, string>> = {
@@ -33,12 +45,12 @@ export async function runCommandLine(argv: readonly string[], { terminal, signal
   const verbose = argv.includes("--verbose");
   const program = base(new CommanderCommand("guidestar"), terminal, overview)
     .description("Train a small diffusion model on labelled images, steer it by class, and draw pictures from it.")
-    .version("0.1.0", "--version", "print the version");
+    .version(version(), "--version", "print the version");
   const parents = new Map(
     Object.entries(groups).map(([name, summary]) => [name, base(program.command(name), terminal).description(summary)]),
   );
   for (const command of commands) {
-    const words = command.name.split(" ");
+    const words = command.definition.name.split(" ");
     const parent = words.length > 1 ? parents.get(words[0]!)! : program;
     add(parent.command(words.at(-1)!), command, { terminal, signal, verbose });
   }
@@ -73,35 +85,36 @@ function base(command: CommanderCommand, terminal: Terminal, examples = ""): Com
     .showSuggestionAfterError();
 }
 
-function add(target: CommanderCommand, command: Command, context: Omit<Context, "given">): void {
-  const examples = `Examples:\n${command.examples.map((line) => `  ${line}\n`).join("")}`;
-  base(target, context.terminal, examples).description(command.summary);
-  if (command.argument) target.argument(`<${command.argument.name}>`, command.argument.help);
-  for (const [key, option] of Object.entries(command.options)) {
-    const { placeholder, help, parse, fallback, required, otherwise } = option;
+function add(target: CommanderCommand, { definition, run }: Command, context: Omit<Context, "given">): void {
+  const { name, argument, summary, examples, options, notes } = definition;
+  base(target, context.terminal, `Examples:\n${examples.map((line) => `  ${line}\n`).join("")}`).description(summary);
+  if (argument)
+    target.argument(argument.fallback ? `[${argument.name}]` : `<${argument.name}>`, argument.help, argument.fallback);
+  for (const [key, option] of Object.entries(options)) {
+    const { placeholder, help, parse } = option;
     const flag = flagOf(key);
-    const shownDefault =
-      otherwise ?? (placeholder !== undefined && fallback !== undefined ? String(fallback) : undefined);
-    const text = `${help}${required ? " (required)" : shownDefault === undefined ? "" : ` (default: ${shownDefault})`}`;
-    if (placeholder === undefined) target.option(flag, text);
-    else target.option(`${flag} <${placeholder}>`, text, (value: string) => parse(value, flag));
+    if (placeholder === undefined) target.option(flag, help);
+    else target.option(`${flag} <${placeholder}>`, help + defaultOf(option), (value: string) => parse(value, flag));
   }
   target.option("--verbose", "show where errors come from");
-  if (command.notes) target.addHelpText("after", `\n${command.notes}`);
-  target.action(async (...args: unknown[]) => {
+  if (notes) target.addHelpText("after", `\n${notes}`);
+  target.action(async (first: unknown) => {
     const given = target.opts<Record<string, unknown>>();
     const values = Object.fromEntries(
-      Object.entries(command.options).map(([key, { fallback }]) => [key, given[key] ?? fallback]),
+      Object.entries(options).map(([key, { fallback }]) => [key, given[key] ?? fallback]),
     );
-    for (const [key, { required }] of Object.entries(command.options))
+    for (const [key, { required, help }] of Object.entries(options))
       if (required && values[key] === undefined)
-        target.error(
-          `error: ${flagOf(key)} is missing: ${command.options[key]!.help}; see guidestar ${command.name} --help`,
-        );
-    await command.run(
-      values,
-      { ...context, given: new Set(Object.keys(given)) },
-      command.argument ? String(args[0]) : "",
-    );
+        throw new UsageError(`${flagOf(key)} is missing: ${help}; see guidestar ${name} --help`);
+    await run(values, { ...context, given: new Set(Object.keys(given)) }, argument ? String(first) : "");
   });
 }
+
+function defaultOf({ required, fallback, otherwise }: Option<unknown>): string {
+  if (required) return " (required)";
+  const shown = otherwise ?? fallback;
+  return shown === undefined ? "" : ` (default: ${shown})`;
+}
+
+const version = (): string =>
+  (JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as { version: string }).version;

@@ -19,7 +19,7 @@ interface Header extends Omit<Content, "train" | "test"> {
   readonly counts: readonly [train: number, test: number];
 }
 
-const defaultFolder = (): string =>
+export const defaultFolder = (): string =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "guidestar", "datasets");
 
 /** The file that caches `path` decoded in this way: its name changes with everything that the content depends on. */

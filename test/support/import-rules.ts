@@ -55,6 +55,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       checkpoint: "all",
       runtime: ["sample.ts"],
+      zod: ["run-spec.ts"],
     },
   },
 

@@ -1,5 +1,5 @@
-import { command } from "../command.ts";
-import { choice, custom, real, text, toggle, type Values, whole } from "../option.ts";
+import { define, type ValuesOf } from "../command.ts";
+import { choice, custom, real, text, toggle, whole } from "../option.ts";
 
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
@@ -31,9 +31,7 @@ const options = {
   device: choice(["cpu", "webgpu"], "where to run", { otherwise: "cpu, or that of --from" }),
   threads: whole("threads of the CPU", { otherwise: "one per core" }),
 };
-export type SampleValues = Values<typeof options>;
-
-export const sample = command({
+export const sample = define({
   name: "sample",
   summary: "draw pictures of the classes that you ask for",
   examples: [
@@ -48,5 +46,5 @@ export const sample = command({
     "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from\n" +
     "there, w = s - 1. --cfg-scale takes s.\n" +
     "A picture depends on its own seed alone, not on how many are drawn with it.",
-  run: async (values, context) => (await import("../sample/run.ts")).runSample(values, context),
 });
+export type SampleValues = ValuesOf<typeof sample>;

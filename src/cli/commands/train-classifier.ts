@@ -1,5 +1,5 @@
-import { command } from "../command.ts";
-import { real, type Values, whole } from "../option.ts";
+import { define, type ValuesOf } from "../command.ts";
+import { real, whole } from "../option.ts";
 import { trainOptions } from "./train-options.ts";
 
 const options = {
@@ -7,9 +7,7 @@ const options = {
   steps: whole("steps in all", { fallback: 6000 }),
   weightDecay: real("decoupled weight decay of AdamW", { fallback: 0.05, least: 0 }),
 };
-export type ClassifierValues = Values<typeof options>;
-
-export const trainClassifier = command({
+export const trainClassifier = define({
   name: "train classifier",
   summary: "train a classifier of noisy images, for classifier guidance",
   examples: [
@@ -20,5 +18,5 @@ export const trainClassifier = command({
   notes:
     "Writes classifier.safetensors, checkpoints/ and metrics.jsonl into --out, and joins the model.json there. Classifier and denoiser\n" +
     "must know the same noise: --schedule and --noise-steps follow the denoiser that is there.",
-  run: async (values, context) => (await import("../train/run.ts")).runTraining("classifier", values, context),
 });
+export type ClassifierValues = ValuesOf<typeof trainClassifier>;

@@ -1,10 +1,9 @@
-import { command } from "../command.ts";
-import { choice, real, type Values, whole } from "../option.ts";
+import { define, type ValuesOf } from "../command.ts";
+import { choice, real, whole } from "../option.ts";
 import { trainOptions } from "./train-options.ts";
 
 const options = {
   ...trainOptions,
-  steps: whole("steps in all", { fallback: 20000 }),
   dropoutLabel: real(
     "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
     {
@@ -24,9 +23,7 @@ const options = {
   timesteps: choice(["uniform", "loss-second-moment"], "how training picks noise levels", { fallback: "uniform" }),
   sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
 };
-export type DenoiserValues = Values<typeof options>;
-
-export const trainDenoiser = command({
+export const trainDenoiser = define({
   name: "train denoiser",
   summary: "train a diffusion model on labelled images",
   examples: [
@@ -38,5 +35,5 @@ export const trainDenoiser = command({
   notes:
     "Writes model.json, denoiser.safetensors, checkpoints/, metrics.jsonl and samples/ into --out. The model is usable from the\n" +
     "first checkpoint on. Ctrl-C ends the step, writes a checkpoint and prints the command that goes on.",
-  run: async (values, context) => (await import("../train/run.ts")).runTraining("denoiser", values, context),
 });
+export type DenoiserValues = ValuesOf<typeof trainDenoiser>;

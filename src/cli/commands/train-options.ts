@@ -8,6 +8,7 @@ export const trainOptions = {
   }),
   out: text("folder", "model folder to write", { required: true }),
   preset: choice(presetNames, "size of the network", { fallback: "small" }),
+  steps: whole("steps in all", { fallback: 20000 }),
   batch: whole("images per step", { fallback: 64 }),
   microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16" }),
   seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),

@@ -16,20 +16,24 @@ interface DataValues {
  * @throws UsageError where no path was given; DataError where the images are not square or cannot be used
  */
 export async function openTrainingData(
-  { data, size = undefined, strict }: DataValues,
+  { data, size, strict }: DataValues,
   existing: ModelRecord | undefined,
   shown: Progress,
   signal: AbortSignal,
 ): Promise<Dataset> {
   if (data === undefined) throw new UsageError("--data is missing: a folder or zip of CLASS/image");
+  const open = (channels?: 1 | 3): Promise<Dataset> =>
+    openDataset(data, {
+      size: size ?? existing?.preprocessing.size,
+      channels,
+      strict,
+      signal,
+      onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
+    });
+  const asTheyAre = await open();
   const channels = existing?.imageShape[0];
-  const dataset = await openDataset(data, {
-    size: size ?? existing?.preprocessing.size,
-    ...((channels === 1 || channels === 3) && { channels }),
-    strict,
-    signal,
-    onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
-  });
+  const fits = channels === undefined || channels === asTheyAre.imageShape[0];
+  const dataset = fits ? asTheyAre : await open(channels === 1 ? 1 : 3);
   shown.end();
   const [, height, width] = dataset.imageShape;
   if (height !== width)

@@ -2,30 +2,37 @@ import { basename, join, resolve } from "node:path";
 import type { Model, NetworkName } from "../../checkpoint/model.ts";
 import { checkMerge, existingRecord, saveModel } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
-import { requireClasses } from "../../data/dataset.ts";
+import type { ModelRecord } from "../../checkpoint/schema.ts";
+import { type Dataset, requireClasses } from "../../data/dataset.ts";
 import { UsageError } from "../../errors.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
-import type { Context } from "../command.ts";
+import type { Action, Context } from "../command.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
 import { Interrupted } from "../errors.ts";
 import { duration, progress } from "../progress.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import { describeJob, estimate } from "./dry-run.ts";
-import { classifierJob, denoiserJob } from "./job.ts";
+import { classifierJob, denoiserJob, type Job } from "./job.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
 import { checkSameData, resumedValues, storedOptions, trainingRecord } from "./resume.ts";
 import { writeSheet } from "./sheet.ts";
 
-type ValuesOf = { denoiser: DenoiserValues; classifier: ClassifierValues };
+/** `guidestar train denoiser`. */
+export const runDenoiser: Action<DenoiserValues> = (values, context) => run("denoiser", values, context, denoiserJob);
 
-/** `guidestar train denoiser` and `guidestar train classifier`: options to one call of the loop, and its events to files and lines. */
-export async function runTraining<N extends NetworkName>(
-  network: N,
-  asked: ValuesOf[N],
+/** `guidestar train classifier`. */
+export const runClassifier: Action<ClassifierValues> = (values, context) =>
+  run("classifier", values, context, classifierJob);
+
+/** Options to one call of the loop, and its events to files and lines. */
+async function run<V extends DenoiserValues | ClassifierValues>(
+  network: NetworkName,
+  asked: V,
   { terminal, signal, given }: Context,
+  jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined) => Job,
 ): Promise<void> {
   const { out } = asked;
   const store = checkpointFolder(join(out, "checkpoints", network));
@@ -43,10 +50,7 @@ export async function runTraining<N extends NetworkName>(
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.checkpoint.config);
   if (existing) checkMerge(existing, dataset, join(out, "model.json"));
-  const job =
-    network === "denoiser"
-      ? denoiserJob(values as DenoiserValues, dataset, existing)
-      : classifierJob(values as ClassifierValues, dataset, existing);
+  const job = jobOf(values, dataset, existing);
 
   await using backend = await openBackend({
     device: values.device,

@@ -1,0 +1,114 @@
+/**
+ * Guidestar: train, guide and sample class-conditional diffusion models.
+ *
+ * The few lines that most people write need `loadModel`, `sample` and `collect`; or `openDataset` and `trainDenoiser`. Below
+ * them is everything those are made of: traced functions, networks, the diffusion process, guidance and samplers.
+ */
+
+// Models and pictures
+export type { Model, Weights } from "./checkpoint/model.ts";
+export { bundledModels, loadModel, type ModelToSave, saveModel } from "./checkpoint/model-folder.ts";
+// Files of other programs
+export { readNpz, writeNpz } from "./checkpoint/npz.ts";
+export { checkpointFolder } from "./checkpoint/run-folder.ts";
+export { readSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
+export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "./checkpoint/schema.ts";
+export { readTorch } from "./checkpoint/torch.ts";
+// Data and training
+export { type Batch, type BatchOptions, batchSequence } from "./data/batches.ts";
+export type { Split } from "./data/content.ts";
+export { type Dataset, type DatasetOptions, openDataset } from "./data/dataset.ts";
+export { type DatasetReport, formatReport, reportOf } from "./data/report.ts";
+// Diffusion, guidance, samplers
+export {
+  type Chain,
+  type CoefficientName,
+  type Coefficients,
+  coefficientNames,
+  coefficients,
+  makeChain,
+  type ProcessConfig,
+} from "./diffusion/chain.ts";
+export { priorBpd, vbTerm } from "./diffusion/likelihood.ts";
+export { type LossKind, trainingLoss } from "./diffusion/losses.ts";
+export { clipX0, type Prediction, predict, reverseMean } from "./diffusion/prediction.ts";
+export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/process.ts";
+export { spaceTimesteps } from "./diffusion/respacing.ts";
+export { betas, type Schedule } from "./diffusion/schedule.ts";
+export { score, shiftScore } from "./diffusion/score.ts";
+export {
+  DataError,
+  type ErrorCode,
+  GuidestarError,
+  ModelError,
+  RuntimeFailure,
+  ShapeError,
+  UsageError,
+} from "./errors.ts";
+export {
+  type Classifier,
+  classifierGradient,
+  classifierMean,
+  classifierScore,
+  logProbability,
+  type MeanGuidance,
+} from "./guidance/classifier.ts";
+export { classifierFree } from "./guidance/classifier-free.ts";
+export { type GuidanceOptions, type GuidedModel, guide } from "./guidance/guide.ts";
+export {
+  type Condition,
+  type Denoiser,
+  denoiserPredictor,
+  type Predictor,
+  unconditional,
+} from "./guidance/predictor.ts";
+export { animationGif, decodeImage } from "./images/decode.ts";
+export { type GridOptions, grid, type Image, toUint8 } from "./images/image.ts";
+export { encodePng, readPngText } from "./images/png.ts";
+export { terminalPreview } from "./images/terminal.ts";
+export { type Classifier as ClassifierNetwork, encoderUnet } from "./models/classifier.ts";
+// Networks
+export type { BackboneConfig, ClassifierConfig, NetworkConfig, Pool, UNetConfig } from "./models/config.ts";
+export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "./models/presets.ts";
+export { configFromReference, type ReferenceConfig } from "./models/reference.ts";
+export { type SuperResUNet, superResUnet } from "./models/super-resolution.ts";
+export { type UNet, unet } from "./models/unet.ts";
+// Tensors, graphs, programs
+export { float32, int32, type NDArray, type Shape } from "./ndarray.ts";
+export { adaGN } from "./nn/ada-gn.ts";
+export { attentionBlock, attentionPool } from "./nn/attention.ts";
+export { groupNorm } from "./nn/group-norm.ts";
+export { initialize } from "./nn/initialize.ts";
+export { chain, embedding, linear, silu } from "./nn/layers.ts";
+export { countParameters, type Module, module, parameter, parameterShapes, zeroInit } from "./nn/module.ts";
+export { timestepEmbedding } from "./nn/timestep-embedding.ts";
+export { integers, normals, permutation, uniforms } from "./random.ts";
+export type { Backend, BackendOptions, Device } from "./runtime/backend.ts";
+export { type CompileOptions, compile, type Program } from "./runtime/compile.ts";
+export { openBackend } from "./runtime/node.ts";
+export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
+export { ddpmStep } from "./sampling/ddpm.ts";
+export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";
+export { collect, type SampleEvent, type SampleOptions, sample } from "./sampling/sample.ts";
+export { ddim, ddpm, type Sampler, type Steps } from "./sampling/sampler.ts";
+export { type Guidance, type Run, type RunOptions, settle } from "./sampling/settings.ts";
+export type { Step, StepInputs, StepResult } from "./sampling/step.ts";
+export { gradients } from "./tensor/gradient.ts";
+export {
+  averagePool2d,
+  concat,
+  constant,
+  conv2d,
+  full,
+  oneHot,
+  scalar,
+  Tensor,
+  upsampleNearest2d,
+  where,
+} from "./tensor/tensor.ts";
+export { f32, format, type Graph, i32, type Spec, trace } from "./tensor/trace.ts";
+export type { Checkpoint, CheckpointStore } from "./training/checkpoint.ts";
+export type { ClassifierOptions } from "./training/classifier.ts";
+export type { DenoiserOptions } from "./training/denoiser.ts";
+export type { TrainingEvent } from "./training/events.ts";
+export { type TrainOptions, trainClassifier, trainDenoiser } from "./training/train.ts";
