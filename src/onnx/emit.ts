@@ -1,48 +1,27 @@
-import { type DType, float32, type NDArray, type Shape } from "../ndarray.ts";
+import { float32, type NDArray, type Shape } from "../ndarray.ts";
 import type { Op } from "../tensor/ops.ts";
-import type { Type } from "../tensor/shape.ts";
 import type { Node, Tensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 import { lower } from "./lower.ts";
-import { Message } from "./protobuf.ts";
-
-/** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`. */
-export interface OnnxModel {
-  readonly bytes: Uint8Array;
-  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
-}
-
-// onnx.proto: TensorProto.DataType
-const elementType: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
-/** Opset 17 is the last whose every operator ONNX Runtime's layout and fusion passes know. */
-const opset = 17;
-/** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
-const externalFrom = 1 << 16;
-
-type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
+import { type Attribute, elementType, ModelWriter, type OnnxModel } from "./writer.ts";
 
 /** ONNX Runtime's own operators for images whose channels are stored in blocks. */
 const blockedDomain = "com.microsoft.nchwc";
 
-class Emitter {
-  readonly graph = new Message();
-  readonly externalData: { path: string; data: Uint8Array }[] = [];
+/** Writes the operators of one graph. */
+class Emitter extends ModelWriter {
   private readonly names = new Map<Tensor, string>();
-  private readonly constants = new Map<string, string>();
   private readonly normalizations = new Map<string, string>();
   private readonly blocked = new Map<string, string>();
   private readonly channelBlock: number;
   private readonly varying: ReadonlySet<Tensor>;
-  private count = 0;
 
   constructor(channelBlock: number, varying: ReadonlySet<Tensor>) {
+    super();
     this.channelBlock = channelBlock;
     this.varying = varying;
   }
 
-  fresh(): string {
-    return `t${this.count++}`;
-  }
   name(tensor: Tensor): string {
     const name = this.names.get(tensor);
     if (name === undefined) throw new Error(`emit: ${tensor.node.op} is used before it is made`);
@@ -50,63 +29,6 @@ class Emitter {
   }
   setName(tensor: Tensor, name: string): void {
     this.names.set(tensor, name);
-  }
-
-  /** Appends one ONNX node; an attribute is an integer, a list of integers, a float or a text. */
-  add(
-    type: string,
-    inputs: readonly string[],
-    attributes: Record<string, Attribute> = {},
-    outputs: readonly string[] = [this.fresh()],
-    domain = "",
-  ): string {
-    const node = new Message();
-    for (const name of inputs) node.text(1, name);
-    for (const name of outputs) node.text(2, name);
-    node.text(4, type);
-    if (domain) node.text(7, domain);
-    for (const [name, value] of Object.entries(attributes)) {
-      const attribute = new Message().text(1, name);
-      if (typeof value === "number") attribute.integer(3, value).integer(20, 2);
-      else if ("float" in value) attribute.float(2, value.float).integer(20, 1);
-      else if ("text" in value) attribute.text(4, value.text).integer(20, 3);
-      else {
-        for (const item of value) attribute.integer(8, item);
-        attribute.integer(20, 7);
-      }
-      node.message(5, attribute);
-    }
-    this.graph.message(1, node);
-    return outputs[0]!;
-  }
-
-  /** Adds a fixed value under a name. */
-  initializer(name: string, { dtype, shape, data }: NDArray): string {
-    const tensor = new Message();
-    for (const n of shape) tensor.integer(1, n);
-    tensor.integer(2, elementType[dtype]).text(8, name);
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (bytes.length < externalFrom) tensor.bytes(9, bytes);
-    else {
-      this.externalData.push({ path: name, data: bytes });
-      tensor.message(13, new Message().text(1, "location").text(2, name));
-      tensor.message(13, new Message().text(1, "length").text(2, String(bytes.length)));
-      tensor.integer(14, 1);
-    }
-    this.graph.message(5, tensor);
-    return name;
-  }
-
-  /** A small fixed value, shared with equal ones. */
-  constant(value: NDArray): string {
-    if (value.data.length > 64) return this.initializer(this.fresh(), value);
-    const key = `${value.dtype}[${value.shape}]${value.data.join()}`;
-    const known = this.constants.get(key) ?? this.initializer(this.fresh(), value);
-    this.constants.set(key, known);
-    return known;
-  }
-  integers(values: readonly number[]): string {
-    return this.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
   }
 
   /** LayerNormalization gives the normalized values and the inverse deviation at once, so both operators share it. */
@@ -117,10 +39,7 @@ class Emitter {
     if (base === undefined) {
       base = this.fresh();
       this.normalizations.set(key, base);
-      const ones =
-        this.constants.get(`ones ${length}`) ??
-        this.initializer(this.fresh(), float32([length], new Float32Array(length).fill(1)));
-      this.constants.set(`ones ${length}`, ones);
+      const ones = this.constant(float32([length], new Float32Array(length).fill(1)), "ones");
       this.add("LayerNormalization", [this.name(x), ones], { axis: -1, epsilon: { float: epsilon } }, [
         base,
         `${base}_mean`,
@@ -189,14 +108,6 @@ class Emitter {
   flip(name: string, axes: readonly number[]): string {
     const all = (value: number): string => this.integers(axes.map(() => value));
     return this.add("Slice", [name, all(-1), all(-(2 ** 31)), this.integers(axes), all(-1)]);
-  }
-
-  /** Declares a graph input (field 11) or output (field 12). */
-  declare(field: 11 | 12, name: string, { dtype, shape }: Type): void {
-    const dimensions = new Message();
-    for (const n of shape) dimensions.message(1, new Message().integer(1, n));
-    const type = new Message().message(1, new Message().integer(1, elementType[dtype]).message(2, dimensions));
-    this.graph.message(field, new Message().text(1, name).message(2, type));
   }
 }
 
@@ -315,7 +226,7 @@ export function emit(graph: Graph, { bound = new Map(), channelBlock = 1 }: Emit
   for (const [name, tensor] of inputs) {
     const value = bound.get(name);
     if (value) emitter.initializer(name, value);
-    else emitter.declare(11, name, tensor);
+    else emitter.input(name, tensor);
     emitter.setName(tensor, name);
   }
   for (const tensor of nodes) {
@@ -323,17 +234,8 @@ export function emit(graph: Graph, { bound = new Map(), channelBlock = 1 }: Emit
     const rule = rules[tensor.node.op as keyof typeof rules] as Rule<Op>;
     emitter.setName(tensor, rule(tensor.node, emitter, tensor));
   }
-  for (const [name, tensor] of outputs) {
-    const output = outputName(name);
-    emitter.add("Identity", [emitter.name(tensor)], {}, [output]);
-    emitter.declare(12, output, tensor);
-  }
-  emitter.graph.text(2, "guidestar");
-  const model = new Message().integer(1, 8).text(2, "guidestar").message(7, emitter.graph);
-  const domains = { "": opset, "com.microsoft": 1, ...(channelBlock > 1 ? { [blockedDomain]: 1 } : {}) };
-  for (const [domain, version] of Object.entries(domains))
-    model.message(8, new Message().text(1, domain).integer(2, version));
-  return { bytes: model.toBytes(), externalData: emitter.externalData };
+  for (const [name, tensor] of outputs) emitter.output(outputName(name), emitter.name(tensor), tensor);
+  return emitter.finish();
 }
 
 /** The tensors that depend on an input without a fixed value. */

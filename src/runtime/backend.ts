@@ -1,5 +1,5 @@
 import type { NDArray } from "../ndarray.ts";
-import type { OnnxModel } from "../onnx/emit.ts";
+import type { OnnxModel } from "../onnx/writer.ts";
 
 /** Where programs run. */
 export type Device = "cpu" | "webgpu";

@@ -52,8 +52,8 @@ export function adamw(
 }
 
 /** Euclidean norm of all gradients together, of rank 0. Each tensor is summed row by row first, which keeps float32 accurate. */
-export function globalNorm(gradients: Tensors): Tensor {
-  const squares = Object.values(gradients).map((g) =>
+export function globalNorm(gradients: readonly Tensor[]): Tensor {
+  const squares = gradients.map((g) =>
     g
       .square()
       .reshape(g.shape[0] ?? 1, -1)

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { float32, type NDArray, type Shape, type Tree } from "../ndarray.ts";
+import { float32, type NDArray, type Shape, sizeOf, type Tree } from "../ndarray.ts";
 import { gradients } from "../tensor/gradient.ts";
 import { concat, scalar, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, flatten, isSpec, isTensor, mapTree, type Spec, type TensorsOf, trace } from "../tensor/trace.ts";
@@ -78,16 +78,26 @@ export function trainingGraph<const B extends Tree<Spec>>(
     }
     const join = (pick: (part: Loss) => Tensor): Tensor => concat(parts.map(pick), 0);
 
-    const gradientNorm = globalNorm(gradient!);
+    const packs = packing(shapes);
+    const packed = packs.map((keys) => {
+      const [theta, gradients, ms, vs, average] = [params, gradient!, m, v, averages].map((record) =>
+        pack(record, keys),
+      );
+      return { keys, theta: theta!, gradient: gradients!, m: ms!, v: vs!, average: average! };
+    });
+    const gradientNorm = globalNorm(packed.map(({ gradient }) => gradient));
     const scale = maxGradientNorm === undefined ? scalar(1) : clipScale(gradientNorm, maxGradientNorm);
-    const updated = mapValues(params, (theta, key) =>
-      adamw(theta, gradient![key]!, { m: m[key]!, v: v[key]! }, scale, update, betas),
-    );
+    const updated = packed.map(({ keys, theta, gradient, m, v, average }) => {
+      const next = adamw(theta, gradient, { m, v }, scale, update, betas);
+      return { keys, ...next, ema: ema(average, next.parameter, update.emaWeight) };
+    });
+    const unpacked = (pick: (pack: (typeof updated)[number]) => Tensor): Record<string, Tensor> =>
+      Object.assign({}, ...updated.map((pack) => unpack(pick(pack), pack.keys, shapes)));
     return {
-      params: mapValues(updated, ({ parameter }) => parameter),
-      m: mapValues(updated, ({ m }) => m),
-      v: mapValues(updated, ({ v }) => v),
-      ema: mapValues(updated, ({ parameter }, key) => ema(averages[key]!, parameter, update.emaWeight)),
+      params: unpacked(({ parameter }) => parameter),
+      m: unpacked(({ m }) => m),
+      v: unpacked(({ v }) => v),
+      ema: unpacked(({ ema }) => ema),
       objective: join(({ objective }) => objective),
       metrics: mapValues(parts[0]!.metrics, (_, name) => join(({ metrics }) => metrics[name]!)),
       gradientNorm,
@@ -117,4 +127,49 @@ export function updateValues(update: number, learningRate: number, options: Upda
 function falseAfter(tensors: Tensors): Tensor {
   const elements = Object.values(tensors).map((tensor) => tensor.reshape(-1).slice(0, 0, 1));
   return concat(elements, 0).square().sum().less(0);
+}
+
+/** Elements up to which a parameter is updated together with others, and how many are at most. */
+const smallParameter = 1 << 13;
+const largestPack = 1 << 16;
+
+/** Keys of the parameters that are updated together: large ones alone, for that stays in cache, small ones in few operators. */
+function packing(shapes: Readonly<Record<string, Shape>>): string[][] {
+  const packs: string[][] = [];
+  let open: { keys: string[]; size: number } | undefined;
+  for (const [key, shape] of Object.entries(shapes)) {
+    const size = sizeOf(shape);
+    if (size > smallParameter) packs.push([key]);
+    else if (open && open.size + size <= largestPack) {
+      open.keys.push(key);
+      open.size += size;
+    } else {
+      open = { keys: [key], size };
+      packs.push(open.keys);
+    }
+  }
+  return packs;
+}
+
+const pack = (record: Tensors, keys: readonly string[]): Tensor =>
+  keys.length === 1
+    ? record[keys[0]!]!
+    : concat(
+        keys.map((key) => record[key]!.reshape(-1)),
+        0,
+      );
+
+function unpack(
+  packed: Tensor,
+  keys: readonly string[],
+  shapes: Readonly<Record<string, Shape>>,
+): Record<string, Tensor> {
+  let end = 0;
+  return Object.fromEntries(
+    keys.map((key) => {
+      const start = end;
+      end += sizeOf(shapes[key]!);
+      return [key, keys.length === 1 ? packed : packed.slice(0, start, end).reshape(...shapes[key]!)];
+    }),
+  );
 }

@@ -53,7 +53,7 @@ describe("AdamW", () => {
 
 describe("clipping", () => {
   const gradients = { a: input("a", f32(2, 2)), b: input("b", f32(1)), c: input("c", f32()) };
-  const norm = globalNorm(gradients);
+  const norm = globalNorm(Object.values(gradients));
   const values = {
     a: { shape: [2, 2], data: [1, -2, 2, 4] },
     b: { shape: [1], data: [10] },

@@ -1,0 +1,138 @@
+import type { DType, NDArray } from "../ndarray.ts";
+import type { Type } from "../tensor/shape.ts";
+import { Message } from "./protobuf.ts";
+
+/** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`. */
+export interface OnnxModel {
+  readonly bytes: Uint8Array;
+  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+}
+
+// onnx.proto: TensorProto.DataType
+export const elementType: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+/** Opset 17 is the last whose every operator ONNX Runtime's layout and fusion passes know. */
+const opset = 17;
+/** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
+const externalFrom = 1 << 16;
+
+export type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
+
+interface OnnxNode {
+  readonly type: string;
+  readonly domain: string;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+/** Collects the nodes and values of an ONNX model, then writes it. */
+export class ModelWriter {
+  private readonly graph = new Message().text(2, "guidestar");
+  private readonly externalData: { path: string; data: Uint8Array }[] = [];
+  private readonly constants = new Map<string, string>();
+  private readonly nodes: OnnxNode[] = [];
+  private readonly made = new Set<string>();
+  private readonly renamed = new Map<string, string>();
+  private count = 0;
+
+  /** A name that nothing has yet. */
+  fresh(): string {
+    return `t${this.count++}`;
+  }
+
+  /** Appends a node and returns the name of its first output; an attribute is an integer, a list of integers, a float or a text. */
+  add(
+    type: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+    outputs: readonly string[] = [this.fresh()],
+    domain = "",
+  ): string {
+    this.nodes.push({ type, domain, inputs, outputs, attributes });
+    for (const output of outputs) this.made.add(output);
+    return outputs[0]!;
+  }
+
+  /** Adds a fixed value under a name. */
+  initializer(name: string, { dtype, shape, data }: NDArray): string {
+    const tensor = new Message();
+    for (const n of shape) tensor.integer(1, n);
+    tensor.integer(2, elementType[dtype]).text(8, name);
+    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    if (bytes.length < externalFrom) tensor.bytes(9, bytes);
+    else {
+      this.externalData.push({ path: name, data: bytes });
+      tensor.message(13, new Message().text(1, "location").text(2, name));
+      tensor.message(13, new Message().text(1, "length").text(2, String(bytes.length)));
+      tensor.integer(14, 1);
+    }
+    this.graph.message(5, tensor);
+    return name;
+  }
+
+  /** A fixed value; small ones are shared with equal ones, others where `key` is the same. */
+  constant(value: NDArray, key = value.data.length > 64 ? this.fresh() : value.data.join()): string {
+    const full = `${value.dtype}[${value.shape}]${key}`;
+    const known = this.constants.get(full) ?? this.initializer(this.fresh(), value);
+    this.constants.set(full, known);
+    return known;
+  }
+  integers(values: readonly number[]): string {
+    return this.constant({ dtype: "int64", shape: [values.length], data: BigInt64Array.from(values, BigInt) });
+  }
+
+  input(name: string, type: Type): void {
+    this.graph.message(11, valueInfo(name, type));
+  }
+
+  /** Makes the value called `source` an output of the model called `name`. */
+  output(name: string, source: string, type: Type): void {
+    // A node's result can be an output itself; anything else, or a second output of the same value, is copied to one.
+    if (this.made.has(source) && !this.renamed.has(source)) this.renamed.set(source, name);
+    else this.add("Identity", [source], {}, [name]);
+    this.graph.message(12, valueInfo(name, type));
+  }
+
+  finish(): OnnxModel {
+    const domains = new Map([["", opset]]);
+    for (const node of this.nodes) {
+      if (node.domain) domains.set(node.domain, 1);
+      this.graph.message(
+        1,
+        nodeMessage(node, (name) => this.renamed.get(name) ?? name),
+      );
+    }
+    const model = new Message().integer(1, 8).text(2, "guidestar").message(7, this.graph);
+    for (const [domain, version] of domains) model.message(8, new Message().text(1, domain).integer(2, version));
+    return { bytes: model.toBytes(), externalData: this.externalData };
+  }
+}
+
+function nodeMessage(
+  { type, domain, inputs, outputs, attributes }: OnnxNode,
+  nameOf: (name: string) => string,
+): Message {
+  const node = new Message();
+  for (const name of inputs) node.text(1, nameOf(name));
+  for (const name of outputs) node.text(2, nameOf(name));
+  node.text(4, type);
+  for (const [name, value] of Object.entries(attributes)) {
+    const attribute = new Message().text(1, name);
+    if (typeof value === "number") attribute.integer(3, value).integer(20, 2);
+    else if ("float" in value) attribute.float(2, value.float).integer(20, 1);
+    else if ("text" in value) attribute.text(4, value.text).integer(20, 3);
+    else {
+      for (const item of value) attribute.integer(8, item);
+      attribute.integer(20, 7);
+    }
+    node.message(5, attribute);
+  }
+  return domain ? node.text(7, domain) : node;
+}
+
+function valueInfo(name: string, { dtype, shape }: Type): Message {
+  const dimensions = new Message();
+  for (const n of shape) dimensions.message(1, new Message().integer(1, n));
+  const type = new Message().message(1, new Message().integer(1, elementType[dtype]).message(2, dimensions));
+  return new Message().text(1, name).message(2, type);
+}
