@@ -1,0 +1,190 @@
+import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { checkSameNoise, sha256 } from "../../src/checkpoint/model.ts";
+import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
+import { readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { ModelError } from "../../src/errors.ts";
+import { float32, type NDArray } from "../../src/ndarray.ts";
+import { tinyModel } from "../support/tiny-model.ts";
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "guidestar-model-"));
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+const { denoiser, classifier, ...facts } = tinyModel();
+const file = (name: string): string => join(folder, name);
+
+/** Changes model.json by hand. */
+async function edit(change: (record: Record<"denoiser", Record<string, object>>) => unknown): Promise<void> {
+  const record = JSON.parse(await readFile(file("model.json"), "utf8"));
+  change(record);
+  await writeFile(file("model.json"), JSON.stringify(record));
+}
+
+/** Changes the denoiser's tensors, hash and all, so that only their content can be refused. */
+async function retensor(change: (tensors: Record<string, NDArray<"float32">>) => unknown): Promise<void> {
+  const { tensors } = readSafetensors(await readFile(file("denoiser.safetensors")));
+  change(tensors);
+  const bytes = writeSafetensors(tensors);
+  await writeFile(file("denoiser.safetensors"), bytes);
+  const hash = await sha256(bytes);
+  await edit(({ denoiser }) => Object.assign(denoiser, { sha256: hash }));
+}
+
+async function refusal(promise: Promise<unknown>): Promise<string> {
+  const error = await promise.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(error).toBeInstanceOf(ModelError);
+  return (error as Error).message;
+}
+
+describe("saving", () => {
+  test("and loading give the model back", async () => {
+    await saveModel(folder, { ...facts, denoiser, classifier });
+    const loaded = await loadModel(folder);
+    expect(loaded).toMatchObject({
+      ...facts,
+      source: folder,
+      denoiser: denoiser.record,
+      classifier: classifier.record,
+    });
+    expect(loaded.weights).toEqual({ denoiser: denoiser.weights, classifier: classifier.weights });
+    expect((await readdir(folder)).sort()).toEqual(["classifier.safetensors", "denoiser.safetensors", "model.json"]);
+  });
+
+  test("a classifier joins the denoiser that is there", async () => {
+    await saveModel(folder, { ...facts, denoiser, sampling: { steps: 7 } });
+    await saveModel(folder, { ...facts, classifier });
+    const loaded = await loadModel(folder);
+    expect(Object.keys(loaded.weights)).toEqual(["denoiser", "classifier"]);
+    expect(loaded.sampling).toEqual({ steps: 7 });
+  });
+
+  test("networks of other classes cannot join, and nothing is written", async () => {
+    await saveModel(folder, { ...facts, denoiser });
+    const before = await readFile(file("model.json"), "utf8");
+    const joining = saveModel(folder, { ...facts, classes: ["a", "b", "c"], classifier });
+    expect(await refusal(joining)).toMatch(
+      /model\.json: the denoiser there has classes .*circle.*choose another folder/,
+    );
+    expect(await readFile(file("model.json"), "utf8")).toBe(before);
+    expect(await readdir(folder)).not.toContain("classifier.safetensors");
+  });
+
+  test("float16 takes half the space and is close", async () => {
+    await saveModel(folder, { ...facts, denoiser });
+    const whole = (await readFile(file("denoiser.safetensors"))).length;
+    await saveModel(folder, { ...facts, denoiser }, { storage: "float16" });
+    const half = (await readFile(file("denoiser.safetensors"))).length;
+    expect(half).toBeLessThan(0.75 * whole);
+    const { weights } = await loadModel(folder);
+    for (const [key, { data }] of Object.entries(denoiser.weights))
+      expect(
+        data.every((value, i) => Math.abs(value - weights.denoiser![key]!.data[i]!) <= 5e-4 * Math.abs(value) + 1e-7),
+      ).toBe(true);
+  });
+
+  test("a crash after model.json is renamed loses nothing: the new weights lie beside the old", async () => {
+    await saveModel(folder, { ...facts, denoiser });
+    const old = await readFile(file("denoiser.safetensors"));
+    const changed = Object.fromEntries(
+      Object.entries(denoiser.weights).map(([key, { shape, data }]) => [
+        key,
+        float32(
+          shape,
+          data.map((x) => 2 * x),
+        ),
+      ]),
+    );
+    await saveModel(folder, { ...facts, denoiser: { ...denoiser, weights: changed } });
+    await rename(file("denoiser.safetensors"), file("denoiser.safetensors.new"));
+    await writeFile(file("denoiser.safetensors"), old);
+    expect((await loadModel(folder)).weights.denoiser).toEqual(changed);
+  });
+
+  test("weights that are not finite are refused before anything is written", async () => {
+    const [key, { shape, data }] = Object.entries(denoiser.weights)[0]!;
+    const weights = { ...denoiser.weights, [key]: float32(shape, data.with(2, Number.NaN)) };
+    expect(await refusal(saveModel(folder, { ...facts, denoiser: { ...denoiser, weights } }))).toMatch(
+      /holds NaN at 2/,
+    );
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
+
+describe("loading refuses", () => {
+  beforeEach(() => saveModel(folder, { ...facts, denoiser, classifier }).then(() => undefined));
+
+  test.each<[string, () => Promise<unknown>, RegExp]>([
+    ["a folder without a model", () => rm(file("model.json")), /no model\.json/],
+    ["text that is not JSON", () => writeFile(file("model.json"), '{"format": "guide'), /model\.json: not JSON/],
+    [
+      "a newer format",
+      () => edit((r) => Object.assign(r, { format: "guidestar-model-9" })),
+      /format: expected "guidestar-model-1"/,
+    ],
+    ["unknown fields", () => edit(({ denoiser }) => Object.assign(denoiser, { extra: 1 })), /denoiser: .*extra/],
+    [
+      "a schedule that does not exist",
+      () => edit(({ denoiser }) => Object.assign(denoiser.process!, { schedule: "square" })),
+      /denoiser\.process\.schedule: .*"linear"\|"cosine"/,
+    ],
+    [
+      "files outside of the folder",
+      () => edit(({ denoiser }) => Object.assign(denoiser, { file: "../denoiser.safetensors" })),
+      /denoiser\.file: expected NAME\.safetensors/,
+    ],
+    [
+      "networks of other images",
+      () => edit((r) => Object.assign(r, { imageShape: [3, 8, 8] })),
+      /denoiser\.config\.inChannels is 1 but images of \[3, 8, 8\] ask for 3/,
+    ],
+    [
+      "class names that are too few",
+      () => edit((r) => Object.assign(r, { classes: ["a"] })),
+      /numClasses is 3 but the class names ask for 1/,
+    ],
+    ["a missing file", () => rm(file("denoiser.safetensors")), /denoiser\.safetensors: model\.json names this file/],
+    ["a damaged file", () => writeFile(file("denoiser.safetensors"), "x"), /SHA-256/],
+    ["a missing parameter", () => retensor((t) => delete t["out.2.bias"]), /missing: out\.2\.bias/],
+    ["an unknown parameter", () => retensor((t) => Object.assign(t, { more: float32([1]) })), /unknown: more/],
+    [
+      "another shape",
+      () => retensor((t) => Object.assign(t, { "out.2.bias": float32([3]) })),
+      /"out\.2\.bias" is \[3\] but the network in model\.json has \[2\]/,
+    ],
+    [
+      "infinite weights",
+      () => retensor((t) => Object.assign(t, { "out.2.bias": float32([2], [0, Infinity]) })),
+      /"out\.2\.bias" holds Infinity at 1/,
+    ],
+  ])("%s", async (_, damage, message) => {
+    await damage();
+    expect(await refusal(loadModel(folder))).toMatch(message);
+  });
+
+  test("names that are neither folder nor bundled", async () => {
+    expect(await refusal(loadModel("no-such-model"))).toMatch(/no-such-model: there is no such model/);
+  });
+});
+
+test("classifier and denoiser must know the same noise", () => {
+  const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
+  const process = { ...classifier.record.process, schedule: "linear", steps: 1000 } as const;
+  const check = () =>
+    checkSameNoise({
+      source: "models/photos",
+      denoiser: { ...denoiser.record, ...saved, process: { ...denoiser.record.process, steps: 1000 } },
+      classifier: { ...classifier.record, ...saved, process },
+    });
+  expect(check).toThrow(
+    'models/photos/model.json: classifier was trained for schedule "linear", T = 1000, but the denoiser uses "cosine", T = 1000. ' +
+      "Train the classifier with --schedule cosine",
+  );
+});
