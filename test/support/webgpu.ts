@@ -5,19 +5,20 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { NDArray } from "../../src/ndarray.ts";
 
-/** Where Debian's `chromium` has SwiftShader, a Vulkan driver that needs no GPU, and a Vulkan loader. */
+// Debian's `chromium` has SwiftShader, a Vulkan driver that needs no GPU, and a Vulkan loader.
 const chromium = "/usr/lib/chromium";
+const driver = join(chromium, "vk_swiftshader_icd.json");
 
-function environment(): NodeJS.ProcessEnv {
-  const driver = join(chromium, "vk_swiftshader_icd.json");
-  if (process.env.VK_ICD_FILENAMES || !existsSync(driver)) return process.env;
-  const { LD_LIBRARY_PATH } = process.env;
-  return {
-    ...process.env,
-    VK_ICD_FILENAMES: driver,
-    LD_LIBRARY_PATH: LD_LIBRARY_PATH ? `${LD_LIBRARY_PATH}:${chromium}` : chromium,
-  };
-}
+/** Whether there is an adapter in software, so that WebGPU must be had. */
+export const hasSoftwareAdapter = !process.env.VK_ICD_FILENAMES && existsSync(driver);
+
+const environment: NodeJS.ProcessEnv = hasSoftwareAdapter
+  ? {
+      ...process.env,
+      VK_ICD_FILENAMES: driver,
+      LD_LIBRARY_PATH: [process.env.LD_LIBRARY_PATH, chromium].filter(Boolean).join(":"),
+    }
+  : process.env;
 
 /** A process that runs jobs on WebGPU. */
 export interface WebGpu extends AsyncDisposable {
@@ -26,10 +27,10 @@ export interface WebGpu extends AsyncDisposable {
 
 type Reply = { readonly results?: ReadonlyMap<string, NDArray>; readonly error?: string };
 
-/** Starts the process. Gives the reason where WebGPU cannot be had. */
+/** Starts the process; gives the reason where WebGPU cannot be had. */
 export async function openWebGpu(): Promise<WebGpu | string> {
   const child: ChildProcess = fork(fileURLToPath(new URL("./webgpu-child.ts", import.meta.url)), {
-    env: environment(),
+    env: environment,
     execArgv: ["--import", "tsx"],
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
@@ -38,10 +39,10 @@ export async function openWebGpu(): Promise<WebGpu | string> {
   child.stderr!.on("data", (text) => {
     complaints += text;
   });
+  const ended = once(child, "exit").then(([code, signal]) => ({
+    error: `the process ended with ${code ?? signal}: ${complaints}`,
+  }));
   const reply = async (): Promise<ReadonlyMap<string, NDArray>> => {
-    const ended = once(child, "exit").then(([code, signal]) => ({
-      error: `the process ended with ${code ?? signal}: ${complaints}`,
-    }));
     const { results, error }: Reply = await Promise.race([once(child, "message").then(([message]) => message), ended]);
     if (!results) throw new Error(error);
     return results;
@@ -52,7 +53,8 @@ export async function openWebGpu(): Promise<WebGpu | string> {
       return reply();
     },
     async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.kill()) await once(child, "exit");
+      child.kill();
+      await ended;
     },
   };
   try {
