@@ -6,7 +6,7 @@ export default defineConfig({
     // ONNX Runtime has threads of its own, and its binding lives once per process: forks, and few of them.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
   },
 });

@@ -2,6 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
+import { flagOf } from "../src/cli/option.ts";
+import { commands } from "../src/cli/program.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const documents = [
@@ -40,12 +42,30 @@ const linksOf = (markdown: string): string[] =>
 const contains = (lines: readonly string[], part: readonly string[]): boolean =>
   lines.some((_, start) => part.every((line, i) => lines[start + i] === line));
 
+/** Command lines after `npm run guidestar --`. */
+const commandLinesOf = (markdown: string): string[] =>
+  [...markdown.matchAll(/^npm run guidestar -- (.*)$/gm)].map(([, line]) => line!);
+
+/** Flags of a command line that its command doesn't know; the whole line where there is no such command. */
+function unknownFlags(line: string): string[] {
+  const definition = commands
+    .map((command) => command.definition)
+    .find(({ name }) => `${line} `.startsWith(`${name} `));
+  if (!definition) return [line];
+  const known = Object.keys(definition.options).map(flagOf);
+  return line.split(" ").filter((word) => word.startsWith("--") && !known.includes(word));
+}
+
 describe.each(documents)("%s", (document) => {
   const markdown = read(document);
 
   test.each(excerptsOf(markdown))("has the code of $file: $lines.0", ({ file, lines }) => {
     const source = linesOf(read(file));
     expect(contains(source, lines), `these lines are not in ${file}:\n${lines.join("\n")}`).toBe(true);
+  });
+
+  test("uses commands and flags that exist", () => {
+    expect(commandLinesOf(markdown).flatMap(unknownFlags)).toEqual([]);
   });
 
   test("links to files that exist", () => {
@@ -58,4 +78,9 @@ test("the tour has excerpts, and a changed line would be found", () => {
   expect(first).toBeDefined();
   const source = linesOf(read(first!.file));
   expect(contains(source, [...first!.lines.slice(0, -1), `${first!.lines.at(-1)} // changed`])).toBe(false);
+});
+
+test("an unknown flag or command would be found", () => {
+  expect(unknownFlags("train denoiser --data a.zip --steps 3 --sampler ddim")).toEqual(["--sampler"]);
+  expect(unknownFlags("draw --count 3")).toEqual(["draw --count 3"]);
 });

@@ -1,0 +1,141 @@
+// A conditional diffusion model of points in the plane, from its network to guided samples. `npx tsx examples/02-points.ts`
+// A point is an image of two channels and one pixel, so whatever is made for images serves. The two classes are two half-moons.
+import {
+  type Coefficients,
+  coefficientNames,
+  coefficients,
+  compile,
+  ddimStep,
+  embedding,
+  f32,
+  float32,
+  guide,
+  i32,
+  initialize,
+  int32,
+  integers,
+  linear,
+  makeChain,
+  module,
+  normals,
+  openBackend,
+  type ProcessConfig,
+  silu,
+  type Tensor,
+  timestepEmbedding,
+  trace,
+  trainDenoiser,
+  uniforms,
+} from "../src/index.ts";
+
+/** The class of a half-moon as a sign: the second is the first turned about the origin. */
+const side = (label: number): number => 1 - 2 * label;
+
+/** Points [N, 2, 1, 1] and their classes [N]: others for every step, the same whenever asked. */
+function moons(step: number, count: number) {
+  const y = Int32Array.from(integers(1, step, count, 2));
+  const turns = uniforms(2, step, count);
+  const points = Array.from(y).flatMap((label, i) => {
+    const angle = Math.PI * turns[i]!;
+    return [(Math.cos(angle) - 0.5) * side(label), (Math.sin(angle) - 0.25) * side(label)];
+  });
+  const jitter = normals(3, step, 2 * count);
+  return {
+    x: float32(
+      [count, 2, 1, 1],
+      points.map((value, i) => 0.6 * value + 0.02 * jitter[i]!),
+    ),
+    y: int32([count], y),
+  };
+}
+
+// 1. The network: any function of weights, x_t, timestep and label. The label 2 stands for no class.
+const width = 64;
+const network = module(
+  {
+    time: linear(32, width),
+    label: embedding(3, width),
+    first: linear(2, width),
+    middle: linear(width, width),
+    last: linear(width, 2),
+  },
+  (layers, x: Tensor, t: Tensor, y?: Tensor) => {
+    const told = layers.time(timestepEmbedding(t, 32)).add(layers.label(y!)); // [N, width]
+    const h = silu(layers.first(x.reshape(-1, 2)).add(told));
+    return layers.last(silu(layers.middle(h).add(told))).reshape(-1, 2, 1, 1);
+  },
+);
+const process: ProcessConfig = {
+  schedule: "cosine",
+  steps: 1000,
+  prediction: "eps",
+  variance: "fixedSmall",
+  rescaleTimesteps: false,
+};
+
+// 2. Training. One label in ten is hidden, so that one network gives conditional and unconditional predictions.
+await using backend = await openBackend();
+let weights = initialize(network, {
+  uniforms: (stream, count) => uniforms(0, stream, count),
+  normals: (stream, count) => normals(0, stream, count),
+});
+const training = trainDenoiser({
+  backend,
+  network,
+  weights,
+  process,
+  batchAt: (step) => moons(step, 256),
+  batchSize: 256,
+  imageShape: [2, 1, 1],
+  classes: 2,
+  labelDropout: 0.1,
+  steps: 2000,
+  learningRate: 1e-2,
+  decay: "cosine",
+  ema: { rate: 0.99 },
+  seed: 0,
+});
+for await (const event of training) {
+  if (event.kind === "step" && event.step % 500 === 0)
+    console.log(`step ${event.step}  loss ${event.loss.toFixed(3)}  ${event.imagesPerSecond.toFixed(0)} points/s`);
+  if (event.kind === "done") weights = event.averaged;
+}
+
+// 3. One step of DDIM under classifier-free guidance, as one program.
+const count = 400;
+const specs = {
+  x: f32(count, 2, 1, 1),
+  label: i32(count),
+  c: Object.fromEntries(coefficientNames.map((name) => [name, f32(count)])),
+  weights: Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)])),
+};
+const step = trace(specs, ({ x, label, c, weights }) => {
+  const denoiser = (xt: Tensor, t: Tensor, condition: { label?: Tensor }) => network(weights, xt, t, condition.label);
+  const predictor = guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
+  const next = ddimStep(predictor, { x, noise: x, coefficients: c as Coefficients, condition: { label } });
+  return { x: next.x };
+});
+
+// 4. From noise to points, half of them of each class.
+await using program = await compile(step, backend, { bind: { weights } });
+const chain = makeChain(process, "50");
+const labels = Int32Array.from({ length: count }, (_, i) => i % 2);
+let x = float32([count, 2, 1, 1], normals(7, 0, 2 * count));
+for (let index = 49; index >= 0; index--) {
+  const c = coefficients(chain, new Array<number>(count).fill(index));
+  ({ x } = await program.run({ x, label: int32([count], labels), c }));
+}
+
+// 5. What came out.
+const [columns, rows] = [60, 24];
+const canvas = Array.from({ length: rows }, () => new Array<string>(columns).fill(" "));
+const cell = (value: number, cells: number): number =>
+  Math.min(Math.max(Math.floor(((value + 1) / 2) * cells), 0), cells - 1);
+const errors = Array.from(labels, (label, i) => {
+  const [px, py] = [x.data[2 * i]!, x.data[2 * i + 1]!];
+  canvas[cell(-py, rows)]![cell(px, columns)] = "ox"[label]!;
+  // How far from the half circle of its class.
+  return Math.abs(Math.hypot(px / 0.6 + 0.5 * side(label), py / 0.6 + 0.25 * side(label)) - 1) * 0.6;
+});
+console.log(canvas.map((row) => row.join("")).join("\n"));
+console.log(`${errors.filter((error) => error < 0.1).length} of ${count} points lie on the half-moon of their class`);
