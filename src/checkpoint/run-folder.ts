@@ -5,26 +5,42 @@ import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
-/**
- * Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one: into a temporary
- * file of the same folder, flushed, then renamed, and the folder flushed.
- */
-export async function writeAtomically(path: string, bytes: Uint8Array | string): Promise<void> {
+/** New contents of a file, safe on the disk beside it. */
+export interface Staged {
+  /** Puts them in the file's place. */
+  commit(): Promise<void>;
+  /** Takes them away again. */
+  discard(): Promise<void>;
+}
+
+/** Writes new contents of a file into a temporary one of the same folder, flushed. Where that fails, nothing stays. */
+export async function stage(path: string, bytes: Uint8Array | string): Promise<Staged> {
   const temporary = `${path}${temporarySuffix}`;
+  const discard = () => rm(temporary, { force: true });
   const file = await open(temporary, "w");
   try {
     await file.writeFile(bytes);
     await file.sync();
+  } catch (error) {
+    await discard();
+    throw error;
   } finally {
     await file.close();
   }
-  await rename(temporary, path);
-  const folder = await open(dirname(path), "r");
-  // Windows knows no flushing of folders.
-  await folder.sync().catch(() => undefined);
-  await folder.close();
+  const commit = async (): Promise<void> => {
+    await rename(temporary, path);
+    const folder = await open(dirname(path), "r");
+    // Windows knows no flushing of folders.
+    await folder.sync().catch(() => undefined);
+    await folder.close();
+  };
+  return { commit, discard };
 }
 const temporarySuffix = ".partial";
+
+/** Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one. */
+export const writeAtomically = async (path: string, bytes: Uint8Array | string): Promise<void> =>
+  (await stage(path, bytes)).commit();
 
 const groups = ["params", "m", "v", "ema"] as const;
 

@@ -1,27 +1,54 @@
-import { mkdir, rm, stat } from "node:fs/promises";
-import { dirname, extname } from "node:path";
-import { writeAtomically } from "../checkpoint/run-folder.ts";
+import { constants } from "node:fs";
+import { access, mkdir, rm, stat } from "node:fs/promises";
+import { dirname, extname, resolve } from "node:path";
+import { type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
 
-/** Throws UsageError unless a file can be meant by this path: it ends as it should, and is no folder. Costs nothing, so it comes first. */
+const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
+  const stats = await stat(path).catch(() => undefined);
+  return stats && (stats.isDirectory() ? "folder" : "file");
+};
+
+/**
+ * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and folders above it can be made and
+ * written to. Costs nothing, so it comes before the work.
+ */
 export async function checkOutput(flag: string, path: string, extension: string): Promise<void> {
   if (extname(path).toLowerCase() !== extension)
     throw new UsageError(`${flag} must be a file that ends in ${extension} but is "${path}"`);
-  if ((await stat(path).catch(() => undefined))?.isDirectory())
-    throw new UsageError(`${flag} must be a file but ${path} is a folder`);
+  if ((await kindOf(path)) === "folder") throw new UsageError(`${flag} must be a file but ${path} is a folder`);
+  let folder = dirname(resolve(path));
+  let kind = await kindOf(folder);
+  while (kind === undefined && folder !== dirname(folder)) {
+    folder = dirname(folder);
+    kind = await kindOf(folder);
+  }
+  const writable =
+    kind === "folder" &&
+    (await access(folder, constants.W_OK).then(
+      () => true,
+      () => false,
+    ));
+  if (!writable)
+    throw new UsageError(
+      `${flag}: ${path} cannot be written, for ${folder} is ${kind === "folder" ? "read-only" : "no folder"}`,
+    );
 }
 
-/** Writes files, their folders first, all or none: those that were written go again where one fails. */
+/** Writes files, and the folders that they need: all, or none where one of them cannot be written. */
 export async function writeFiles(files: readonly (readonly [path: string, bytes: Uint8Array])[]): Promise<void> {
-  const written: string[] = [];
+  const folders: string[] = [];
+  const staged: Staged[] = [];
   try {
-    for (const [path] of files) await mkdir(dirname(path), { recursive: true });
     for (const [path, bytes] of files) {
-      await writeAtomically(path, bytes);
-      written.push(path);
+      const made = await mkdir(dirname(path), { recursive: true });
+      if (made) folders.push(made);
+      staged.push(await stage(path, bytes));
     }
   } catch (error) {
-    await Promise.all(written.map((path) => rm(path, { force: true })));
+    for (const each of staged) await each.discard();
+    for (const folder of folders) await rm(folder, { recursive: true });
     throw error;
   }
+  for (const each of staged) await each.commit();
 }

@@ -21,18 +21,18 @@ export const commands: readonly Command[] = [
   command(doctor, async () => (await import("./doctor.ts")).runDoctor),
 ];
 
-/** Commands of two words need a parent: "train denoiser". */
+/** Commands of two words need a parent: "train denoiser". Its help leads with the examples of its commands. */
 const groups: Readonly<Record<string, string>> = {
   train: "train a model on labelled images",
   data: "look at labelled images",
 };
 
-const overview = `Examples:
-  guidestar sample --class all --count 10                        # all ten digits, by the bundled model
-  guidestar data check photos.zip
-  guidestar train denoiser --data photos.zip --out runs/photos --size 32
-  guidestar sample --model runs/photos --class cat --count 16 --out cats.png
-`;
+const overview = [
+  "guidestar sample --class all --count 10                        # all ten digits, by the bundled model",
+  "guidestar data check photos.zip",
+  "guidestar train denoiser --data photos.zip --out runs/photos --size 32",
+  "guidestar sample --model runs/photos --class cat --count 16 --out cats.png",
+];
 
 /** What the process gives a run of the command line, and what tests replace. */
 export interface World {
@@ -40,14 +40,18 @@ export interface World {
   readonly signal: AbortSignal;
 }
 
-/** Runs one command line, without \`node guidestar\` in front. Resolves to the exit code; errors become messages. */
+/** Runs one command line, without `node guidestar` in front. Resolves to the exit code; errors become messages. */
 export async function runCommandLine(argv: readonly string[], { terminal, signal }: World): Promise<number> {
   const verbose = argv.includes("--verbose");
   const program = base(new CommanderCommand("guidestar"), terminal, overview)
     .description("Train a small diffusion model on labelled images, steer it by class, and draw pictures from it.")
     .version(version(), "--version", "print the version");
   const parents = new Map(
-    Object.entries(groups).map(([name, summary]) => [name, base(program.command(name), terminal).description(summary)]),
+    Object.entries(groups).map(([name, summary]) => {
+      const members = commands.filter(({ definition }) => definition.name.startsWith(`${name} `));
+      const examples = members.flatMap(({ definition }) => definition.examples);
+      return [name, base(program.command(name), terminal, examples).description(summary)];
+    }),
   );
   for (const command of commands) {
     const words = command.definition.name.split(" ");
@@ -70,7 +74,7 @@ export async function runCommandLine(argv: readonly string[], { terminal, signal
 }
 
 /** What all commands share: where output goes, errors thrown instead of exits, examples first in the help. */
-function base(command: CommanderCommand, terminal: Terminal, examples = ""): CommanderCommand {
+function base(command: CommanderCommand, terminal: Terminal, examples: readonly string[]): CommanderCommand {
   return command
     .exitOverride()
     .helpOption("-h, --help", "print this help")
@@ -78,16 +82,16 @@ function base(command: CommanderCommand, terminal: Terminal, examples = ""): Com
     .configureOutput({
       writeOut: (text) => terminal.out(text),
       writeErr: (text) => terminal.message(text),
-      outputError: (text, write) => write(text.replace(/^error: /, "guidestar: ")),
+      outputError: (text, write) => write(text.replace(/^error: /, "guidestar: ").replace("\n(", " (")),
       ...(terminal.columns && { getErrHelpWidth: () => terminal.columns!, getOutHelpWidth: () => terminal.columns! }),
     })
-    .addHelpText("before", examples ? `${examples}` : "")
+    .addHelpText("before", `Examples:\n${examples.map((line) => `  ${line}\n`).join("")}`)
     .showSuggestionAfterError();
 }
 
 function add(target: CommanderCommand, { definition, run }: Command, context: Omit<Context, "given">): void {
   const { name, argument, summary, examples, options, notes } = definition;
-  base(target, context.terminal, `Examples:\n${examples.map((line) => `  ${line}\n`).join("")}`).description(summary);
+  base(target, context.terminal, examples).description(summary);
   if (argument)
     target.argument(argument.fallback ? `[${argument.name}]` : `<${argument.name}>`, argument.help, argument.fallback);
   for (const [key, option] of Object.entries(options)) {

@@ -4,7 +4,10 @@ import { choice, custom, real, text, toggle, whole } from "../option.ts";
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
   class: text("names", "classes to draw, with commas between: names or numbers, or all", { fallback: "all" }),
-  count: whole("pictures to draw, the classes in turn", { otherwise: "one of each class, 16 of a single one" }),
+  count: whole("pictures to draw, the classes in turn", {
+    most: 100_000,
+    otherwise: "one of each class, 16 of a single one",
+  }),
   sampler: choice(["ddim", "ddpm"], "ddim: few steps; ddpm: ancestral sampling", {
     otherwise: "the model's, else ddim",
   }),
@@ -21,7 +24,11 @@ const options = {
   classifierScale: real("classifier guidance; 0 is off", { otherwise: "the model's, else 0; 2 with --unconditional" }),
   unconditional: toggle("tell the denoiser no class, so that the classifier alone steers"),
   gradientAt: choice(["x_t", "mean"], "where ddpm takes the classifier's gradient", { otherwise: "x_t" }),
-  seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", { fallback: 0, least: 0 }),
+  seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", {
+    fallback: 0,
+    least: 0,
+    most: 2 ** 52,
+  }),
   batch: whole("most pictures at a time", { otherwise: "16" }),
   out: text("file.png", "the sheet", { fallback: "samples.png" }),
   npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),

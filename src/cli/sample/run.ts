@@ -41,7 +41,8 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   );
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
-  const scale = Math.max(1, Math.floor(96 / model.imageShape[2]));
+  // Pictures of about 96 pixels, as long as the sheet stays on a screen.
+  const scale = Math.max(1, Math.floor(Math.min(96, 2400 / columns) / model.imageShape[2]));
 
   const frames: Image[] = [];
   let pictures: NDArray<"float32"> | undefined;
@@ -54,16 +55,18 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   }
   shown.end();
 
-  const spec: RunSpec = before ?? {
-    format: runSpecFormat,
-    model: {
-      name,
-      denoiser: model.denoiser!.sha256,
-      ...(guidance.classifier !== 0 && { classifier: model.classifier!.sha256 }),
-    },
-    device,
-    ...run,
-  };
+  const spec: RunSpec = before
+    ? { ...before, device }
+    : {
+        format: runSpecFormat,
+        model: {
+          name,
+          denoiser: model.denoiser!.sha256,
+          ...(guidance.classifier !== 0 && { classifier: model.classifier!.sha256 }),
+        },
+        device,
+        ...run,
+      };
   const files: [string, Uint8Array][] = [
     [out, encodePng(sheetOf(pictures!, scale), { text: { [pngKeyword]: JSON.stringify(spec) } })],
   ];

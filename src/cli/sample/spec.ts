@@ -54,6 +54,13 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
 /** The run that the options ask for. */
 export function runOptions(values: SampleValues, model: Model): RunOptions {
   const { class: names, seed, batch, cfgScale, classifierScale, gradientAt, unconditional } = values;
+  const sampler = samplerOf(values, model);
+  if (gradientAt === "mean" && sampler.kind !== "ddpm")
+    throw new UsageError("--gradient-at mean belongs to ddpm; leave it out, or give --sampler ddpm");
+  if (unconditional && cfgScale !== undefined && cfgScale !== 1)
+    throw new UsageError(
+      `--cfg-scale ${cfgScale} mixes in the prediction for the class, which --unconditional turns off; leave one out`,
+    );
   const known = names === "all" ? [...model.classes] : model.classes.includes(names) ? [names] : names.split(",");
   const labels = known.map((name) => name.trim()).filter((name) => name !== "");
   if (labels.length === 0 && model.classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
@@ -61,7 +68,7 @@ export function runOptions(values: SampleValues, model: Model): RunOptions {
   return {
     ...(labels.length > 0 && { labels }),
     seeds: Array.from({ length: count }, (_, i) => seed + i),
-    sampler: samplerOf(values, model),
+    sampler,
     guidance: {
       unconditional,
       ...(cfgScale !== undefined && { classifierFree: cfgScale }),
@@ -90,5 +97,6 @@ export function describeGuidance({ guidance, sampler }: Run): string {
     ...(classifierFree === 1 ? [] : [`classifier-free ${classifierFree}`]),
     ...(classifier === 0 ? [] : [`classifier ${classifier}${at}`]),
   ];
+  if (unconditional && classifier === 0) return "no class for the denoiser and no classifier: pictures of any class";
   return parts.length > 0 ? parts.join(", ") : "no guidance";
 }

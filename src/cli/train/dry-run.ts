@@ -32,10 +32,12 @@ export async function estimate(
   job: Job,
   { steps, batch }: DenoiserValues | ClassifierValues,
   backend: Backend,
+  signal: AbortSignal,
 ): Promise<string> {
   const began: number[] = [];
-  for await (const event of job.start({ backend, steps: timedSteps, warmUpSteps: 0 }))
+  for await (const event of job.start({ backend, steps: timedSteps, warmUpSteps: 0, signal }))
     if (event.kind === "step") began.push(performance.now());
+  signal.throwIfAborted();
   const fastest = Math.min(...began.slice(1).map((time, i) => time - began[i]!)) / 1000;
   return `time: about ${duration(fastest * steps)} (${(batch / fastest).toPrecision(3)} images/s)`;
 }

@@ -16,18 +16,15 @@ export const trainingRecord = ({ fingerprint: _, ...options }: JsonObject): Json
  *
  * @throws UsageError where another one was given that would change what the run computes
  */
-export function resumedValues<V extends object>(values: V, given: ReadonlySet<string>, stored: JsonObject): V {
-  const kept = Object.keys(values).filter(
-    (key) => Object.hasOwn(stored, key) && !(given.has(key) && freeWhenResuming.includes(key)),
-  );
-  for (const key of kept) {
-    const now = (values as Record<string, unknown>)[key];
-    if (given.has(key) && JSON.stringify(now) !== JSON.stringify(stored[key]))
+export function resumedValues<V extends Readonly<Record<string, unknown>>>(values: V, given: ReadonlySet<string>, stored: JsonObject): V {
+  const asked = values as Readonly<Record<string, unknown>>;
+  const decided = Object.keys(values).filter((key) => !(given.has(key) && freeWhenResuming.includes(key)));
+  for (const key of decided)
+    if (given.has(key) && asked[key] !== stored[key])
       throw new UsageError(
-        `${flagOf(key)} was ${stored[key]} when this run began, and is ${now} now; leave it out to go on, or train into a new folder`,
+        `${flagOf(key)} was ${stored[key] ?? "left open"} when this run began, and is ${asked[key]} now; leave it out to go on, or train into a new folder`,
       );
-  }
-  return { ...values, ...Object.fromEntries(kept.map((key) => [key, stored[key]])) };
+  return { ...values, ...Object.fromEntries(decided.map((key) => [key, stored[key] ?? asked[key]])) };
 }
 
 /** Throws ModelError unless the data is what the run began with. */

@@ -4,7 +4,7 @@ import { checkMerge, existingRecord, saveModel } from "../../checkpoint/model-fo
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
-import { UsageError } from "../../errors.ts";
+import { ModelError, UsageError } from "../../errors.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
@@ -42,6 +42,10 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     throw new UsageError(
       `${out} already holds a ${network}${saved ? `, trained for ${saved.checkpoint.step} steps: go on with --resume, or` : ";"} choose another --out`,
     );
+  if (asked.resume && !saved && (existing?.[network] || asked.data === undefined))
+    throw new ModelError(
+      `${out}: there is no checkpoint of a ${network} to go on from; leave out --resume and give --data to begin`,
+    );
   const values = saved ? resumedValues(asked, given, saved.checkpoint.config) : asked;
 
   const shown = progress(terminal);
@@ -57,7 +61,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     ...(values.threads && { threads: values.threads }),
   });
   const description = describeJob(network, job, dataset, values);
-  if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend)}\n`);
+  if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend, signal)}\n`);
   shown.say(description);
 
   const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };
@@ -77,7 +81,13 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const draw = async (step: number, model: Model): Promise<void> => {
     if (network !== "denoiser" || drawn.has(step)) return;
     const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
-    await writeSheet(path, model, backend, signal);
+    try {
+      await writeSheet(path, model, backend, signal);
+    } catch (error) {
+      // The loop sees the signal too, and ends the run with a checkpoint.
+      if (signal.aborted) return;
+      throw error;
+    }
     drawn.add(step);
     shown.say(`samples: ${path}`);
   };
@@ -103,7 +113,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
         if (checkpoint) await save(checkpoint.step, checkpoint.ema);
         shown.end();
         throw new Interrupted(
-          `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${out} --resume`,
+          `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${quoted(out)} --resume`,
         );
       }
       case "done":
@@ -126,11 +136,14 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   for await (const event of events) await follow(event);
 }
 
-/** A step in a line: "loss 0.1234  321 images/s  12 min left". */
+/** A word of a shell's command line. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** A step in a line: "321 images/s  12 min left  loss 0.1234". */
 function stepLine(
   { imagesPerSecond, secondsLeft }: Extract<TrainingEvent, { kind: "step" }>,
   metrics: Readonly<Record<string, number>>,
 ): string {
   const means = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
-  return [...means, `${imagesPerSecond.toPrecision(3)} images/s`, `${duration(secondsLeft)} left`].join("  ");
+  return [`${imagesPerSecond.toPrecision(3)} images/s`, `${duration(secondsLeft)} left`, ...means].join("  ");
 }

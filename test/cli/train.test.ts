@@ -1,0 +1,152 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { guidestar, temporaryFolder, writeImages } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+beforeAll(() => writeImages(at("images")));
+
+const tiny = ["--preset", "tiny", "--batch", "4", "--threads", "1"];
+const train = (network: "denoiser" | "classifier", out: string, ...more: string[]) => [
+  ...["train", network, "--data", at("images"), "--out", at(out), ...tiny, "--steps", "6", "--checkpoint-every", "2"],
+  ...more,
+];
+const metricsOf = async (out: string) =>
+  (await readFile(at(out, "metrics.jsonl"), "utf8"))
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+/** Runs until the progress bar shows a first step, then Ctrl-C. */
+const interrupted = (argv: string[]) =>
+  guidestar(argv, { columns: 200, onMessage: (text, interrupt) => / [1-5]\/6 /.test(text) && interrupt() });
+
+describe("training", () => {
+  beforeAll(async () => {
+    const done = await guidestar(train("denoiser", "straight"));
+    expect(done).toMatchObject({ code: 0, out: `${at("straight")}\n` });
+  });
+
+  test("leaves a model, checkpoints, metrics and a sheet", async () => {
+    expect((await readdir(at("straight"))).sort()).toEqual([
+      "checkpoints",
+      "denoiser.safetensors",
+      "metrics.jsonl",
+      "model.json",
+      "samples",
+    ]);
+    expect((await readdir(at("straight", "checkpoints", "denoiser"))).length).toBeGreaterThan(1);
+    expect(await readdir(at("straight", "samples"))).toEqual(["step-00000006.png"]);
+    const model = await loadModel(at("straight"));
+    expect(model).toMatchObject({
+      classes: ["dark", "light"],
+      imageShape: [1, 8, 8],
+      denoiser: {
+        process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" },
+        training: { preset: "tiny", batch: 4, steps: 6, step: 6, images: 12, data: "images" },
+      },
+    });
+    const metrics = await metricsOf("straight");
+    expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(metrics[0].metrics.loss).toBeCloseTo(metrics[0].metrics.mse + metrics[0].metrics.vb, 4);
+  });
+
+  test("goes on after Ctrl-C as if it had not been stopped, with the command that it printed", async () => {
+    const stopped = await interrupted(train("denoiser", "stopped"));
+    expect(stopped.code).toBe(130);
+    const command = `guidestar train denoiser --out ${at("stopped")} --resume`;
+    const [, step, rest] = /stopped after step (\d); to go on: (.*)\n$/.exec(stopped.messages) ?? [];
+    expect(rest).toBe(command);
+    await loadModel(at("stopped"));
+
+    const resumed = await guidestar(command.split(" ").slice(1));
+    expect(resumed.code).toBe(0);
+    expect(resumed.messages).toContain(`going on from step ${step}`);
+    for (const file of ["denoiser.safetensors", "model.json"])
+      expect(await readFile(at("stopped", file)), file).toEqual(await readFile(at("straight", file)));
+    expect((await metricsOf("stopped")).map(({ step, metrics }) => [step, metrics])).toEqual(
+      (await metricsOf("straight")).map(({ step, metrics }) => [step, metrics]),
+    );
+  });
+
+  test("joins a classifier to the denoiser, on the same noise", async () => {
+    const joined = await guidestar(train("classifier", "straight"));
+    expect(joined.code).toBe(0);
+    const model = await loadModel(at("straight"));
+    expect(Object.keys(model.weights)).toEqual(["denoiser", "classifier"]);
+    expect(model.classifier!.process).toEqual({ schedule: "cosine", steps: 1000, rescaleTimesteps: false });
+    expect((await metricsOf("straight")).filter(({ network }) => network === "classifier")).toHaveLength(6);
+  });
+
+  test("is not begun again over a model, nor resumed with options that change it", async () => {
+    const again = await guidestar(train("denoiser", "straight"));
+    expect(again).toMatchObject({ code: 2, out: "" });
+    expect(again.messages).toMatch(/already holds a denoiser, trained for 6 steps: go on with --resume/);
+    const changed = await guidestar(train("denoiser", "straight", "--resume", "--batch", "3"));
+    expect(changed.code).toBe(2);
+    expect(changed.messages).toMatch(/--batch was 4 when this run began, and is 3 now/);
+    await writeImages(at("other"), 5);
+    const elsewhere = await guidestar([
+      "train",
+      "denoiser",
+      "--resume",
+      "--out",
+      at("straight"),
+      "--data",
+      at("other"),
+    ]);
+    expect(elsewhere.code).toBe(3);
+    expect(elsewhere.messages).toMatch(/not the images that this run began with/);
+  });
+
+  test("may be made longer when it is resumed", async () => {
+    const longer = await guidestar(["train", "classifier", "--resume", "--out", at("straight"), "--steps", "7"]);
+    expect(longer.code).toBe(0);
+    expect((await loadModel(at("straight"))).classifier!.training).toMatchObject({ step: 7, steps: 7 });
+  });
+});
+
+test("a dry run counts, estimates, and writes nothing", async () => {
+  const dry = await guidestar(train("denoiser", "dry", "--dry-run"));
+  expect(dry).toMatchObject({ code: 0 });
+  expect(dry.out).toMatch(/data: 12 images 8x8, grey, 2 classes/);
+  expect(dry.out).toMatch(/denoiser: preset tiny, [\d,]+ parameters; cosine schedule, T = 1000/);
+  expect(dry.out).toMatch(/time: about .* images\/s/);
+  expect(existsSync(at("dry"))).toBe(false);
+});
+
+describe("errors come in one line, with an exit code, and nothing written:", () => {
+  test.each<[string, () => string[], number, RegExp]>([
+    ["no --out", () => ["train", "denoiser", "--data", at("images")], 2, /--out is missing/],
+    ["no --data", () => ["train", "denoiser", "--out", at("failed")], 2, /--data is missing/],
+    ["an unknown option", () => train("denoiser", "failed", "--stepz", "3"), 2, /unknown option '--stepz'/],
+    [
+      "a bad number",
+      () => train("denoiser", "failed", "--ema", "2"),
+      2,
+      /--ema must be a number from 0 to 1 but is "2"/,
+    ],
+    [
+      "a bad choice",
+      () => train("denoiser", "failed", "--loss", "big"),
+      2,
+      /--loss must be one of hybrid, simple, bound/,
+    ],
+    [
+      "no data there",
+      () => ["train", "denoiser", "--data", at("nothing"), "--out", at("failed")],
+      3,
+      /nothing: no such/,
+    ],
+    ["one class only", () => ["train", "classifier", "--data", at("images", "dark"), "--out", at("failed")], 3, /./],
+  ])("%s", async (_, argv, code, message) => {
+    const { messages, ...outcome } = await guidestar(argv());
+    expect(outcome).toEqual({ code, out: "" });
+    expect(messages).toMatch(message);
+    expect(messages.trim().split("\n").at(-1)).toMatch(/^guidestar: |Did you mean/);
+    expect(existsSync(at("failed"))).toBe(false);
+  });
+});
