@@ -16,7 +16,11 @@ export const trainingRecord = ({ fingerprint: _, ...options }: JsonObject): Json
  *
  * @throws UsageError where another one was given that would change what the run computes
  */
-export function resumedValues<V extends Readonly<Record<string, unknown>>>(values: V, given: ReadonlySet<string>, stored: JsonObject): V {
+export function resumedValues<V extends Readonly<Record<string, unknown>>>(
+  values: V,
+  given: ReadonlySet<string>,
+  stored: JsonObject,
+): V {
   const asked = values as Readonly<Record<string, unknown>>;
   const decided = Object.keys(values).filter((key) => !(given.has(key) && freeWhenResuming.includes(key)));
   for (const key of decided)
