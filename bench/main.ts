@@ -1,0 +1,17 @@
+/**
+ * Every figure about speed that the README quotes: `npm run bench`, or one part of it: `npm run bench -- engine|memory|command-line`.
+ * Timings on shared machines drift, so programs run in turn and each figure is the median of ratios within a round.
+ */
+import { commandLine } from "./command-line.ts";
+import { engine } from "./engine.ts";
+import { memory } from "./memory.ts";
+
+const parts = { engine, memory, "command-line": commandLine };
+
+const wanted = process.argv.slice(2);
+const unknown = wanted.find((name) => !Object.hasOwn(parts, name));
+if (unknown !== undefined) {
+  console.error(`bench: there is no part "${unknown}"; the parts are ${Object.keys(parts).join(", ")}`);
+  process.exit(2);
+}
+for (const [name, part] of Object.entries(parts)) if (wanted.length === 0 || wanted.includes(name)) await part();

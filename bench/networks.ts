@@ -1,0 +1,76 @@
+import { coefficients, makeChain, type ProcessConfig } from "../src/diffusion/chain.ts";
+import { benchmarkConfigs } from "../src/models/presets.ts";
+import { unet } from "../src/models/unet.ts";
+import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
+import { initialize } from "../src/nn/initialize.ts";
+import { normals, uniforms } from "../src/random.ts";
+import { denoiserGraph } from "../src/training/denoiser.ts";
+import { updateValues } from "../src/training/program.ts";
+
+export const batch = 16;
+export const side = 32;
+export const linear: ProcessConfig = {
+  schedule: "linear",
+  steps: 1000,
+  prediction: "eps",
+  variance: "learnedRange",
+  rescaleTimesteps: false,
+};
+
+/** Numbers of N(0, 1). */
+export const noise = (shape: Shape, stream = 0): NDArray<"float32"> =>
+  float32(shape, normals(1, stream, sizeOf(shape)));
+
+/** Weights as a network starts, but none of them zero: zeros may be faster than numbers. */
+export function weightsOf(network: Parameters<typeof initialize>[0]): Record<string, NDArray<"float32">> {
+  const weights = initialize(network, {
+    uniforms: (stream, count) => uniforms(2, stream, count),
+    normals: (stream, count) => normals(2, stream, count),
+  });
+  return Object.fromEntries(
+    Object.entries(weights).map(([key, { shape, data }], i) => [
+      key,
+      data.every((value) => value === 0)
+        ? float32(
+            shape,
+            noise(shape, i).data.map((value) => value / 50),
+          )
+        : float32(shape, data),
+    ]),
+  );
+}
+
+/** A training step of a benchmark network: its graph, initial state and the inputs of a step. */
+export function trainingStep(name: keyof typeof benchmarkConfigs) {
+  const network = unet(benchmarkConfigs[name]);
+  const weights = weightsOf(network);
+  const graph = denoiserGraph({
+    network,
+    weights,
+    process: linear,
+    batchSize: batch,
+    imageShape: [3, side, side],
+    classes: 10,
+    loss: "mse",
+    maxGradientNorm: 1,
+  });
+  const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
+  const images = [batch, 3, side, side];
+  const timesteps = Array.from({ length: batch }, (_, i) => 60 * i + 10);
+  const inputs = (update: number) => ({
+    batch: {
+      x0: noise(images, 1),
+      noise: noise(images, update),
+      weight: float32([batch], new Float32Array(batch).fill(1)),
+      coefficients: coefficients(makeChain(linear), timesteps),
+      y: labels,
+    },
+    update: updateValues(update, 1e-4),
+  });
+  return { graph, state: { params: weights, m: zeros, v: zeros, ema: weights }, inputs };
+}
+
+export const labels = int32(
+  [batch],
+  Array.from({ length: batch }, (_, i) => i % 10),
+);
