@@ -3,7 +3,16 @@ import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
 import { show } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { checkValue, flatten, type Graph, isTensor, mapTree, type Spec, type ValuesOf } from "../tensor/trace.ts";
+import {
+  checkValue,
+  flatten,
+  type Graph,
+  isSpec,
+  isTensor,
+  mapTree,
+  type Spec,
+  type ValuesOf,
+} from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
 import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
 
@@ -27,6 +36,7 @@ export interface Program<I extends Tree<Spec>, O extends Tree<Tensor>, S extends
   readState(): Promise<ValuesOf<S>>;
 }
 
+const isName = (value: string | Tree<string>): value is string => typeof value === "string";
 const isArray = (value: unknown): value is NDArray =>
   typeof value === "object" && value !== null && "dtype" in value && "data" in value;
 
@@ -72,11 +82,15 @@ export async function compile<
     ...(profile ? { profile } : {}),
   });
 
-  const { inputs: specs, outputs } = graph.signature;
+  // The program keeps names alone, so that graph, weights and initial state can be freed while it lives.
   const stateKeys = Object.keys(state ?? {});
-  const without = <T>(tree: Tree<T>): Tree<T> =>
-    Object.fromEntries(Object.entries(tree).filter(([key]) => !stateKeys.includes(key)));
-  const resultTree = without<Tensor>(outputs);
+  const stateNames = [...initial.keys()];
+  const pick = <T>(tree: Tree<T>, isState: boolean): Tree<T> =>
+    Object.fromEntries(Object.entries(tree).filter(([key]) => stateKeys.includes(key) === isState));
+  const resultTree = mapTree(pick<Tensor>(graph.signature.outputs, false), isTensor, (name) => name);
+  const stateTree = mapTree(pick<Spec>(graph.signature.inputs, true), isSpec, (name) => name);
+  const nest = (names: Tree<string>, values: ReadonlyMap<string, NDArray>): never =>
+    mapTree(names, isName, (_, name) => values.get(name)!) as never;
   let disposed = false;
   const checkAlive = (): void => {
     if (disposed) throw new RuntimeFailure("this program has been disposed");
@@ -91,18 +105,11 @@ export async function compile<
         throw new UsageError(
           `run: "${extra}" is not an input of this program; it takes ${list(free.map(([name]) => name))}`,
         );
-      const values = await model.run(given, results);
-      return mapTree<Tensor, NDArray>(resultTree, isTensor, (name) => values.get(name)!) as never;
+      return nest(resultTree, await model.run(given, results));
     },
     async readState() {
       checkAlive();
-      const values = await model.readState([...initial.keys()]);
-      const tree = Object.fromEntries(stateKeys.map((key) => [key, specs[key]!]));
-      return mapTree<Spec, NDArray>(
-        tree,
-        (value): value is Spec => "dtype" in value && "shape" in value && Array.isArray(value.shape),
-        (name) => values.get(name)!,
-      ) as never;
+      return nest(stateTree, await model.readState(stateNames));
     },
     async [Symbol.asyncDispose]() {
       if (disposed) return;
