@@ -19,7 +19,7 @@ export interface Progress {
   update(done: number, total: number, text: string): void;
   /** A message that stays. */
   say(text: string): void;
-  /** Ends the line that was shown in place. */
+  /** Ends some work, and the line in which it was shown; what comes next is shown at once. */
   end(): void;
 }
 
@@ -43,6 +43,7 @@ export function progress({ columns, message }: Terminal): Progress {
     end() {
       if (shown) message("\n");
       shown = "";
+      last = Number.NEGATIVE_INFINITY;
     },
   };
 }
