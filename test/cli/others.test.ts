@@ -18,7 +18,7 @@ beforeAll(async () => {
 });
 
 describe("help", () => {
-  test.each([[[]], ...commands.map(({ definition }) => [definition.name.split(" ")])])(
+  test.each([[[]], [["train"]], [["data"]], ...commands.map(({ definition }) => [definition.name.split(" ")])])(
     "%s leads with examples",
     async (words) => {
       const { code, out, messages } = await guidestar([...words, "--help"]);

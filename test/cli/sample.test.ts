@@ -123,6 +123,8 @@ describe("sample refuses, in one line and with nothing written:", () => {
     ],
     ["a sheet that is no PNG", () => ["--out", at("failed.jpg")], 2, /--out must be a file that ends in \.png/],
     ["a folder as the sheet", () => ["--out", at("folder.png")], 2, /is a folder/],
+    ["a sheet below a file", () => ["--out", at("own.png", "sheet.png")], 2, /own\.png is no folder/],
+    ["cfg-scale with --unconditional", () => ["--unconditional", "--cfg-scale", "3"], 2, /leave one out/],
     ["too many steps", () => ["--steps", "21"], 2, /respacing/],
     ["a spacing of no kind", () => ["--steps", "many"], 2, /respacing/],
     ["a scale that is no number", () => ["--cfg-scale", "big"], 2, /--cfg-scale must be a number but is "big"/],

@@ -88,6 +88,8 @@ describe("training", () => {
     const changed = await guidestar(train("denoiser", "straight", "--resume", "--batch", "3"));
     expect(changed.code).toBe(2);
     expect(changed.messages).toMatch(/--batch was 4 when this run began, and is 3 now/);
+    const open = await guidestar(train("denoiser", "straight", "--resume", "--schedule", "linear"));
+    expect(open.messages).toMatch(/--schedule was left open when this run began, and is linear now/);
     await writeImages(at("other"), 5);
     const elsewhere = await guidestar([
       "train",
@@ -123,6 +125,12 @@ describe("errors come in one line, with an exit code, and nothing written:", () 
     ["no --out", () => ["train", "denoiser", "--data", at("images")], 2, /--out is missing/],
     ["no --data", () => ["train", "denoiser", "--out", at("failed")], 2, /--data is missing/],
     ["an unknown option", () => train("denoiser", "failed", "--stepz", "3"), 2, /unknown option '--stepz'/],
+    [
+      "nothing to resume",
+      () => ["train", "denoiser", "--out", at("failed"), "--resume"],
+      3,
+      /no checkpoint of a denoiser to go on from/,
+    ],
     [
       "a bad number",
       () => train("denoiser", "failed", "--ema", "2"),

@@ -1,0 +1,32 @@
+import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { writeFiles } from "../../src/cli/output.ts";
+import { temporaryFolder } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+const bytes = Uint8Array.of(1, 2, 3);
+
+test("files are written with the folders that they need", async () => {
+  await writeFiles([
+    [at("a", "b", "one"), bytes],
+    [at("a", "two"), bytes],
+  ]);
+  expect(await readdir(at("a"))).toEqual(["b", "two"]);
+  expect(new Uint8Array(await readFile(at("a", "b", "one")))).toEqual(bytes);
+});
+
+test("where one cannot be written, all stay as they were", async () => {
+  await mkdir(at("old"));
+  await writeFile(at("old", "kept"), "before");
+  const files: [string, Uint8Array][] = [
+    [at("old", "kept"), bytes],
+    [at("new", "file"), bytes],
+    [at("old", "kept", "below"), bytes],
+  ];
+  await expect(writeFiles(files)).rejects.toThrow(/EEXIST|ENOTDIR/);
+  expect(await readFile(at("old", "kept"), "utf8")).toBe("before");
+  expect(await readdir(at("old"))).toEqual(["kept"]);
+  expect(await readdir(at())).not.toContain("new");
+});

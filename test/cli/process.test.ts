@@ -1,0 +1,73 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { temporaryFolder, writeImages } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+beforeAll(() => writeImages(at("images")));
+
+const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+const steps = 40;
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+});
+
+/** Starts a program of its own; `onLine` sees its messages as they come. */
+async function run(argv: readonly string[], onLine: (text: string, child: ChildProcess) => void = () => {}) {
+  const child = spawn(process.execPath, ["--import", "tsx", main, ...argv], { stdio: ["ignore", "pipe", "pipe"] });
+  children.add(child);
+  let [out, messages] = ["", ""];
+  child.stdout.on("data", (text) => {
+    out += text;
+  });
+  child.stderr.on("data", (text) => {
+    messages += text;
+    onLine(messages, child);
+  });
+  const [code, signal] = await once(child, "close");
+  return { code, signal, out, messages };
+}
+
+const train = (out: string): string[] => [
+  ...["train", "denoiser", "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch", "4"],
+  ...["--threads", "1", "--steps", String(steps), "--checkpoint-every", "5", "--sample-every", "1000"],
+];
+
+test("training that is interrupted, then killed, ends with the bytes of one that was not", async () => {
+  const straight = run(train("straight"));
+  let asked = false;
+  const stopped = await run(train("stopped"), (text, child) => {
+    // Once only: a second one would end it at once.
+    if (text.includes(`/${steps}  `) && !asked) asked = child.kill("SIGINT");
+  });
+  expect(stopped).toMatchObject({ code: 130, out: "" });
+  const [, command] = /to go on: guidestar (.*)\n$/.exec(stopped.messages) ?? [];
+  expect(command).toBe(`train denoiser --out ${at("stopped")} --resume`);
+
+  // Killed at whatever it is doing a moment after its first step.
+  const killed = await run(command!.split(" "), (text, child) => {
+    if (text.includes(`/${steps}  `)) setTimeout(() => child.kill("SIGKILL"), 150);
+  });
+  expect(killed).toMatchObject({ signal: "SIGKILL", out: "" });
+  await loadModel(at("stopped"));
+
+  expect(await run(command!.split(" "))).toMatchObject({ code: 0, out: `${at("stopped")}\n` });
+  expect(await straight).toMatchObject({ code: 0 });
+  const last = `step-${String(steps).padStart(8, "0")}`;
+  for (const file of [
+    "denoiser.safetensors",
+    "model.json",
+    `samples/${last}.png`,
+    `checkpoints/denoiser/${last}.safetensors`,
+  ])
+    expect(await readFile(at("stopped", file)), file).toEqual(await readFile(at("straight", file)));
+  expect((await readdir(at("stopped", "checkpoints", "denoiser"))).filter((name) => !name.startsWith("step-"))).toEqual(
+    [],
+  );
+});
