@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll } from "vitest";
@@ -54,6 +54,10 @@ export function temporaryFolder(): { path: string } {
   });
   return folder;
 }
+
+/** Do two files hold the same bytes? (The comparison of vitest would take seconds for a megabyte.) */
+export const sameBytes = async (a: string, b: string): Promise<boolean> =>
+  (await readFile(a)).equals(await readFile(b));
 
 /** Images of two classes, 8x8: `dark` ones below, `light` ones above the middle grey. */
 export async function writeImages(folder: string, count = 6): Promise<void> {
