@@ -87,7 +87,7 @@ async function test(args) {
   return failures[0]?.code ?? 0;
 }
 
-const demo = ["sample", "--model", "digits", "--class", "all", "--count", "40", "--out", join("out", "digits.png")];
+const demo = ["sample", "--model", "digits", "--class", "all", "--count", "20", "--out", join("out", "digits.png")];
 
 const tasks = {
   demo: async (args) => (await build()) || guidestar([...demo, ...args]),
