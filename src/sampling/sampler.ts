@@ -15,15 +15,18 @@ export type Sampler =
   | { readonly kind: "ddim"; readonly steps: Steps; readonly eta: number }
   | { readonly kind: "ddpm"; readonly steps: Steps };
 
+/** Steps that give good pictures. */
+export const usualSteps = { ddim: 50, ddpm: 250 } as const;
+
 /** DDIM (Song et al. 2021). `eta` from 0, the default, which is deterministic, to 1, as random as ancestral sampling. */
-export const ddim = ({ steps = 50, eta = 0 }: { steps?: Steps; eta?: number } = {}): Sampler => ({
+export const ddim = ({ steps = usualSteps.ddim, eta = 0 }: { steps?: Steps; eta?: number } = {}): Sampler => ({
   kind: "ddim",
   steps,
   eta,
 });
 
 /** Ancestral sampling (Ho et al. 2020). */
-export const ddpm = ({ steps = 250 }: { steps?: Steps } = {}): Sampler => ({ kind: "ddpm", steps });
+export const ddpm = ({ steps = usualSteps.ddpm }: { steps?: Steps } = {}): Sampler => ({ kind: "ddpm", steps });
 
 /** The step of each sampler, and the form of classifier guidance that moves it. */
 export const samplerKinds: Readonly<

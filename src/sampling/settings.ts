@@ -1,6 +1,6 @@
 import type { Model } from "../checkpoint/model.ts";
 import { UsageError } from "../errors.ts";
-import { ddim, ddpm, type Sampler } from "./sampler.ts";
+import { ddim, ddpm, type Sampler, usualSteps } from "./sampler.ts";
 
 /** How strongly, and by what, sampling is steered towards the labels. */
 export interface Guidance {
@@ -20,7 +20,7 @@ export interface RunOptions {
   readonly labels?: readonly (string | number)[];
   /** One for each image; an image depends on its own only. */
   readonly seeds: readonly number[];
-  /** The model's own by default, else DDIM of 50 steps. */
+  /** The model's own by default, else DDIM of 50 steps, or of the model's T where that is less. */
   readonly sampler?: Sampler;
   /** The model's own scales by default. */
   readonly guidance?: Guidance;
@@ -54,16 +54,15 @@ export function labelOf(name: string | number, { classes, source }: Pick<Describ
   throw new UsageError(`${source} has no class "${name}"; its classes are ${known}`);
 }
 
-/** The sampler that a model's record asks for, or the default; `kind` and `steps` where given win. */
+/** The sampler that a model's record asks for, or the default, of no more steps than the model's noise has; `kind` wins where given. */
 export function defaultSampler(
-  { sampling = {} }: Pick<Described, "sampling">,
+  { sampling = {}, denoiser }: Pick<Described, "sampling" | "denoiser">,
   kind = sampling.sampler ?? "ddim",
 ): Sampler {
   const own = kind === (sampling.sampler ?? "ddim");
-  const steps = own && sampling.steps !== undefined ? { steps: sampling.steps } : {};
-  return kind === "ddpm"
-    ? ddpm(steps)
-    : ddim({ ...steps, ...(own && sampling.eta !== undefined ? { eta: sampling.eta } : {}) });
+  const usual = Math.min(usualSteps[kind], denoiser?.process.steps ?? Infinity);
+  const { steps = usual, eta } = own ? sampling : {};
+  return kind === "ddpm" ? ddpm({ steps }) : ddim({ steps, ...(eta !== undefined && { eta }) });
 }
 
 /**
@@ -85,6 +84,12 @@ export function settle(model: Described, options: RunOptions): Run {
     throw new UsageError(
       'sample: only ddpm has a mean to take the classifier\'s gradient at; use ddpm, or gradientAt "x_t"',
     );
+  if (denoiser && typeof sampler.steps === "number") {
+    const { steps } = sampler;
+    const most = denoiser.process.steps;
+    if (!Number.isInteger(steps) || steps < 1 || steps > most)
+      throw new UsageError(`sample: steps must be a whole number from 1 to ${most}, the model's T, but is ${steps}`);
+  }
 
   const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());
   const { unconditional = false, gradientAt = "x_t" } = guidance;

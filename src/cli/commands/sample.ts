@@ -14,7 +14,7 @@ const options = {
   steps: custom(
     "n|spec",
     'steps, spread evenly; or as papers write them: "ddim25", "10,10,20"',
-    (value) => (/^[1-9]\d*$/.test(value) ? Number(value) : value),
+    (value) => (/^\d+$/.test(value) ? Number(value) : value),
     { otherwise: "the model's, else 50 for ddim, 250 for ddpm" },
   ),
   eta: real("randomness of ddim: 0 none, 1 as much as ddpm", { least: 0, most: 1, otherwise: "the model's, else 0" }),

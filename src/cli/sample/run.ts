@@ -36,9 +36,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
 
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
-  shown.say(
-    `${name}: ${seeds.length} pictures, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}`,
-  );
+  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}`;
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.
@@ -48,7 +46,11 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
   for await (const { step, steps, x } of sample(model, { ...run, backend, signal })) {
-    if (step === 1) toFirst = performance.now() - began;
+    if (step === 1) {
+      toFirst = performance.now() - began;
+      // Not before: what the model cannot serve is found when the program is made, and that error stands alone.
+      shown.say(description);
+    }
     shown.update(step, steps, "steps");
     if (gif !== undefined && isFrame(step, steps)) frames.push(sheetOf(x, scale));
     pictures = x;
