@@ -3,7 +3,7 @@ import type { Op } from "../tensor/ops.ts";
 import type { Node, Tensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 import { lower } from "./lower.ts";
-import { type Attribute, elementType, ModelWriter, type OnnxModel } from "./writer.ts";
+import { type Attribute, elementType, ModelWriter, type OnnxModel, outputName } from "./writer.ts";
 
 /** ONNX Runtime's own operators for images whose channels are stored in blocks. */
 const blockedDomain = "com.microsoft.nchwc";
@@ -247,6 +247,3 @@ export function varying(nodes: readonly Tensor[], bound: ReadonlyMap<string, NDA
   }
   return found;
 }
-
-/** The ONNX name of an output: apart from the inputs, since a state has one name on both sides. */
-export const outputName = (name: string): string => `out:${name}`;

@@ -136,3 +136,6 @@ function valueInfo(name: string, { dtype, shape }: Type): Message {
   const type = new Message().message(1, new Message().integer(1, elementType[dtype]).message(2, dimensions));
   return new Message().text(1, name).message(2, type);
 }
+
+/** The ONNX name of an output: apart from the inputs, since a state has one name on both sides. */
+export const outputName = (name: string): string => `out:${name}`;

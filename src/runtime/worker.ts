@@ -5,6 +5,7 @@
 import { parentPort, workerData } from "node:worker_threads";
 import type * as Ort from "onnxruntime-node";
 import type { DType, NDArray, TypedArrayOf } from "../ndarray.ts";
+import { outputName } from "../onnx/writer.ts";
 import type { Device } from "./backend.ts";
 
 export type Named = readonly (readonly [name: string, value: NDArray])[];
@@ -48,7 +49,6 @@ const toArray = (tensor: Ort.Tensor): NDArray => ({
   shape: [...tensor.dims],
   data: tensor.data as TypedArrayOf<DType>,
 });
-const outputName = (name: string): string => `out:${name}`;
 
 async function load(request: Extract<Request, { kind: "load" }>): Promise<number> {
   const session = await ort.InferenceSession.create(request.bytes, {
