@@ -143,10 +143,8 @@ export async function saveModel(
     ...(classifier && { classifier: { ...classifier.record, ...(await prepare("classifier", classifier.weights)) } }),
   };
   checkRecord(record, where);
-  if (denoiser)
-    checkWeights(denoiser.weights, networkShapes({ name: "denoiser", config: denoiser.record.config }), where);
-  if (classifier)
-    checkWeights(classifier.weights, networkShapes({ name: "classifier", config: classifier.record.config }), where);
+  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
+  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
 
   await mkdir(folder, { recursive: true });
   for (const { path, bytes } of files) await writeAtomically(path + pendingSuffix, bytes);

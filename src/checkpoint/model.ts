@@ -1,6 +1,7 @@
 import { learnsVariance } from "../diffusion/chain.ts";
 import { ModelError } from "../errors.ts";
 import { encoderUnet } from "../models/classifier.ts";
+import { superResUnet } from "../models/super-resolution.ts";
 import { unet } from "../models/unet.ts";
 import type { NDArray, Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
@@ -35,13 +36,17 @@ const hex = (bytes: ArrayBuffer): string =>
 export const sha256 = async (bytes: Uint8Array): Promise<string> =>
   hex(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
 
+/** What a record says of a network's architecture. */
+export type NetworkDescription =
+  | ({ readonly name: "denoiser" } & Pick<DenoiserRecord, "config" | "lowResolution">)
+  | ({ readonly name: "classifier" } & Pick<ClassifierRecord, "config">);
+
 /** Shape of every parameter of a network by state-dict key. */
-export const networkShapes = (
-  network:
-    | { readonly name: "denoiser"; readonly config: DenoiserRecord["config"] }
-    | { readonly name: "classifier"; readonly config: ClassifierRecord["config"] },
-): Record<string, Shape> =>
-  parameterShapes(network.name === "denoiser" ? unet(network.config) : encoderUnet(network.config));
+export function networkShapes(network: NetworkDescription): Record<string, Shape> {
+  if (network.name === "classifier") return parameterShapes(encoderUnet(network.config));
+  const { config, lowResolution } = network;
+  return parameterShapes(lowResolution === undefined ? unet(config) : superResUnet(config));
+}
 
 /**
  * A model.json as a record.
@@ -71,12 +76,16 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
   const images = `images of ${show(imageShape)}`;
   expect("the images' height", height, width, "square images");
   if (denoiser) {
-    const { config, process } = denoiser;
+    const { config, lowResolution, process } = denoiser;
     expect("denoiser.config.imageSize", config.imageSize, width, images);
     expect("denoiser.config.inChannels", config.inChannels, channels, images);
     const learned = learnsVariance(process);
     const out = `${images} with a ${learned ? "learned" : "fixed"} variance`;
     expect("denoiser.config.outChannels", config.outChannels, learned ? 2 * channels : channels, out);
+    if (lowResolution !== undefined && lowResolution > width)
+      throw new ModelError(
+        `${where}: denoiser.lowResolution is ${lowResolution}, but an upsampler makes images larger and these have side ${width}`,
+      );
     if (config.numClasses !== undefined)
       expect("denoiser.config.numClasses", config.numClasses, classes.length, "the class names");
   }
@@ -95,7 +104,7 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
  */
 export async function parseWeights(
   bytes: Uint8Array,
-  network: Parameters<typeof networkShapes>[0] & { readonly sha256: string },
+  network: NetworkDescription & { readonly sha256: string },
   where: string,
 ): Promise<Weights> {
   const found = await sha256(bytes);

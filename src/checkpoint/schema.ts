@@ -59,7 +59,13 @@ const network = {
   training: z.record(z.string(), z.unknown()).readonly().optional(),
 };
 
-const denoiserSchema = z.strictObject({ config: unetSchema, process: processSchema, ...network });
+const denoiserSchema = z.strictObject({
+  config: unetSchema,
+  /** Side in pixels of the small images that an upsampler enlarges. It makes the network `superResUnet(config)`; without it, `unet(config)`. */
+  lowResolution: count.optional(),
+  process: processSchema,
+  ...network,
+});
 
 const noisySchema = z.strictObject({
   config: classifierSchema,

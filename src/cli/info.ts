@@ -49,7 +49,11 @@ async function describeModel(name: string): Promise<Description> {
   ];
   if (denoiser) {
     const { schedule, steps, prediction, variance } = denoiser.process;
+    const { lowResolution } = denoiser;
     lines.push(
+      ...(lowResolution === undefined
+        ? []
+        : [`upsampler   from ${lowResolution}x${lowResolution}; draws with \`sample --upsampler ${name}\``]),
       `denoiser    ${size(denoiser)}; ${schedule} schedule, T = ${steps}; predicts ${prediction}, variance ${variance}`,
       `            ${denoiser.config.nullLabel ? "knows" : "does not know"} the null label, for classifier-free guidance`,
       ...training(denoiser),
