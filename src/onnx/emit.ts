@@ -3,7 +3,7 @@ import type { Op } from "../tensor/ops.ts";
 import type { Node, Tensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 import { lower } from "./lower.ts";
-import { type Attribute, elementType, ModelWriter, type OnnxModel, outputName } from "./writer.ts";
+import { type Attribute, elementType, ModelWriter, type OnnxModel, outputName, type WriterOptions } from "./writer.ts";
 
 /** ONNX Runtime's own operators for images whose channels are stored in blocks. */
 const blockedDomain = "com.microsoft.nchwc";
@@ -16,8 +16,8 @@ class Emitter extends ModelWriter {
   private readonly channelBlock: number;
   private readonly varying: ReadonlySet<Tensor>;
 
-  constructor(channelBlock: number, varying: ReadonlySet<Tensor>) {
-    super();
+  constructor(channelBlock: number, varying: ReadonlySet<Tensor>, options: WriterOptions) {
+    super(options);
     this.channelBlock = channelBlock;
     this.varying = varying;
   }
@@ -212,17 +212,22 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "gro
     }),
 };
 
-export interface EmitOptions {
+export interface EmitOptions extends WriterOptions {
   /** Values of inputs that are fixed: they become initializers, which ONNX Runtime packs for its kernels. */
   readonly bound?: ReadonlyMap<string, NDArray>;
   /** Channels per block of ONNX Runtime's blocked convolutions on this machine; 1 (the default) uses standard ONNX only. */
   readonly channelBlock?: number;
+  /** What the model calls an output of the graph; by default a name that no input has. */
+  readonly nameOutput?: (name: string) => string;
 }
 
 /** Writes a graph as an ONNX model. */
-export function emit(graph: Graph, { bound = new Map(), channelBlock = 1 }: EmitOptions = {}): OnnxModel {
+export function emit(
+  graph: Graph,
+  { bound = new Map(), channelBlock = 1, nameOutput = outputName, ...options }: EmitOptions = {},
+): OnnxModel {
   const { inputs, outputs, nodes } = lower(graph);
-  const emitter = new Emitter(channelBlock, varying(nodes, bound));
+  const emitter = new Emitter(channelBlock, varying(nodes, bound), options);
   for (const [name, tensor] of inputs) {
     const value = bound.get(name);
     if (value) emitter.initializer(name, value);
@@ -234,7 +239,7 @@ export function emit(graph: Graph, { bound = new Map(), channelBlock = 1 }: Emit
     const rule = rules[tensor.node.op as keyof typeof rules] as Rule<Op>;
     emitter.setName(tensor, rule(tensor.node, emitter, tensor));
   }
-  for (const [name, tensor] of outputs) emitter.output(outputName(name), emitter.name(tensor), tensor);
+  for (const [name, tensor] of outputs) emitter.output(nameOutput(name), emitter.name(tensor), tensor);
   return emitter.finish();
 }
 

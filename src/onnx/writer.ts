@@ -2,7 +2,7 @@ import type { DType, NDArray } from "../ndarray.ts";
 import type { Type } from "../tensor/shape.ts";
 import { Message } from "./protobuf.ts";
 
-/** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`. */
+/** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`; those of one path follow each other. */
 export interface OnnxModel {
   readonly bytes: Uint8Array;
   readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
@@ -14,6 +14,13 @@ export const elementType: Record<DType, number> = { float32: 1, int32: 6, int64:
 const opset = 17;
 /** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
 const externalFrom = 1 << 16;
+
+export interface WriterOptions {
+  /** Weights lie in the model's own bytes, or in one file beside it, whose name this is; by default each is apart, not copied. */
+  readonly weights?: "inside" | { readonly file: string };
+  /** Texts that the model carries. */
+  readonly metadata?: Readonly<Record<string, string>>;
+}
 
 export type Attribute = number | readonly number[] | { readonly float: number } | { readonly text: string };
 
@@ -33,7 +40,13 @@ export class ModelWriter {
   private readonly nodes: OnnxNode[] = [];
   private readonly made = new Set<string>();
   private readonly renamed = new Map<string, string>();
+  private readonly options: WriterOptions;
   private count = 0;
+  private externalBytes = 0;
+
+  constructor(options: WriterOptions = {}) {
+    this.options = options;
+  }
 
   /** A name that nothing has yet. */
   fresh(): string {
@@ -59,10 +72,14 @@ export class ModelWriter {
     for (const n of shape) tensor.integer(1, n);
     tensor.integer(2, elementType[dtype]).text(8, name);
     const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    if (bytes.length < externalFrom) tensor.bytes(9, bytes);
+    const { weights } = this.options;
+    if (weights === "inside" || bytes.length < externalFrom) tensor.bytes(9, bytes);
     else {
-      this.externalData.push({ path: name, data: bytes });
-      tensor.message(13, new Message().text(1, "location").text(2, name));
+      const path = weights?.file ?? name;
+      this.externalData.push({ path, data: bytes });
+      tensor.message(13, new Message().text(1, "location").text(2, path));
+      if (weights) tensor.message(13, new Message().text(1, "offset").text(2, String(this.externalBytes)));
+      this.externalBytes += bytes.length;
       tensor.message(13, new Message().text(1, "length").text(2, String(bytes.length)));
       tensor.integer(14, 1);
     }
@@ -104,6 +121,8 @@ export class ModelWriter {
     }
     const model = new Message().integer(1, 8).text(2, "guidestar").message(7, this.graph);
     for (const [domain, version] of domains) model.message(8, new Message().text(1, domain).integer(2, version));
+    for (const [key, value] of Object.entries(this.options.metadata ?? {}))
+      model.message(14, new Message().text(1, key).text(2, value));
     return { bytes: model.toBytes(), externalData: this.externalData };
   }
 }
