@@ -18,7 +18,12 @@ export function classifierFree(predictor: Predictor, { scale, nullLabel }: Class
   if (scale === 1) return predictor;
   return (xt, c, condition) => {
     const labels = concat([labelsOf(condition, "classifier-free guidance"), repeated(nullLabel, xt)], 0);
-    const both = predictor(twice(xt), doubled(c), { ...condition, label: labels });
+    const { lowRes } = condition;
+    const both = predictor(twice(xt), doubled(c), {
+      ...condition,
+      label: labels,
+      ...(lowRes && { lowRes: twice(lowRes) }),
+    });
     const mixed = (tensor: Tensor): Tensor => {
       const [conditional, unconditional] = tensor.split(0, 2) as [Tensor, Tensor];
       return unconditional.add(scaled(conditional.sub(unconditional), scale));

@@ -8,6 +8,8 @@ import { scalar, type Tensor } from "../tensor/tensor.ts";
 export interface Condition {
   /** Class of each image, int32 [N]. */
   readonly label?: Tensor;
+  /** The small image that an upsampler enlarges to each image, [N, C, h, w]. */
+  readonly lowRes?: Tensor;
 }
 
 /**

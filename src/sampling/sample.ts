@@ -1,19 +1,23 @@
 import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import { type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
-import { ModelError } from "../errors.ts";
+import { ModelError, UsageError } from "../errors.ts";
 import { guide } from "../guidance/guide.ts";
 import { encoderUnet } from "../models/classifier.ts";
+import { superResUnet } from "../models/super-resolution.ts";
 import { unet } from "../models/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
+import { show } from "../tensor/shape.ts";
 import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
 import { respacingOf, samplerKinds } from "./sampler.ts";
 import { type Run, type RunOptions, settle } from "./settings.ts";
 
 export interface SampleOptions extends RunOptions {
+  /** For an upsampler: the small image of each seed, [N, C, h, w] in [-1, 1]. */
+  readonly lowRes?: NDArray<"float32">;
   /** Where to run; by default a backend on the CPU, for as long as the sampling takes. */
   readonly backend?: Backend;
   /** Ends the sampling before the next run of the program: the iterator throws the signal's reason. */
@@ -35,14 +39,15 @@ export interface SampleEvent {
 
 /**
  * Draws pictures, step by step. Denoiser, classifier, its gradient and the sampler's update are one program, compiled once and run
- * once for each step and batch.
+ * once for each step and batch. An upsampler draws the large pictures of small ones, `lowRes`; `cascade` gives it those of another model.
  *
- * @throws UsageError for options that the model cannot serve; ModelError where it has no denoiser, or its classifier knows other noise
+ * @throws UsageError for options that the model cannot serve, and for small images that are missing or of another shape than an upsampler's; ModelError where it has no denoiser, or its classifier knows other noise
  */
 export async function* sample(model: Model, options: SampleOptions): AsyncGenerator<SampleEvent, void, undefined> {
   const { signal, noise = normals } = options;
   const run = settle(model, options);
   const { process } = denoiserOf(model);
+  checkLowRes(model, options.lowRes, run.seeds.length);
   const chain = makeChain(process, respacingOf(run.sampler.steps));
   const steps = chain.timesteps.length;
   const eta = run.sampler.kind === "ddim" ? run.sampler.eta : 0;
@@ -63,6 +68,7 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
     return float32(shape, values);
   };
   const silence = float32(shape);
+  const small = options.lowRes && batches.map(({ indices }) => ({ lowRes: rowsOf(options.lowRes!, indices) }));
   let xs = batches.map(({ seeds }) => draw(seeds, 0));
   for (let step = 1; step <= steps; step++) {
     const c = coefficients(chain, new Array<number>(size).fill(steps - step), { eta });
@@ -70,7 +76,7 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
     for (const [i, { label, seeds }] of batches.entries()) {
       signal?.throwIfAborted();
       const drawn = deterministic ? silence : draw(seeds, step);
-      results.push(await program.run({ x: xs[i]!, noise: drawn, coefficients: c, label }));
+      results.push(await program.run({ x: xs[i]!, noise: drawn, coefficients: c, label, ...small?.[i] }));
     }
     xs = results.map(({ x }) => x);
     const x0s = results.map(({ x0 }) => x0);
@@ -85,10 +91,10 @@ export async function collect(events: AsyncIterable<SampleEvent>): Promise<NDArr
   return last!.x;
 }
 
-/** One step of all images of a batch as a graph: x_t, noise, coefficients, labels and weights to the next x and the expected image. */
+/** One step of all images of a batch as a graph: x_t, noise, coefficients, labels, small images where it upsamples, and weights to the next x and the expected image. */
 export function stepGraph(model: Omit<Model, "weights">, { guidance, sampler, clip }: Run, batch: number) {
   const denoiser = denoiserOf(model);
-  const { config, process } = denoiser;
+  const { config, lowResolution: side, process } = denoiser;
   const classifier = guidance.classifier === 0 ? undefined : model.classifier;
   if (classifier) checkSameNoise(model);
   const { step, form } = samplerKinds[sampler.kind];
@@ -101,25 +107,34 @@ export function stepGraph(model: Omit<Model, "weights">, { guidance, sampler, cl
       Spec<"float32">
     >,
     label: i32(batch),
-    denoiser: specsOf(networkShapes({ name: "denoiser", config })),
+    ...(side !== undefined && { lowRes: f32(batch, config.inChannels, side, side) }),
+    denoiser: specsOf(networkShapes({ name: "denoiser", ...denoiser })),
     classifier: classifier ? specsOf(networkShapes({ name: "classifier", config: classifier.config })) : {},
   };
-  return trace(specs, ({ x, noise, coefficients, label, ...weights }) => {
-    const denoise = unet(config);
+  return trace(specs, ({ x, noise, coefficients, label, lowRes, ...weights }) => {
+    const plain = unet(config);
+    const enlarge = superResUnet(config);
     const classify = classifier && encoderUnet(classifier.config);
     const predictor = guide(
       {
-        denoiser: (x, t, condition) =>
-          config.numClasses === undefined
-            ? denoise(weights.denoiser, x, t)
-            : denoise(weights.denoiser, x, t, condition.label),
+        denoiser: (x, t, condition) => {
+          const y = config.numClasses === undefined ? undefined : condition.label;
+          return condition.lowRes
+            ? enlarge(weights.denoiser, x, t, condition.lowRes, y)
+            : plain(weights.denoiser, x, t, y);
+        },
         process,
         ...(config.nullLabel && { nullLabel: config.numClasses! }),
         ...(classify && { classifier: (x, t) => classify(weights.classifier, x, t) }),
       },
       { ...guidance, form, clip },
     );
-    const { x: next, x0 } = step(predictor, { x, noise, coefficients, condition: { label } });
+    const { x: next, x0 } = step(predictor, {
+      x,
+      noise,
+      coefficients,
+      condition: { label, ...(lowRes && { lowRes }) },
+    });
     return { x: next, x0 };
   });
 }
@@ -137,7 +152,34 @@ const boundWeights = ({ weights }: Model, { guidance }: Run) => ({
 const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
   Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));
 
+/** Throws UsageError unless an upsampler, and only an upsampler, is given as many small images as it enlarges, of its size. */
+function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | undefined, count: number): void {
+  const side = denoiser?.lowResolution;
+  if (side === undefined && lowRes)
+    throw new UsageError(`sample: ${source} draws pictures from noise alone, so lowRes cannot be given; leave it out`);
+  if (side === undefined) return;
+  const expected = show([count, imageShape[0], side, side]);
+  if (!lowRes)
+    throw new UsageError(
+      `sample: ${source} is an upsampler: it enlarges the pictures of another model (lowRes ${expected}), and none came; draw with that model and give this one as its upsampler`,
+    );
+  if (show(lowRes.shape) !== expected)
+    throw new UsageError(
+      `sample: ${source} enlarges small images lowRes ${expected}, one for each seed, but ${show(lowRes.shape)} came`,
+    );
+}
+
+/** The images of a batch [N, ...] at these places. */
+function rowsOf({ shape: [, ...rest], data }: NDArray<"float32">, indices: readonly number[]): NDArray<"float32"> {
+  const count = sizeOf(rest);
+  const values = new Float32Array(indices.length * count);
+  for (const [i, index] of indices.entries()) values.set(data.subarray(index * count, (index + 1) * count), i * count);
+  return float32([indices.length, ...rest], values);
+}
+
 interface Batch {
+  /** Places of its images among all. */
+  readonly indices: readonly number[];
   readonly seeds: readonly number[];
   readonly label: NDArray<"int32">;
 }
@@ -149,6 +191,7 @@ function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">
   return Array.from({ length: count }, (_, n) => {
     const indices = Array.from({ length: size }, (_, i) => Math.min(n * size + i, seeds.length - 1));
     return {
+      indices,
       seeds: indices.map((i) => seeds[i]!),
       label: int32(
         [size],
