@@ -4,7 +4,9 @@ import { UsageError } from "../errors.ts";
 import { type Command, type Context, command, type Terminal } from "./command.ts";
 import { dataCheck } from "./commands/data-check.ts";
 import { doctor } from "./commands/doctor.ts";
+import { exportModel } from "./commands/export.ts";
 import { info } from "./commands/info.ts";
+import { nll } from "./commands/nll.ts";
 import { sample } from "./commands/sample.ts";
 import { trainClassifier } from "./commands/train-classifier.ts";
 import { trainDenoiser } from "./commands/train-denoiser.ts";
@@ -16,8 +18,10 @@ export const commands: readonly Command[] = [
   command(sample, async () => (await import("./sample/run.ts")).runSample),
   command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
+  command(nll, async () => (await import("./nll.ts")).runNll),
   command(info, async () => (await import("./info.ts")).runInfo),
   command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
+  command(exportModel, async () => (await import("./export.ts")).runExport),
   command(doctor, async () => (await import("./doctor.ts")).runDoctor),
 ];
 

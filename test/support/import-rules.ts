@@ -58,6 +58,10 @@ export const importRules: readonly ImportRule[] = [
       zod: ["run-spec.ts"],
     },
   },
+  {
+    room: "evaluation",
+    may: { tensor: "all", diffusion: "all", models: "all", checkpoint: "all", runtime: ["likelihood.ts"] },
+  },
 
   // Arguments become one call; here all rooms meet.
   { room: "cli", may: "everything" },

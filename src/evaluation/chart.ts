@@ -1,0 +1,190 @@
+/*
+ * Line charts as SVG: a logarithmic y axis, one or more panels above each other over a common linear x axis.
+ */
+
+export interface Line {
+  readonly label: string;
+  /** A CSS colour. */
+  readonly color: string;
+  /** Points from left to right; those with y <= 0 have no place on a logarithmic axis and leave a gap. */
+  readonly points: readonly (readonly [x: number, y: number])[];
+}
+
+export interface Panel {
+  /** Name and unit of the y axis. */
+  readonly label: string;
+  readonly lines: readonly Line[];
+}
+
+export interface Chart {
+  readonly title: string;
+  readonly subtitle?: string;
+  readonly xLabel: string;
+  readonly panels: readonly Panel[];
+}
+
+const width = 760;
+const panelHeight = 250;
+const gap = 30;
+const margin = { left: 84, right: 28, top: 78, bottom: 58 };
+const ink = "#1f2933";
+const soft = "#66727f";
+const rule = "#e3e8ed";
+const faint = "#f1f4f7";
+
+const escapes: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
+const escaped = (text: string): string => text.replace(/[&<>"]/g, (character) => escapes[character]!);
+const fixed = (value: number): string => String(Math.round(value * 100) / 100);
+
+interface TextStyle {
+  readonly size?: number;
+  readonly anchor?: "start" | "middle" | "end";
+  readonly color?: string;
+  readonly weight?: number;
+  readonly rotate?: number;
+}
+
+/** A text element; `content` is SVG already. */
+function text(x: number, y: number, content: string, style: TextStyle = {}): string {
+  const { size = 12, anchor = "start", color = soft, weight = 400, rotate } = style;
+  const turned = rotate === undefined ? "" : ` transform="rotate(${rotate} ${fixed(x)} ${fixed(y)})"`;
+  return `<text x="${fixed(x)}" y="${fixed(y)}" font-size="${size}" text-anchor="${anchor}" font-weight="${weight}" fill="${color}"${turned}>${content}</text>`;
+}
+
+const segment = (x1: number, y1: number, x2: number, y2: number, color: string): string =>
+  `<path d="M${fixed(x1)} ${fixed(y1)}L${fixed(x2)} ${fixed(y2)}" stroke="${color}" fill="none"/>`;
+
+/** 1, 2 or 5 times a power of ten such that about `count` of them span `range`. */
+function niceStep(range: number, count: number): number {
+  const rough = range / count;
+  const power = 10 ** Math.floor(Math.log10(rough));
+  return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
+}
+
+/** Round numbers from `low` to `high`. */
+function linearTicks(low: number, high: number): number[] {
+  const step = high > low ? niceStep(high - low, 8) : 1;
+  const first = Math.ceil(low / step);
+  const last = Math.floor(high / step);
+  return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
+}
+
+/** 0.01, 1, 100 in plain digits; beyond that powers of ten. */
+function powerLabel(factor: number, exponent: number): string {
+  if (exponent >= -3 && exponent <= 3) return String(Number(`${factor}e${exponent}`));
+  const sign = exponent < 0 ? "\u2212" : "";
+  const times = factor === 1 ? "" : `${factor}\u00b7`;
+  return `${times}10<tspan dy="-5" font-size="9">${sign}${Math.abs(exponent)}</tspan>`;
+}
+
+interface Tick {
+  readonly value: number;
+  /** As SVG; none where the line is only a guide for the eye. */
+  readonly label?: string;
+}
+
+/** Range and ticks of a logarithmic axis that holds all values, which are positive. */
+function logAxis(values: readonly number[]): { low: number; high: number; ticks: Tick[] } {
+  const smallest = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
+  const largest = values.reduce((a, b) => Math.max(a, b), 0);
+  if (!(largest > 0)) return { low: 0.1, high: 1, ticks: [{ value: 1, label: "1" }] };
+  const room = Math.max(0.04 * Math.log10(largest / smallest), 0.04);
+  const low = Math.log10(smallest) - room;
+  const high = Math.log10(largest) + room;
+  const decades = high - low;
+  const every = Math.max(1, Math.ceil(decades / 8));
+  const ticks: Tick[] = [];
+  for (let exponent = Math.floor(low); exponent <= Math.ceil(high); exponent++)
+    for (let factor = 1; factor < 10; factor++) {
+      const at = exponent + Math.log10(factor);
+      if (at < low || at > high) continue;
+      const named =
+        decades > 2.2 ? factor === 1 && exponent % every === 0 : decades > 0.9 ? [1, 2, 5].includes(factor) : true;
+      if (!named && decades > 6) continue;
+      ticks.push({ value: 10 ** at, ...(named && { label: powerLabel(factor, exponent) }) });
+    }
+  return { low: 10 ** low, high: 10 ** high, ticks };
+}
+
+/** The pieces of a line between its gaps. */
+function pieces(points: Line["points"]): (readonly [number, number])[][] {
+  const result: (readonly [number, number])[][] = [[]];
+  for (const point of points)
+    if (point[1] > 0) result.at(-1)!.push(point);
+    else if (result.at(-1)!.length > 0) result.push([]);
+  return result.filter((piece) => piece.length > 0);
+}
+
+/** A chart as an SVG document. The same chart gives the same text. */
+export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
+  const height = margin.top + panels.length * panelHeight + (panels.length - 1) * gap + margin.bottom;
+  const [left, right] = [margin.left, width - margin.right];
+  const xs = panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x)));
+  const [first, last] = xs.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
+  const atX = (x: number): number =>
+    last > first ? left + 8 + ((x - first) / (last - first)) * (right - left - 16) : (left + right) / 2;
+  const ticksX = xs.length > 0 ? linearTicks(first, last) : [];
+
+  const drawPanel = ({ label, lines }: Panel, n: number): string[] => {
+    const top = margin.top + n * (panelHeight + gap);
+    const bottom = top + panelHeight;
+    const axis = logAxis(lines.flatMap(({ points }) => points.map(([, y]) => y).filter((y) => y > 0)));
+    const [low, span] = [Math.log(axis.low), Math.log(axis.high / axis.low)];
+    const atY = (y: number): number => bottom - ((Math.log(y) - low) / span) * panelHeight;
+    const grid = axis.ticks.flatMap(({ value, label: name }) => [
+      segment(left, atY(value), right, atY(value), name === undefined ? faint : rule),
+      ...(name === undefined ? [] : [text(left - 10, atY(value) + 4, name, { anchor: "end" })]),
+    ]);
+    const vertical = ticksX.map((x) => segment(atX(x), top, atX(x), bottom, faint));
+    const drawn = lines.flatMap(({ points, color }) => {
+      const path = pieces(points)
+        .map((piece) => piece.map(([x, y], i) => `${i === 0 ? "M" : "L"}${fixed(atX(x))} ${fixed(atY(y))}`).join(""))
+        .join("");
+      // A few points are shown as such; of many, the line says enough.
+      const dots = points.length > 60 ? [] : points.filter(([, y]) => y > 0);
+      return [
+        `<path d="${path}" fill="none" stroke="${color}" stroke-width="2" stroke-linejoin="round" stroke-linecap="round"/>`,
+        ...dots.map(([x, y]) => `<circle cx="${fixed(atX(x))}" cy="${fixed(atY(y))}" r="3" fill="${color}"/>`),
+      ];
+    });
+    const frame = segment(left, bottom, right, bottom, soft) + segment(left, top, left, bottom, soft);
+    const axisLabel = text(22, (top + bottom) / 2, escaped(label), {
+      anchor: "middle",
+      rotate: -90,
+      color: ink,
+      size: 13,
+    });
+    return [...vertical, ...grid, frame, ...drawn, axisLabel, ...legend(lines, right, top)];
+  };
+
+  const bottom = height - margin.bottom;
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, -apple-system, 'Segoe UI', Roboto, 'DejaVu Sans', sans-serif" role="img">`,
+    `<title>${escaped(title)}</title>`,
+    `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
+    text(left, 32, escaped(title), { size: 17, weight: 600, color: ink }),
+    ...(subtitle === undefined ? [] : [text(left, 54, escaped(subtitle), { size: 12.5 })]),
+    ...panels.flatMap(drawPanel),
+    ...ticksX.map((x) => text(atX(x), bottom + 20, String(x), { anchor: "middle" })),
+    text((left + right) / 2, bottom + 44, escaped(xLabel), { anchor: "middle", color: ink, size: 13 }),
+    "</svg>",
+    "",
+  ].join("\n");
+}
+
+/** Names of the lines of a panel, in its upper right corner; a single line is named by the axis. */
+function legend(lines: readonly Line[], right: number, top: number): string[] {
+  if (lines.length < 2) return [];
+  const box = 24 + 7 * lines.reduce((most, { label }) => Math.max(most, label.length), 0) + 20;
+  const left = right - box - 8;
+  return [
+    `<rect x="${left}" y="${top + 8}" width="${box}" height="${12 + 19 * lines.length}" rx="4" fill="#ffffff" fill-opacity="0.9" stroke="${rule}"/>`,
+    ...lines.flatMap(({ label, color }, i) => {
+      const y = top + 24 + 19 * i;
+      return [
+        `<path d="M${left + 10} ${y}h20" stroke="${color}" stroke-width="2.5"/>`,
+        text(left + 38, y + 4, escaped(label), { color: ink }),
+      ];
+    }),
+  ];
+}

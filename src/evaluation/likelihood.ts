@@ -1,0 +1,197 @@
+import { type Model, networkShapes } from "../checkpoint/model.ts";
+import type { DenoiserRecord } from "../checkpoint/schema.ts";
+import { type Chain, type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
+import { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
+import { clipX0, predict } from "../diffusion/prediction.ts";
+import { meanPerImage, qSample } from "../diffusion/process.ts";
+import { ModelError, UsageError } from "../errors.ts";
+import { unet } from "../models/unet.ts";
+import { float32, int32, type NDArray, sizeOf } from "../ndarray.ts";
+import { normals } from "../random.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
+
+/** Images that a bound is wanted for. */
+export interface Images {
+  readonly count: number;
+  /** Images [N, C, H, W] in [-1, 1], multiples of 1 / 127.5 from -1, at these positions 0 ... count - 1, and their labels [N]. */
+  readonly take: (positions: readonly number[]) => {
+    readonly x: NDArray<"float32">;
+    /** Read only where the denoiser is told a class. */
+    readonly y?: NDArray<"int32">;
+  };
+}
+
+export interface BoundOptions {
+  /** Timesteps to keep, as `spaceTimesteps` reads it; the bound is that of the shorter chain. All by default. */
+  readonly respacing?: string;
+  /** Limit predicted images to [-1, 1]; on by default. */
+  readonly clip?: boolean;
+  /** Most images at a time; the terms don't depend on it but for rounding. Default 16. */
+  readonly batch?: number;
+  /** Seed of the noise. Default 0. */
+  readonly seed?: number;
+  /** Where to run; by default a backend on the CPU, for as long as it takes. */
+  readonly backend?: Backend;
+  /** Ends the work before the next run of the program: the iterator throws the signal's reason. */
+  readonly signal?: AbortSignal;
+  /** Source of noise: `count` draws of N(0, 1) for the image at a position and a timestep of the original chain. */
+  readonly noise?: (position: number, timestep: number, count: number) => Float32Array;
+}
+
+/** The terms of one timestep for the images of one batch, each array one number per image. */
+export interface BoundEvent {
+  /** 1 ... runs: how many runs of the program are done. */
+  readonly run: number;
+  readonly runs: number;
+  /** Positions of the images. */
+  readonly positions: readonly number[];
+  /** Place in the chain, 0 the least noisy; a batch goes through it from the noisiest. */
+  readonly index: number;
+  /** The same in the original chain. */
+  readonly timestep: number;
+  /** Term of the bound, bits per dimension: KL(q(x_{t-1} | x_t, x_0) || p(x_{t-1} | x_t)), at index 0 -log p(x_0 | x_1). */
+  readonly vb: Float32Array;
+  /** Mean squared error of the predicted image. */
+  readonly xstartMse: Float32Array;
+  /** Mean squared error of the noise that belongs to the predicted image. */
+  readonly mse: Float32Array;
+  /** KL(q(x_T | x_0) || N(0, 1)), bits per dimension; the same at every timestep. */
+  readonly prior: Float32Array;
+}
+
+/**
+ * Terms of the variational bound on -log p(x_0), Eq. 4-7, Nichol & Dhariwal 2021: one program, run once for each timestep and batch,
+ * with one draw of x_t for each image and timestep.
+ *
+ * @throws UsageError for options that cannot be, or a model that needs labels and gets none; ModelError where the model has no
+ *   denoiser, one that needs more than the image, or one that answers with what is no number
+ */
+export async function* variationalBound(
+  model: Model,
+  images: Images,
+  options: BoundOptions = {},
+): AsyncGenerator<BoundEvent, void, undefined> {
+  const { clip = true, batch = 16, seed = 0, signal } = options;
+  const denoiser = denoiserOf(model);
+  if (images.count < 1) throw new UsageError("the variational bound needs at least one image but there are none");
+  if (!Number.isInteger(batch) || batch < 1)
+    throw new UsageError(`batch must be a whole number from 1 but is ${batch}`);
+  const chain = makeChain(denoiser.process, options.respacing);
+  const { timesteps } = chain;
+  // A stream for each image and timestep: an image's noise depends neither on the batch nor on the steps that are kept.
+  const { noise = (position, timestep, count) => normals(seed, position * denoiser.process.steps + timestep, count) } =
+    options;
+
+  const batches = Math.ceil(images.count / batch);
+  const size = Math.ceil(images.count / batches);
+  const pixels = sizeOf(model.imageShape);
+  const shape = [size, ...model.imageShape];
+  signal?.throwIfAborted();
+  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using program = await compile(boundGraph(model, chain, { batch: size, clip }), options.backend ?? ownBackend!, {
+    bind: { denoiser: model.weights.denoiser ?? {} },
+  });
+
+  const runs = Math.ceil(images.count / size) * timesteps.length;
+  let run = 0;
+  for (let first = 0; first < images.count; first += size) {
+    // The program takes whole batches: the last image fills the room that is left, and its copies are not counted.
+    const all = Array.from({ length: size }, (_, i) => Math.min(first + i, images.count - 1));
+    const positions = all.slice(0, images.count - first);
+    const { x: x0, y } = images.take(all);
+    const label = labelsFor(denoiser, y, size);
+    for (let index = timesteps.length - 1; index >= 0; index--) {
+      signal?.throwIfAborted();
+      const timestep = timesteps[index]!;
+      const drawn = new Float32Array(size * pixels);
+      for (const [i, position] of all.entries()) drawn.set(noise(position, timestep, pixels), i * pixels);
+      const terms = await program.run({
+        x0,
+        noise: float32(shape, drawn),
+        coefficients: coefficients(chain, new Array<number>(size).fill(index)),
+        label,
+      });
+      const counted = ({ data }: NDArray<"float32">): Float32Array => data.slice(0, positions.length);
+      const vb = counted(terms.vb);
+      const bad = vb.find((value) => !Number.isFinite(value));
+      if (bad !== undefined)
+        throw new ModelError(
+          `${model.source}: the bound's term at timestep ${timestep} is ${bad}; the training that made the weights had failed, or the images are outside [-1, 1]`,
+        );
+      yield {
+        run: ++run,
+        runs,
+        positions,
+        index,
+        timestep,
+        vb,
+        xstartMse: counted(terms.xstartMse),
+        mse: counted(terms.mse),
+        prior: counted(terms.prior),
+      };
+    }
+  }
+}
+
+/** All terms of one timestep as a graph: images [N, C, H, W], noise, coefficients, labels and weights to numbers [N]. */
+export function boundGraph(
+  model: Omit<Model, "weights">,
+  chain: Chain,
+  { batch, clip }: { readonly batch: number; readonly clip: boolean },
+) {
+  const { config, process } = denoiserOf(model);
+  const images = f32(batch, ...model.imageShape);
+  const specs = {
+    x0: images,
+    noise: images,
+    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, f32(batch)])) as Record<
+      CoefficientName,
+      Spec<"float32">
+    >,
+    label: i32(batch),
+    denoiser: Object.fromEntries(
+      Object.entries(networkShapes({ name: "denoiser", config })).map(([key, shape]) => [key, f32(...shape)]),
+    ),
+  };
+  return trace(specs, ({ x0, noise, coefficients: c, label, denoiser }) => {
+    const network = unet(config);
+    const xt = qSample(x0, noise, c);
+    const output =
+      config.numClasses === undefined ? network(denoiser, xt, c.timestep) : network(denoiser, xt, c.timestep, label);
+    const read = predict(output, xt, c, process);
+    const prediction = clip ? clipX0(read, xt, c) : read;
+    return {
+      vb: vbTerm(prediction, x0, xt, c),
+      xstartMse: meanPerImage(prediction.x0.sub(x0).square()),
+      mse: meanPerImage(prediction.eps.sub(noise).square()),
+      prior: priorBpd(x0, chain),
+    };
+  });
+}
+
+function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): DenoiserRecord {
+  if (!denoiser)
+    throw new ModelError(
+      `${source}: the model has no denoiser, and without one there is no bound; \`guidestar train denoiser\` adds one`,
+    );
+  if (denoiser.lowResolution !== undefined)
+    throw new ModelError(
+      `${source}: this denoiser enlarges low-resolution images, so it gives no likelihood of images alone; give the model that draws them`,
+    );
+  return denoiser;
+}
+
+function labelsFor({ config }: DenoiserRecord, y: NDArray<"int32"> | undefined, size: number): NDArray<"int32"> {
+  const { numClasses, nullLabel } = config;
+  if (numClasses === undefined) return int32([size]);
+  if (!y) throw new UsageError(`this denoiser is told one of ${numClasses} classes; give the images' labels`);
+  const largest = nullLabel ? numClasses : numClasses - 1;
+  const bad = y.data.find((label) => label < 0 || label > largest);
+  if (bad !== undefined) throw new UsageError(`labels must be whole numbers from 0 to ${largest} but one is ${bad}`);
+  return y;
+}
+
+/** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
+const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();
