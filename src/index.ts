@@ -86,6 +86,7 @@ export { integers, normals, permutation, uniforms } from "./random.ts";
 export type { Backend, BackendOptions, Device } from "./runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "./runtime/compile.ts";
 export { openBackend } from "./runtime/node.ts";
+export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "./sampling/cascade.ts";
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
 export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";

@@ -1,5 +1,6 @@
 import { UsageError } from "../errors.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
+import { valueOfByte } from "../pixel-range.ts";
 import { permutation, uniforms } from "../random.ts";
 import type { Split } from "./content.ts";
 
@@ -29,7 +30,7 @@ interface View {
 const SHUFFLE = 2 ** 40;
 const AUGMENT = 2 ** 41;
 
-const MODEL_RANGE = Float32Array.from({ length: 256 }, (_, v) => v / 127.5 - 1);
+const MODEL_RANGE = Float32Array.from({ length: 256 }, (_, byte) => valueOfByte(byte));
 const AS_IS: View = { flip: false, dx: 0, dy: 0 };
 
 /** Index in 0 .. n - 1 of position i of a line continued by reflection at both ends, which stay single: 2 1 | 0 1 2 | 1 0. */

@@ -1,5 +1,6 @@
 import { DataError, UsageError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
+import { byteOf } from "../pixel-range.ts";
 
 /** A picture: rows of pixels, 1 (grey) or 3 (red, green, blue) bytes each, row-major [H, W, C]. */
 export interface Image {
@@ -26,14 +27,12 @@ export function toUint8({ shape, data }: NDArray<"float32">): Image[] {
     throw new DataError(`images: expected shape [N, 1 or 3, H, W] but [${shape}] came`);
   const area = height! * width!;
   return Array.from({ length: count! }, (_, n) => {
-    const pixels = new Uint8ClampedArray(area * channels);
+    const pixels = new Uint8Array(area * channels);
     for (let c = 0; c < channels; c++) {
       const plane = (n * channels + c) * area;
-      // In float32, as the reference computes it: the rounding of each operation decides which byte a value on the edge becomes.
-      for (let i = 0; i < area; i++)
-        pixels[i * channels + c] = Math.floor(Math.fround(Math.fround(data[plane + i]! + 1) * 127.5));
+      for (let i = 0; i < area; i++) pixels[i * channels + c] = byteOf(data[plane + i]!);
     }
-    return { width: width!, height: height!, channels, data: new Uint8Array(pixels.buffer) };
+    return { width: width!, height: height!, channels, data: pixels };
   });
 }
 

@@ -6,6 +6,17 @@ const label = z.int().min(0).max(65535);
 const seed = z.int().min(0);
 const steps = z.union([z.int().min(1), z.string()]);
 const most = 1_000_000;
+const sampler = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("ddim"), steps, eta: z.number().min(0).max(1) }),
+  z.strictObject({ kind: z.literal("ddpm"), steps }),
+]);
+const guidance = z.strictObject({
+  classifier: z.number(),
+  classifierFree: z.number(),
+  gradientAt: z.enum(["x_t", "mean"]),
+  unconditional: z.boolean(),
+});
+const batch = z.int().min(1).max(most);
 
 export const runSpecFormat = "guidestar-run-1";
 
@@ -22,18 +33,22 @@ const runSpecSchema = z.strictObject({
   device: z.enum(["cpu", "webgpu"]),
   labels: z.array(label).min(1).max(most).readonly(),
   seeds: z.array(seed).min(1).max(most).readonly(),
-  sampler: z.discriminatedUnion("kind", [
-    z.strictObject({ kind: z.literal("ddim"), steps, eta: z.number().min(0).max(1) }),
-    z.strictObject({ kind: z.literal("ddpm"), steps }),
-  ]),
-  guidance: z.strictObject({
-    classifier: z.number(),
-    classifierFree: z.number(),
-    gradientAt: z.enum(["x_t", "mean"]),
-    unconditional: z.boolean(),
-  }),
+  sampler,
+  guidance,
   clip: z.boolean(),
-  batch: z.int().min(1).max(most),
+  batch,
+  /** The second model of a cascade, which enlarged the pictures. */
+  upsampler: z
+    .strictObject({
+      name: z.string(),
+      /** SHA-256 of its denoiser. */
+      denoiser: z.string(),
+      sampler,
+      guidance,
+      clip: z.boolean(),
+      batch,
+    })
+    .optional(),
 });
 
 export type RunSpec = z.infer<typeof runSpecSchema>;
