@@ -13,13 +13,17 @@ export interface Staged {
   discard(): Promise<void>;
 }
 
+/** Bytes, perhaps in parts that follow each other, or a text. */
+export type FileContents = string | Uint8Array | readonly Uint8Array[];
+
 /** Writes new contents of a file into a temporary one of the same folder, flushed. Where that fails, nothing stays. */
-export async function stage(path: string, bytes: Uint8Array | string): Promise<Staged> {
+export async function stage(path: string, contents: FileContents): Promise<Staged> {
   const temporary = `${path}${temporarySuffix}`;
   const discard = () => rm(temporary, { force: true });
   const file = await open(temporary, "w");
   try {
-    await file.writeFile(bytes);
+    for (const part of typeof contents === "string" || contents instanceof Uint8Array ? [contents] : contents)
+      await file.writeFile(part);
     await file.sync();
   } catch (error) {
     await discard();

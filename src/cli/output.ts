@@ -1,7 +1,7 @@
 import { constants } from "node:fs";
 import { access, mkdir, rm, stat } from "node:fs/promises";
 import { dirname, extname, resolve } from "node:path";
-import { type Staged, stage } from "../checkpoint/run-folder.ts";
+import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
 
 const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
@@ -36,14 +36,14 @@ export async function checkOutput(flag: string, path: string, extension: string)
 }
 
 /** Writes files, and the folders that they need: all, or none where one of them cannot be written. */
-export async function writeFiles(files: readonly (readonly [path: string, bytes: Uint8Array])[]): Promise<void> {
+export async function writeFiles(files: readonly (readonly [path: string, contents: FileContents])[]): Promise<void> {
   const folders: string[] = [];
   const staged: Staged[] = [];
   try {
-    for (const [path, bytes] of files) {
+    for (const [path, contents] of files) {
       const made = await mkdir(dirname(path), { recursive: true });
       if (made) folders.push(made);
-      staged.push(await stage(path, bytes));
+      staged.push(await stage(path, contents));
     }
   } catch (error) {
     for (const each of staged) await each.discard();

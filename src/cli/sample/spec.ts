@@ -51,8 +51,23 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
+type RunValues = Pick<
+  SampleValues,
+  | "class"
+  | "count"
+  | "seed"
+  | "batch"
+  | "sampler"
+  | "steps"
+  | "eta"
+  | "cfgScale"
+  | "classifierScale"
+  | "gradientAt"
+  | "unconditional"
+>;
+
 /** The run that the options ask for. */
-export function runOptions(values: SampleValues, model: Model): RunOptions {
+export function runOptions(values: RunValues, model: Model): RunOptions {
   const { class: names, seed, batch, cfgScale, classifierScale, gradientAt, unconditional } = values;
   const sampler = samplerOf(values, model);
   if (gradientAt === "mean" && sampler.kind !== "ddpm")
@@ -79,7 +94,7 @@ export function runOptions(values: SampleValues, model: Model): RunOptions {
   };
 }
 
-function samplerOf({ sampler: kind, steps, eta }: SampleValues, model: Model): Sampler {
+function samplerOf({ sampler: kind, steps, eta }: RunValues, model: Model): Sampler {
   const fallback = defaultSampler(model, kind);
   if (fallback.kind === "ddpm") {
     if (eta !== undefined) throw new UsageError("--eta belongs to ddim; leave it out, or give --sampler ddim");

@@ -1,0 +1,39 @@
+import { define, type ValuesOf } from "../command.ts";
+import { choice, text, whole } from "../option.ts";
+import { sample } from "./sample.ts";
+
+const { sampler, steps, eta, cfgScale, classifierScale, unconditional, gradientAt } = sample.options;
+
+/** What a step is made of. */
+export const stepOptions = { sampler, steps, eta, cfgScale, classifierScale, unconditional, gradientAt };
+
+const options = {
+  what: choice(["denoiser", "classifier", "classifier-gradient", "step"], "a network, a gradient, or a guided step", {
+    required: true,
+  }),
+  out: text("file.onnx", "the file", { required: true }),
+  batch: whole("images at a time; fixed in the file", { fallback: 1, most: 65_536 }),
+  ...stepOptions,
+};
+export const exportModel = define({
+  name: "export",
+  argument: { name: "model", help: "bundled model, or model folder", fallback: "digits" },
+  summary: "write part of a model as ONNX, for programs in any language",
+  examples: [
+    "guidestar export digits --what denoiser --batch 16 --out denoiser.onnx",
+    "guidestar export runs/photos --what classifier-gradient --out gradient.onnx",
+    "guidestar export digits --what step --batch 10 --steps 50 --cfg-scale 3 --out step.onnx",
+  ],
+  options,
+  notes:
+    "x: images float32 [N, C, H, W] in [-1, 1]. t: timesteps of the original chain, float32 [N]. y: labels, int64 [N].\n" +
+    "  denoiser             x, t, y where it is told the class, low_res where it upsamples -> out\n" +
+    "  classifier           x, t -> logits\n" +
+    "  classifier-gradient  x, t, y -> log_prob, and grad: of log p(y | x_t) with respect to x\n" +
+    "  step                 x, noise, step, y -> x_next, x0\n" +
+    "To draw pictures with a step: start with normal numbers as x, count step 0, 1, ... (int64 []), give it new normal numbers as\n" +
+    "noise and x_next as the next x. Classes, number of steps and timesteps are in the metadata, under guidestar.*.\n" +
+    "The options from --sampler on are for --what step. Weights of more than 2 GiB are written to FILE.data, which must stay\n" +
+    "beside FILE.",
+});
+export type ExportValues = ValuesOf<typeof exportModel>;

@@ -1,0 +1,53 @@
+import { basename } from "node:path";
+import { loadModel } from "../checkpoint/model-folder.ts";
+import { UsageError } from "../errors.ts";
+import { emit } from "../onnx/emit.ts";
+import type { OnnxModel } from "../onnx/writer.ts";
+import { type Exported, exportGraph } from "../sampling/export.ts";
+import { settle } from "../sampling/settings.ts";
+import { show, type Type } from "../tensor/shape.ts";
+import type { Context } from "./command.ts";
+import { type ExportValues, stepOptions } from "./commands/export.ts";
+import { flagOf } from "./option.ts";
+import { checkOutput, writeFiles } from "./output.ts";
+import { runOptions } from "./sample/spec.ts";
+
+/** `guidestar export`. */
+export async function runExport(values: ExportValues, { terminal, given }: Context, name: string): Promise<void> {
+  const { what, batch, out } = values;
+  await checkOutput("--out", out, ".onnx");
+  const idle = [...given].filter((key) => what !== "step" && Object.hasOwn(stepOptions, key)).map(flagOf);
+  if (idle.length > 0)
+    throw new UsageError(`${idle.join(", ")} belongs to --what step, not to --what ${what}; leave it out`);
+
+  const model = await loadModel(name);
+  const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model);
+  const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
+  const { bytes, externalData } = exportedModel(exported, basename(out));
+  await writeFiles([
+    [out, bytes],
+    ...(externalData.length > 0 ? [[`${out}.data`, externalData.map(({ data }) => data)] as const] : []),
+  ]);
+  const list = (types: ReadonlyMap<string, Type>): string =>
+    [...types].map(([name, { dtype, shape }]) => `${name} ${dtype} ${show(shape)}`).join(", ");
+  const inputs = new Map([...exported.graph.inputs].filter(([name]) => !exported.bound.has(name)));
+  terminal.message(`${out}: ${what} of ${name}; ${list(inputs)} -> ${list(exported.graph.outputs)}\n`);
+}
+
+/** A protobuf must stay below 2 GiB; this leaves room for everything that is not weights. */
+const mostWeights = 2 ** 31 - 2 ** 26;
+
+/**
+ * An export as ONNX, of standard operators alone. Weights of more than `most` bytes in all are to lie one after the other in a file
+ * beside the model's own, which is named like it with ".data" at the end.
+ */
+export function exportedModel({ graph, bound, metadata }: Exported, fileName: string, most = mostWeights): OnnxModel {
+  let size = 0;
+  for (const { data } of bound.values()) size += data.byteLength;
+  return emit(graph, {
+    bound,
+    metadata,
+    weights: size > most ? { file: `${fileName}.data` } : "inside",
+    nameOutput: (name) => name,
+  });
+}

@@ -1,0 +1,229 @@
+import { type Model, networkShapes } from "../checkpoint/model.ts";
+import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
+import { coefficientNames, coefficients, makeChain, type ProcessConfig } from "../diffusion/chain.ts";
+import { ModelError } from "../errors.ts";
+import { logProbability } from "../guidance/classifier.ts";
+import { encoderUnet } from "../models/classifier.ts";
+import { superResUnet } from "../models/super-resolution.ts";
+import { unet } from "../models/unet.ts";
+import { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
+import { gradients, topological } from "../tensor/gradient.ts";
+import { constant, type Tensor, where } from "../tensor/tensor.ts";
+import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
+import { stepGraph } from "./sample.ts";
+import { respacingOf } from "./sampler.ts";
+import type { Run } from "./settings.ts";
+
+/** Parts of a model that can be written as programs of their own. */
+export const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
+export type ExportKind = (typeof exportKinds)[number];
+
+/** A part of a model as a graph with inputs and outputs for other programs, its weights, and what those programs should know. */
+export interface Exported {
+  readonly graph: Graph;
+  /** Weights by the names of the graph's inputs. */
+  readonly bound: ReadonlyMap<string, NDArray>;
+  /** Texts and JSON; every key starts with "guidestar.". */
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface ExportOptions {
+  readonly what: ExportKind;
+  /** Images at a time, N: the shapes in the file are fixed. */
+  readonly batch: number;
+  /** Sampler and guidance of `step`; the others have no use for it. */
+  readonly run: Run;
+}
+
+interface Made {
+  readonly graph: Graph;
+  /** Metadata beside that of every export. */
+  readonly facts: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * A part of a model as a program that stands alone. Timesteps are those of the original chain, fractions allowed; labels count
+ * the classes from 0, and the number of classes is the label for "no class" where the denoiser has one.
+ *
+ * - `denoiser`: `x` [N, C, H, W], `t` [N], `y` int64 [N] where it is told the class, `low_res` [N, C, h, w] where it upsamples
+ *   -> `out`, [N, C, H, W], or [N, 2C, H, W] where it learns variances.
+ * - `classifier`: `x`, `t` -> `logits` [N, K].
+ * - `classifier-gradient`: `x`, `t`, `y` -> `log_prob` [N], which is log p(y | x_t), and `grad`, its gradient with respect to x.
+ * - `step`: one step of guided sampling. `x`, `noise` (standard normal), `step` int64 [], which counts 0, 1, 2, ... from pure
+ *   noise, `y` where the class matters -> `x_next`, the x of the next step, and `x0`, the pictures that the step expects.
+ *
+ * @throws ModelError where the model lacks the network; UsageError for guidance that the model cannot serve
+ */
+export function exportGraph(model: Model, options: ExportOptions): Exported {
+  const { graph, facts } = makers[options.what](model, options);
+  const { source, classes, imageShape } = model;
+  const { what, batch } = options;
+  const all = { format: "guidestar-onnx-1", what, batch, source, classes, imageShape, ...facts };
+  return {
+    graph,
+    bound: boundWeights(model, graph),
+    metadata: Object.fromEntries(
+      Object.entries(all).map(([key, value]) => [
+        `guidestar.${key}`,
+        typeof value === "string" ? value : JSON.stringify(value),
+      ]),
+    ),
+  };
+}
+
+const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions) => Made>> = {
+  denoiser(model, { batch }) {
+    const record = recordOf(model, "denoiser");
+    const { config, process, lowResolution } = record;
+    const specs = {
+      x: f32(batch, ...model.imageShape),
+      t: f32(batch),
+      ...(config.numClasses !== undefined && { y: i64(batch) }),
+      ...(lowResolution !== undefined && { low_res: f32(batch, model.imageShape[0], lowResolution, lowResolution) }),
+      denoiser: specsOf(networkShapes({ name: "denoiser", ...record })),
+    };
+    const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
+      const time = networkTime(t, process);
+      const rest = y ? [y.cast("int32")] : [];
+      const out = low_res
+        ? superResUnet(config)(denoiser, x, time, low_res, ...rest)
+        : unet(config)(denoiser, x, time, ...rest);
+      return { out };
+    });
+    return { graph, facts: denoiserFacts(record) };
+  },
+
+  classifier(model, { batch }) {
+    const record = recordOf(model, "classifier");
+    const graph = trace(classifierSpecs(model, record, batch), ({ x, t, classifier }) => ({
+      logits: encoderUnet(record.config)(classifier, x, networkTime(t, record.process)),
+    }));
+    return { graph, facts: classifierFacts(record) };
+  },
+
+  "classifier-gradient"(model, { batch }) {
+    const record = recordOf(model, "classifier");
+    const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
+    const graph = trace(specs, ({ x, t, y, classifier }) => {
+      const logits = encoderUnet(record.config)(classifier, x, networkTime(t, record.process));
+      const log_prob = logProbability(logits, y.cast("int32"));
+      return { log_prob, grad: gradients(log_prob.sum(), { x }).x };
+    });
+    return { graph, facts: classifierFacts(record) };
+  },
+
+  step(model, { batch, run }) {
+    const record = recordOf(model, "denoiser");
+    const { sampler, guidance, clip } = run;
+    const table = stepTable(record.process, sampler);
+    const inner = stepGraph(model, run, batch);
+    const used = new Set(topological([...inner.outputs.values()]));
+    // What depends on the step alone is looked up in the table; the rest is asked for, the class only where it matters.
+    const asked = [...inner.inputs].filter(
+      ([name, tensor]) => !name.startsWith(coefficientPrefix) && (name !== "label" || used.has(tensor)),
+    );
+    const specs: Record<string, Spec> = { step: i64() };
+    for (const [name, { dtype, shape }] of asked)
+      specs[publicNames[name] ?? name] = name === "label" ? i64(...shape) : new Spec(dtype, shape);
+    const graph = trace(specs, (given) => {
+      const values = lookUp(table.coefficients, given.step!, batch);
+      for (const [name, { dtype }] of asked) values.set(name, given[publicNames[name] ?? name]!.cast(dtype));
+      const outputs = call(inner, values);
+      return { x_next: outputs.get("x")!, x0: outputs.get("x0")! };
+    });
+    const guide = guidance.classifier === 0 ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
+    return { graph, facts: { ...denoiserFacts(record), ...guide, sampler, guidance, clip, ...table } };
+  },
+};
+
+/** Inputs of a step whose name in the file is another than in the program of `sample`. */
+const publicNames: Readonly<Record<string, string>> = { label: "y", lowRes: "low_res" };
+const coefficientPrefix = "coefficients/";
+
+/** What each step of a sampler needs, in the order in which they are made: from pure noise to the picture. */
+function stepTable(process: ProcessConfig, sampler: Run["sampler"]) {
+  const chain = makeChain(process, respacingOf(sampler.steps));
+  const order = Array.from(chain.timesteps.keys()).reverse();
+  const tables = coefficients(chain, order, { eta: sampler.kind === "ddim" ? sampler.eta : 0 });
+  return {
+    steps: order.length,
+    timesteps: order.map((i) => chain.timesteps[i]!),
+    // Nine digits give a float32 again.
+    coefficients: Object.fromEntries(
+      coefficientNames.map((name) => [name, Array.from(tables[name].data, (value) => Number(value.toPrecision(9)))]),
+    ),
+  };
+}
+
+/** The entries of tables at a step int64 [], each for all images [N], by the names of `stepGraph`'s inputs. */
+function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tensor, batch: number): Map<string, Tensor> {
+  const columns = Object.values(tables);
+  const steps = columns[0]!.length;
+  const table = constant(
+    float32(
+      [steps, columns.length],
+      Array.from({ length: steps }, (_, i) => columns.map((column) => column[i]!)).flat(),
+    ),
+  );
+  const indices = constant(
+    int32(
+      [steps, 1],
+      Array.from({ length: steps }, (_, i) => i),
+    ),
+  );
+  // Chosen, not multiplied: an entry stays what it is to the last bit. A step outside the table has no entry but zero.
+  const row = where(indices.equal(step.cast("int32")), table, 0).sum(0);
+  return new Map(
+    Object.keys(tables).map((name, i) => [`${coefficientPrefix}${name}`, row.slice(0, i, i + 1).expand(batch)]),
+  );
+}
+
+/** Applies a graph as a function: its outputs, as expressions of other values for its inputs. */
+function call(graph: Graph, values: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
+  const substitute = (tensor: Tensor): Tensor =>
+    tensor.node.op === "input" ? (values.get(tensor.node.attributes.name) ?? tensor) : tensor;
+  return rewrite({ ...graph, inputs: new Map() }, substitute).outputs;
+}
+
+/** What the network sees as time, for timesteps of the original chain. */
+const networkTime = (
+  t: Tensor,
+  { rescaleTimesteps, steps }: Pick<ProcessConfig, "rescaleTimesteps" | "steps">,
+): Tensor => (rescaleTimesteps ? t.mul(1000).div(steps) : t);
+
+const classifierSpecs = (model: Model, record: ClassifierRecord, batch: number) => ({
+  x: f32(batch, ...model.imageShape),
+  t: f32(batch),
+  classifier: specsOf(networkShapes({ name: "classifier", config: record.config })),
+});
+
+const denoiserFacts = ({ process, config, sha256, lowResolution }: DenoiserRecord) => ({
+  process,
+  denoiserWeights: sha256,
+  ...(config.nullLabel && { nullLabel: config.numClasses }),
+  ...(lowResolution !== undefined && { lowResolution }),
+});
+const classifierFacts = ({ process, sha256 }: ClassifierRecord) => ({ process, classifierWeights: sha256 });
+
+function recordOf<N extends "denoiser" | "classifier">(model: Model, name: N): NonNullable<Model[N]> {
+  const record = model[name];
+  if (record) return record;
+  const other = name === "denoiser" ? "classifier" : "denoiser";
+  const has = model[other] ? `only a ${other}` : "no network at all";
+  throw new ModelError(
+    `${model.source}: the model has no ${name} to export, ${has}; \`guidestar train ${name}\` adds one`,
+  );
+}
+
+const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
+  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));
+
+/** Weights of a model by the names that they have as inputs of its graphs. */
+const boundWeights = ({ weights }: Model, { inputs }: Graph): ReadonlyMap<string, NDArray> =>
+  new Map(
+    Object.entries(weights).flatMap(([network, values]) =>
+      Object.entries(values ?? {})
+        .map(([key, value]) => [`${network}/${key}`, value] as const)
+        .filter(([name]) => inputs.has(name)),
+    ),
+  );
