@@ -1,5 +1,6 @@
 import { findModel, loadModel } from "../checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
+import type { Sampler } from "../sampling/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { InfoValues } from "./commands/info.ts";
@@ -13,6 +14,9 @@ export async function runInfo({ json }: InfoValues, { terminal }: Context, subje
   terminal.out(json ? `${JSON.stringify(facts)}\n` : `${lines.join("\n")}\n`);
 }
 
+const describeSampler = (sampler: Sampler): string =>
+  `${sampler.kind}, ${sampler.steps} steps${sampler.kind === "ddim" ? `, eta ${sampler.eta}` : ""}`;
+
 interface Description {
   /** For --json. */
   readonly facts: unknown;
@@ -22,7 +26,7 @@ interface Description {
 
 async function describePicture(path: string): Promise<Description> {
   const spec = await readSpec(path);
-  const { model, labels, seeds, sampler, device } = spec;
+  const { model, labels, seeds, sampler, device, upsampler } = spec;
   return {
     facts: spec,
     lines: [
@@ -30,8 +34,13 @@ async function describePicture(path: string): Promise<Description> {
       `model     ${model.name} (denoiser ${model.denoiser.slice(0, 12)})`,
       `labels    ${labels.join(" ")}`,
       `seeds     ${seeds[0]} to ${seeds.at(-1)}`,
-      `sampler   ${sampler.kind}, ${sampler.steps} steps${sampler.kind === "ddim" ? `, eta ${sampler.eta}` : ""}, on ${device}`,
+      `sampler   ${describeSampler(sampler)}, on ${device}`,
       `guidance  ${describeGuidance(spec)}`,
+      ...(upsampler
+        ? [
+            `upsampler ${upsampler.name} (denoiser ${upsampler.denoiser.slice(0, 12)}), ${describeSampler(upsampler.sampler)}`,
+          ]
+        : []),
     ],
   };
 }

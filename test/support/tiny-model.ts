@@ -50,10 +50,41 @@ export function tinyModel(): Required<Omit<ModelToSave, "sampling">> {
   };
 }
 
+/** An upsampler of the pictures of `tinyModel`, from 8x8 to 16x16; it knows their classes, but no null label. */
+export function tinyUpsampler(): Omit<ModelToSave, "sampling" | "classifier"> &
+  Required<Pick<ModelToSave, "denoiser">> {
+  const { nullLabel: _, ...known } = unet;
+  const config: UNetConfig = { ...known, imageSize: 16 };
+  const lowResolution = 8;
+  const { denoiser, classifier: __, ...model } = tinyModel();
+  return {
+    ...model,
+    imageShape: [1, 16, 16],
+    preprocessing: { size: 16 },
+    denoiser: {
+      record: { config, lowResolution, process: { ...denoiser.record.process, schedule: "linear", steps: 25 } },
+      weights: weightsOf({ name: "denoiser", config, lowResolution }, 3),
+    },
+  };
+}
+
+const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
+
+/** The same as if it had been loaded. */
+export function loadedTinyUpsampler(): Model {
+  const { denoiser, ...model } = tinyUpsampler();
+  return {
+    ...model,
+    format: "guidestar-model-1",
+    source: "large",
+    denoiser: { ...denoiser.record, ...saved },
+    weights: { denoiser: denoiser.weights },
+  };
+}
+
 /** The same as if it had been loaded. */
 export function loadedTinyModel(): Model {
   const { denoiser, classifier, ...model } = tinyModel();
-  const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
   return {
     ...model,
     format: "guidestar-model-1",

@@ -1,6 +1,9 @@
 import { define, type ValuesOf } from "../command.ts";
 import { choice, custom, real, text, toggle, whole } from "../option.ts";
 
+const steps = <const S extends { otherwise: string }>(help: string, settings: S) =>
+  custom("n|spec", help, (value) => (/^\d+$/.test(value) ? Number(value) : value), settings);
+
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
   class: text("names", "classes to draw, with commas between: names or numbers, or all", { fallback: "all" }),
@@ -11,12 +14,9 @@ const options = {
   sampler: choice(["ddim", "ddpm"], "ddim: few steps; ddpm: ancestral sampling", {
     otherwise: "the model's, else ddim",
   }),
-  steps: custom(
-    "n|spec",
-    'steps, spread evenly; or as papers write them: "ddim25", "10,10,20"',
-    (value) => (/^\d+$/.test(value) ? Number(value) : value),
-    { otherwise: "the model's, else 50 for ddim, 250 for ddpm" },
-  ),
+  steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
+    otherwise: "the model's, else 50 for ddim, 250 for ddpm",
+  }),
   eta: real("randomness of ddim: 0 none, 1 as much as ddpm", { least: 0, most: 1, otherwise: "the model's, else 0" }),
   cfgScale: real("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
     otherwise: "the model's, else 2",
@@ -30,9 +30,14 @@ const options = {
     most: 2 ** 52,
   }),
   batch: whole("most pictures at a time", { otherwise: "16" }),
+  upsampler: text("name|folder", "model that enlarges the pictures, told the same classes"),
+  upsamplerSampler: choice(["ddim", "ddpm"], "sampler of the upsampler", { otherwise: "the upsampler's, else ddim" }),
+  upsamplerSteps: steps("steps of the upsampler, as --steps", {
+    otherwise: "the upsampler's, else 50 for ddim, 250 for ddpm",
+  }),
   out: text("file.png", "the sheet", { fallback: "samples.png" }),
   npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),
-  gif: text("file.gif", "also the sheet at every step"),
+  gif: text("file.gif", "also the sheet at every step; with --upsampler, its steps"),
   json: toggle("print what was done as JSON"),
   from: text("picture.png", "draw a picture again, from the record that it carries"),
   device: choice(["cpu", "webgpu"], "where to run", { otherwise: "cpu, or that of --from" }),
@@ -46,6 +51,7 @@ export const sample = define({
     "guidestar sample --class 3,7 --count 16 --out grid.png",
     "guidestar sample --class 5 --unconditional --classifier-scale 3   # the classifier alone steers",
     "guidestar sample --model runs/photos --class cat --count 8 --npz cats.npz --gif cats.gif",
+    "guidestar sample --model runs/small --upsampler runs/large --upsampler-steps 25",
     "guidestar sample --from grid.png --out again.png               # the same picture, byte for byte",
   ],
   options,

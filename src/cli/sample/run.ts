@@ -6,6 +6,7 @@ import { encodePng } from "../../images/png.ts";
 import { terminalPreview } from "../../images/terminal.ts";
 import type { NDArray } from "../../ndarray.ts";
 import { openBackend } from "../../runtime/node.ts";
+import { cascade } from "../../sampling/cascade.ts";
 import { pngKeyword, type RunSpec, runSpecFormat } from "../../sampling/run-spec.ts";
 import { sample } from "../../sampling/sample.ts";
 import { settle } from "../../sampling/settings.ts";
@@ -13,7 +14,8 @@ import type { Context } from "../command.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import { progress } from "../progress.ts";
-import { checkFrom, checkSameModel, describeGuidance, readSpec, runOptions } from "./spec.ts";
+import { checkFrom, checkSameModel, describeGuidance, describeUpsampling, readSpec, runOptions } from "./spec.ts";
+import { openUpsampler } from "./upsampler.ts";
 
 /** `guidestar sample`. */
 export async function runSample(values: SampleValues, { terminal, signal, given }: Context): Promise<void> {
@@ -33,25 +35,35 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   if (before) checkSameModel(before, model);
   const run = before ?? settle(model, runOptions(values, model));
   const { labels, seeds, sampler, guidance } = run;
+  const upsampler = await openUpsampler(values, { base: model, run, before });
 
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
-  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}`;
+  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.
-  const scale = Math.max(1, Math.floor(Math.min(96, 2400 / columns) / model.imageShape[2]));
+  const scale = Math.max(1, Math.floor(Math.min(96, 2400 / columns) / (upsampler?.model ?? model).imageShape[2]));
 
   const frames: Image[] = [];
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
-  for await (const { step, steps, x } of sample(model, { ...run, backend, signal })) {
-    if (step === 1) {
+  const options = { ...run, backend, signal };
+  const events = upsampler
+    ? cascade(model, upsampler.model, { ...options, upsampling: upsampler.record })
+    : sample(model, options);
+  for await (const event of events) {
+    const { step, steps, x } = event;
+    if (toFirst === 0) {
       toFirst = performance.now() - began;
       // Not before: what the model cannot serve is found when the program is made, and that error stands alone.
       shown.say(description);
     }
-    shown.update(step, steps, "steps");
+    if ("stage" in event && event.stage === "base") {
+      shown.update(step, steps, "steps of the small pictures");
+      continue;
+    }
+    shown.update(step, steps, upsampler ? "steps of the large pictures" : "steps");
     if (gif !== undefined && isFrame(step, steps)) frames.push(sheetOf(x, scale));
     pictures = x;
   }
@@ -68,6 +80,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
         },
         device,
         ...run,
+        ...(upsampler && { upsampler: upsampler.record }),
       };
   const files: [string, Uint8Array][] = [
     [out, encodePng(sheetOf(pictures!, scale), { text: { [pngKeyword]: JSON.stringify(spec) } })],

@@ -23,6 +23,7 @@ export async function readSpec(path: string): Promise<RunSpec> {
 const allowedWithFrom: readonly string[] = [
   "from",
   "model",
+  "upsampler",
   "out",
   "npz",
   "gif",
@@ -115,3 +116,7 @@ export function describeGuidance({ guidance, sampler }: Run): string {
   if (unconditional && classifier === 0) return "no class for the denoiser and no classifier: pictures of any class";
   return parts.length > 0 ? parts.join(", ") : "no guidance";
 }
+
+/** "enlarged by runs/large, ddim 25 steps" */
+export const describeUpsampling = ({ name, sampler }: NonNullable<RunSpec["upsampler"]>): string =>
+  `enlarged by ${name}, ${sampler.kind} ${sampler.steps} steps`;
