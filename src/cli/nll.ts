@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
@@ -43,7 +44,8 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   const written: [string, Uint8Array][] = [];
   const encode = (text: string): Uint8Array => new TextEncoder().encode(text);
   if (csv !== undefined) written.push([csv, encode(boundCsv(bound))]);
-  if (plot !== undefined) written.push([plot, encode(boundPlot(bound, `${values.model} on ${path}`))]);
+  if (plot !== undefined)
+    written.push([plot, encode(boundPlot(bound, `${basename(values.model)} on ${basename(path)}`))]);
   await writeFiles(written);
   shown.say(duration((performance.now() - began) / 1000));
   const { prior, terms } = bound;

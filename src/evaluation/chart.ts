@@ -25,8 +25,8 @@ export interface Chart {
 
 const width = 760;
 const panelHeight = 250;
-const gap = 30;
-const margin = { left: 84, right: 28, top: 78, bottom: 58 };
+const gap = 44;
+const margin = { left: 84, right: 28, top: 92, bottom: 58 };
 const ink = "#1f2933";
 const soft = "#66727f";
 const rule = "#e3e8ed";
@@ -61,6 +61,14 @@ function niceStep(range: number, count: number): number {
   return power * ([1, 2, 5].find((factor) => factor * power >= rough) ?? 10);
 }
 
+/** The next round number where the data nearly reach it: an axis to 999 ends at 1000. */
+function roundedUp(low: number, high: number): number {
+  if (!(high > low)) return high;
+  const step = niceStep(high - low, 8);
+  const round = Math.ceil(high / step) * step;
+  return round - high < 0.05 * (high - low) ? round : high;
+}
+
 /** Round numbers from `low` to `high`. */
 function linearTicks(low: number, high: number): number[] {
   const step = high > low ? niceStep(high - low, 8) : 1;
@@ -69,9 +77,11 @@ function linearTicks(low: number, high: number): number[] {
   return Array.from({ length: last - first + 1 }, (_, i) => (first + i) * step);
 }
 
-/** 0.01, 1, 100 in plain digits; beyond that powers of ten. */
-function powerLabel(factor: number, exponent: number): string {
-  if (exponent >= -3 && exponent <= 3) return String(Number(`${factor}e${exponent}`));
+const isPlain = (exponent: number): boolean => exponent >= -3 && exponent <= 3;
+
+/** 0.01, 1, 100 in plain digits, or as powers of ten. */
+function powerLabel(factor: number, exponent: number, plain: boolean): string {
+  if (plain) return String(Number(`${factor}e${exponent}`));
   const sign = exponent < 0 ? "\u2212" : "";
   const times = factor === 1 ? "" : `${factor}\u00b7`;
   return `${times}10<tspan dy="-5" font-size="9">${sign}${Math.abs(exponent)}</tspan>`;
@@ -93,6 +103,8 @@ function logAxis(values: readonly number[]): { low: number; high: number; ticks:
   const high = Math.log10(largest) + room;
   const decades = high - low;
   const every = Math.max(1, Math.ceil(decades / 8));
+  // All labels of an axis are of one kind.
+  const plain = isPlain(Math.ceil(low)) && isPlain(Math.floor(high));
   const ticks: Tick[] = [];
   for (let exponent = Math.floor(low); exponent <= Math.ceil(high); exponent++)
     for (let factor = 1; factor < 10; factor++) {
@@ -101,7 +113,7 @@ function logAxis(values: readonly number[]): { low: number; high: number; ticks:
       const named =
         decades > 2.2 ? factor === 1 && exponent % every === 0 : decades > 0.9 ? [1, 2, 5].includes(factor) : true;
       if (!named && decades > 6) continue;
-      ticks.push({ value: 10 ** at, ...(named && { label: powerLabel(factor, exponent) }) });
+      ticks.push({ value: 10 ** at, ...(named && { label: powerLabel(factor, exponent, plain) }) });
     }
   return { low: 10 ** low, high: 10 ** high, ticks };
 }
@@ -120,7 +132,8 @@ export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
   const height = margin.top + panels.length * panelHeight + (panels.length - 1) * gap + margin.bottom;
   const [left, right] = [margin.left, width - margin.right];
   const xs = panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x)));
-  const [first, last] = xs.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
+  const [first, end] = xs.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
+  const last = roundedUp(first, end);
   const atX = (x: number): number =>
     last > first ? left + 8 + ((x - first) / (last - first)) * (right - left - 16) : (left + right) / 2;
   const ticksX = xs.length > 0 ? linearTicks(first, last) : [];
@@ -172,19 +185,17 @@ export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
   ].join("\n");
 }
 
-/** Names of the lines of a panel, in its upper right corner; a single line is named by the axis. */
+/** Names of the lines of a panel, side by side above its right end; a single line is named by the axis. */
 function legend(lines: readonly Line[], right: number, top: number): string[] {
   if (lines.length < 2) return [];
-  const box = 24 + 7 * lines.reduce((most, { label }) => Math.max(most, label.length), 0) + 20;
-  const left = right - box - 8;
-  return [
-    `<rect x="${left}" y="${top + 8}" width="${box}" height="${12 + 19 * lines.length}" rx="4" fill="#ffffff" fill-opacity="0.9" stroke="${rule}"/>`,
-    ...lines.flatMap(({ label, color }, i) => {
-      const y = top + 24 + 19 * i;
-      return [
-        `<path d="M${left + 10} ${y}h20" stroke="${color}" stroke-width="2.5"/>`,
-        text(left + 38, y + 4, escaped(label), { color: ink }),
-      ];
-    }),
-  ];
+  let left = right;
+  return lines.toReversed().flatMap(({ label, color }) => {
+    const end = left;
+    // Letters are about 6.6 pixels wide at this size.
+    left -= 6.6 * label.length + 48;
+    return [
+      `<path d="M${fixed(end - 6.6 * label.length - 30)} ${top - 16}h20" stroke="${color}" stroke-width="3" stroke-linecap="round"/>`,
+      text(end, top - 12, escaped(label), { color: ink, anchor: "end" }),
+    ];
+  });
 }

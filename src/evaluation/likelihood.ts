@@ -1,9 +1,6 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import { type Chain, type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
-import { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
-import { clipX0, predict } from "../diffusion/prediction.ts";
-import { meanPerImage, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { unet } from "../models/unet.ts";
 import { float32, int32, type NDArray, sizeOf } from "../ndarray.ts";
@@ -11,6 +8,7 @@ import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
+import { boundTerms } from "./terms.ts";
 
 /** Images that a bound is wanted for. */
 export interface Images {
@@ -141,7 +139,7 @@ export function boundGraph(
   chain: Chain,
   { batch, clip }: { readonly batch: number; readonly clip: boolean },
 ) {
-  const { config, process } = denoiserOf(model);
+  const { config } = denoiserOf(model);
   const images = f32(batch, ...model.imageShape);
   const specs = {
     x0: images,
@@ -157,17 +155,8 @@ export function boundGraph(
   };
   return trace(specs, ({ x0, noise, coefficients: c, label, denoiser }) => {
     const network = unet(config);
-    const xt = qSample(x0, noise, c);
-    const output =
-      config.numClasses === undefined ? network(denoiser, xt, c.timestep) : network(denoiser, xt, c.timestep, label);
-    const read = predict(output, xt, c, process);
-    const prediction = clip ? clipX0(read, xt, c) : read;
-    return {
-      vb: vbTerm(prediction, x0, xt, c),
-      xstartMse: meanPerImage(prediction.x0.sub(x0).square()),
-      mse: meanPerImage(prediction.eps.sub(noise).square()),
-      prior: priorBpd(x0, chain),
-    };
+    const y = config.numClasses === undefined ? undefined : label;
+    return boundTerms((xt) => network(denoiser, xt, c.timestep, y), c, { x0, noise, chain, clip });
   });
 }
 
