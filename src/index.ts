@@ -45,6 +45,10 @@ export {
   ShapeError,
   UsageError,
 } from "./errors.ts";
+// How likely images are to a model
+export { type Bound, type BoundTerm, boundCsv, collectBound } from "./evaluation/bound.ts";
+export { type Chart, chartSvg } from "./evaluation/chart.ts";
+export { type BoundEvent, type BoundOptions, type ImageSource, variationalBound } from "./evaluation/likelihood.ts";
 export {
   type Classifier,
   classifierGradient,

@@ -6,7 +6,7 @@ import { type Dataset, openDataset } from "../data/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/bound.ts";
 import { chartSvg } from "../evaluation/chart.ts";
-import { type BoundEvent, type Images, variationalBound } from "../evaluation/likelihood.ts";
+import { type BoundEvent, type ImageSource, variationalBound } from "../evaluation/likelihood.ts";
 import { float32, int32 } from "../ndarray.ts";
 import { permutation } from "../random.ts";
 import { openBackend } from "../runtime/node.ts";
@@ -78,6 +78,7 @@ async function openImages(path: string, model: Model, shown: Progress, signal: A
   const dataset = await openDataset(path, {
     size: model.preprocessing.size,
     channels: channels === 1 ? 1 : 3,
+    loose: true,
     signal,
     onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
   });
@@ -96,7 +97,7 @@ async function openImages(path: string, model: Model, shown: Progress, signal: A
 }
 
 interface Selection {
-  readonly images: Images;
+  readonly images: ImageSource;
   readonly split: "train" | "test";
   /** What the denoiser is told, in words. */
   readonly labels: string;
@@ -116,7 +117,7 @@ function selected(dataset: Dataset, model: Model, values: NllValues): Selection 
     .slice(0, count)
     .sort();
   const { labelFor, words } = labelling(dataset, model, values);
-  const take: Images["take"] = (positions) => {
+  const take: ImageSource["take"] = (positions) => {
     const { x, y } = gather(
       split,
       positions.map((position) => chosen[position]!),
@@ -132,7 +133,7 @@ interface Labelling {
   readonly words: string;
 }
 
-function labelling({ path, classes }: Dataset, model: Model, values: NllValues): Labelling {
+function labelling({ path, layout, classes }: Dataset, model: Model, values: NllValues): Labelling {
   const { numClasses, nullLabel } = model.denoiser?.config ?? {};
   const { class: name, unconditional } = values;
   if (unconditional && name !== undefined)
@@ -152,18 +153,25 @@ function labelling({ path, classes }: Dataset, model: Model, values: NllValues):
     const label = labelOf(name, model);
     return { labelFor: () => label, words: `all as class ${model.classes[label]}` };
   }
+  if (layout === "loose images")
+    throw new DataError(
+      `${path}: the images are in no class folders, but ${model.source} is told one of ${numClasses} classes; sort them into folders, or give --class or --unconditional`,
+    );
   const labels = classes.map((known) => {
     try {
       return labelOf(known, model);
     } catch (cause) {
       throw new DataError(
-        `${path}: its class "${known}" is none of the model's (${model.classes.slice(0, 20).join(", ")}); rename the folder, or give --class or --unconditional`,
+        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); rename the folder, or give --class or --unconditional`,
         { cause },
       );
     }
   });
-  return { labelFor: (label) => labels[label]!, words: "classes of the data" };
+  return { labelFor: (label) => labels[label]!, words: `classes of the data: ${namesOf(classes)}` };
 }
+
+const namesOf = (classes: readonly string[]): string =>
+  classes.length > 20 ? `${classes.slice(0, 20).join(", ")}, ... (${classes.length})` : classes.join(", ");
 
 /** The same events, shown on the way: how far, and what the bound of whole batches is so far. */
 async function* watched(

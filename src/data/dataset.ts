@@ -2,7 +2,7 @@ import { DataError, UsageError } from "../errors.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
 import { cifarBinary } from "./cifar.ts";
 import type { Content, Split } from "./content.ts";
-import { classFolders } from "./folders.ts";
+import { classFolders, looseImages } from "./folders.ts";
 import { mnistIdx } from "./idx.ts";
 import type { Plan } from "./layout.ts";
 import { npzImages } from "./npz.ts";
@@ -21,6 +21,8 @@ export interface Dataset extends Content {
 export interface DatasetOptions extends PackOptions {
   /** Makes any skipped file an error. */
   readonly strict?: boolean;
+  /** Take images that are in no class folder too, where there are no others; their one class is "". Off by default. */
+  readonly loose?: boolean;
   /** Folder of packed caches, `${XDG_CACHE_HOME:-~/.cache}/guidestar/datasets` where not given; false for none. */
   readonly cache?: string | false | undefined;
 }
@@ -31,18 +33,20 @@ const ACCEPTED =
   "a folder or zip of CLASS/IMAGE, or of train/CLASS/IMAGE and test/CLASS/IMAGE (png, jpg, webp, gif, tiff, avif); " +
   "MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
 
-async function plan(source: Source, path: string): Promise<Plan> {
+async function plan(source: Source, path: string, loose: boolean): Promise<Plan> {
   const entries = source.entries();
   let found: Plan | undefined;
   for (const layout of LAYOUTS) found ??= await layout(entries);
   if (found && found.train.length > 0) return found;
+  const others = loose ? await looseImages(entries) : undefined;
+  if (others && others.train.length > 0) return others;
   const [first] = found?.skipped ?? [];
   const seen = first ? `${entries.length} files (${first.path}: ${first.reason})` : `${entries.length} files`;
   throw new DataError(`${path}: no images found among ${seen}. Accepted: ${ACCEPTED}`);
 }
 
-async function decode(source: Source, path: string, options: PackOptions): Promise<Content> {
-  const { layout, classes, train, test, skipped } = await plan(source, path);
+async function decode(source: Source, path: string, options: PackOptions, loose: boolean): Promise<Content> {
+  const { layout, classes, train, test, skipped } = await plan(source, path, loose);
   const items = [...train, ...test];
   const packed = await pack(items, options);
   const [c, h, w] = packed.shape;
@@ -70,15 +74,16 @@ async function decode(source: Source, path: string, options: PackOptions): Promi
  * UsageError for a bad size; the signal's reason where it aborts.
  */
 export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
-  const { size, channels, strict = false, cache, signal } = options;
+  const { size, channels, strict = false, loose = false, cache, signal } = options;
   if (size !== undefined && (!Number.isInteger(size) || size < 1))
     throw new UsageError(`size must be a whole number of pixels from 1 but is ${size}`);
   signal?.throwIfAborted();
   const source = openSource(path);
   try {
     const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size, channels], cache);
-    const cached = file === undefined ? undefined : await readCache(file);
-    const content = cached ?? (await decode(source, path, options));
+    const kept = file === undefined ? undefined : await readCache(file);
+    const cached = kept?.layout === "loose images" && !loose ? undefined : kept;
+    const content = cached ?? (await decode(source, path, options, loose));
     if (strict && content.skipped.length > 0)
       throw new DataError(
         `${path}: ${content.skipped.length} file(s) would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,

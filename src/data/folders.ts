@@ -31,6 +31,15 @@ function splitsOf(images: readonly Parts[]): { train?: string | undefined; test?
   return train === undefined ? {} : { train, test: TEST.find((name) => folders.has(name)) };
 }
 
+/** Images of no class, wherever they are: all of one class without a name. */
+export const looseImages: Layout = async (entries) => {
+  const train = entries
+    .filter(({ path }) => IMAGE.test(path))
+    .map(({ path, read }) => ({ path, label: 0, load: async (size?: number) => decodeImage(await read(), size) }))
+    .sort((a, b) => byName(a.path, b.path));
+  return { layout: "loose images", classes: [""], train, test: [], skipped: [] };
+};
+
 /** Images as `CLASS/.../NAME`, all of them below `train/` and `test/` or neither. */
 export const classFolders: Layout = async (entries) => {
   const files = entries.map((entry) => ({ entry, parts: entry.path.split("/") }));

@@ -16,7 +16,13 @@ export interface Skipped {
   readonly reason: string;
 }
 
-export type LayoutName = "class folders" | "MNIST IDX" | "CIFAR-10 binary" | "CIFAR-100 binary" | "npz";
+export type LayoutName =
+  | "class folders"
+  | "MNIST IDX"
+  | "CIFAR-10 binary"
+  | "CIFAR-100 binary"
+  | "npz"
+  | "loose images";
 
 /** What a layout makes of a folder or zip, before anything is decoded. */
 export interface Plan {

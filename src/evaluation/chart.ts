@@ -98,7 +98,8 @@ function logAxis(values: readonly number[]): { low: number; high: number; ticks:
   const smallest = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const largest = values.reduce((a, b) => Math.max(a, b), 0);
   if (!(largest > 0)) return { low: 0.1, high: 1, ticks: [{ value: 1, label: "1" }] };
-  const room = Math.max(0.04 * Math.log10(largest / smallest), 0.04);
+  // At least 0.7 decades, in which there are always numbers to name.
+  const room = Math.max(0.04 * Math.log10(largest / smallest), (0.7 - Math.log10(largest / smallest)) / 2);
   const low = Math.log10(smallest) - room;
   const high = Math.log10(largest) + room;
   const decades = high - low;

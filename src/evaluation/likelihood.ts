@@ -11,7 +11,7 @@ import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
 import { boundTerms } from "./terms.ts";
 
 /** Images that a bound is wanted for. */
-export interface Images {
+export interface ImageSource {
   readonly count: number;
   /** Images [N, C, H, W] in [-1, 1], multiples of 1 / 127.5 from -1, at these positions 0 ... count - 1, and their labels [N]. */
   readonly take: (positions: readonly number[]) => {
@@ -68,7 +68,7 @@ export interface BoundEvent {
  */
 export async function* variationalBound(
   model: Model,
-  images: Images,
+  images: ImageSource,
   options: BoundOptions = {},
 ): AsyncGenerator<BoundEvent, void, undefined> {
   const { clip = true, batch = 16, seed = 0, signal } = options;

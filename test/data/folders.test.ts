@@ -41,6 +41,28 @@ describe("classes and splits from paths", () => {
     });
 });
 
+describe("images in no class folder", () => {
+  test("are taken where that is asked for, and only there, whatever the cache holds", async () => {
+    const path = await folderOf(await paths(["10.png", "9.png", "notes.txt"]));
+    const cache = await folderOf({});
+    await expect(openDataset(path, { cache })).rejects.toThrow(DataError);
+    const loose = await openDataset(path, { cache, loose: true });
+    expect(loose).toMatchObject({
+      layout: "loose images",
+      classes: [""],
+      train: { count: 2 },
+      cache: { state: "written" },
+    });
+    expect((await openDataset(path, { cache, loose: true })).cache).toMatchObject({ state: "read" });
+    await expect(openDataset(path, { cache })).rejects.toThrow(DataError);
+  });
+
+  test("are not taken beside class folders", async () => {
+    const found = await open(await folderOf(await paths(["a/1.png", "2.png"])), { loose: true });
+    expect(found).toMatchObject({ layout: "class folders", classes: ["a"], train: { count: 1 } });
+  });
+});
+
 describe("pixels", () => {
   test("are packed by channel, in the order of names, grey where all are grey", async () => {
     const [first, second] = [noise(6, 1), noise(6, 2)];

@@ -4,7 +4,12 @@ import { coefficientNames, coefficients, makeChain, type ProcessConfig } from ".
 import { perImage } from "../../src/diffusion/process.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
 import { collectBound } from "../../src/evaluation/bound.ts";
-import { type BoundEvent, type BoundOptions, type Images, variationalBound } from "../../src/evaluation/likelihood.ts";
+import {
+  type BoundEvent,
+  type BoundOptions,
+  type ImageSource,
+  variationalBound,
+} from "../../src/evaluation/likelihood.ts";
 import { boundTerms } from "../../src/evaluation/terms.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -98,7 +103,7 @@ describe("images of Gaussian pixels, whose best denoiser is known", () => {
 });
 
 /** `count` images of the tiny model's shape, of 8-bit values. */
-const picture = (count: number): Images => ({
+const picture = (count: number): ImageSource => ({
   count,
   take: (positions) => ({
     x: float32(
@@ -112,7 +117,7 @@ const picture = (count: number): Images => ({
   }),
 });
 
-async function all(images: Images, options: BoundOptions, model = loadedTinyModel()): Promise<BoundEvent[]> {
+async function all(images: ImageSource, options: BoundOptions, model = loadedTinyModel()): Promise<BoundEvent[]> {
   const events: BoundEvent[] = [];
   for await (const event of variationalBound(model, images, options)) events.push(event);
   return events;
@@ -157,7 +162,7 @@ describe("the loop", () => {
 
   test("labels count", async () => {
     const told = picture(2);
-    const other: Images = {
+    const other: ImageSource = {
       ...told,
       take: (positions) => ({ x: told.take(positions).x, y: int32([positions.length], [2, 2]) }),
     };
@@ -189,7 +194,7 @@ describe("the loop", () => {
 
   test("names the timestep of a term that is no number", async () => {
     const { take } = picture(1);
-    const broken: Images = {
+    const broken: ImageSource = {
       count: 1,
       take: (at) => ({ ...take(at), x: float32([1, 1, 8, 8], new Float32Array(64).fill(Number.NaN)) }),
     };

@@ -1,0 +1,157 @@
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { boundCsv } from "../../src/evaluation/bound.ts";
+import { type Chart, chartSvg } from "../../src/evaluation/chart.ts";
+
+const chart = (points: [number, number][], more: Partial<Chart> = {}): Chart => ({
+  title: "a & b < c",
+  xLabel: "timestep",
+  panels: [{ label: "bits", lines: [{ label: "vb", color: "#123456", points }] }],
+  ...more,
+});
+
+/** Coordinates of the line of a colour, one list for each piece. */
+const lineOf = (svg: string): number[][][] => {
+  const path = /<path d="([^"]*)" fill="none" stroke="#123456"/.exec(svg)![1]!;
+  return path
+    .split("M")
+    .filter((piece) => piece !== "")
+    .map((piece) => piece.split("L").map((point) => point.split(" ").map(Number)));
+};
+/** Texts at the left of the y axis. */
+const labelsOf = (svg: string): string[] =>
+  [...svg.matchAll(/<text [^>]*text-anchor="end"[^>]*>(.*?)<\/text>/g)].map(([, label]) => label!);
+
+describe("chartSvg", () => {
+  test("equal factors are equal distances", () => {
+    const [line] = lineOf(
+      chartSvg(
+        chart([
+          [0, 100],
+          [1, 10],
+          [2, 1],
+          [3, 0.1],
+        ]),
+      ),
+    );
+    const steps = line!.slice(1).map(([x, y], i) => [x! - line![i]![0]!, y! - line![i]![1]!]);
+    for (const [x, y] of steps) {
+      expect(x).toBeCloseTo(steps[0]![0]!, 1);
+      expect(y).toBeCloseTo(steps[0]![1]!, 1);
+      expect(y).toBeGreaterThan(20); // downwards on the screen
+    }
+  });
+
+  test("labels are of one kind, and lie where their value does", () => {
+    expect(
+      labelsOf(
+        chartSvg(
+          chart([
+            [0, 0.02],
+            [1, 120],
+          ]),
+        ),
+      ),
+    ).toEqual(["0.1", "1", "10", "100"]);
+    expect(
+      labelsOf(
+        chartSvg(
+          chart([
+            [0, 0.5e-5],
+            [1, 2],
+          ]),
+        ),
+      )[0],
+    ).toMatch(/^10<tspan .*>−5<\/tspan>$/);
+    expect(
+      labelsOf(
+        chartSvg(
+          chart([
+            [0, 1.1],
+            [1, 1.6],
+          ]),
+        ),
+      ).length,
+    ).toBeGreaterThanOrEqual(2);
+    const svg = chartSvg(
+      chart([
+        [0, 1],
+        [1, 100],
+      ]),
+    );
+    const [[, first], [, second]] = lineOf(svg)[0]! as [[number, number], [number, number]];
+    const at = (label: string) => Number(new RegExp(`y="([\\d.]+)"[^>]*>${label}</text>`).exec(svg)![1]) - 4;
+    expect(at("1")).toBeCloseTo(first, 1);
+    expect(at("100")).toBeCloseTo(second, 1);
+  });
+
+  test("values without a logarithm leave a gap", () => {
+    expect(
+      lineOf(
+        chartSvg(
+          chart([
+            [0, 1],
+            [1, 2],
+            [2, 0],
+            [3, -1],
+            [4, 2],
+          ]),
+        ),
+      ).map((piece) => piece.length),
+    ).toEqual([2, 1]);
+  });
+
+  test.each([
+    ["one point", [[5, 1]]],
+    ["nothing", []],
+    [
+      "nothing positive",
+      [
+        [0, 0],
+        [1, 0],
+      ],
+    ],
+    [
+      "many decades",
+      [
+        [0, 1e-30],
+        [1, 1e12],
+      ],
+    ],
+  ] as [string, [number, number][]][])("is a picture of numbers: %s", async (_, points) => {
+    const svg = chartSvg(chart(points, { subtitle: "x" }));
+    expect(svg).not.toMatch(/NaN|Infinity|undefined/);
+    const { width, height } = await sharp(Buffer.from(svg)).metadata();
+    expect(width).toBeGreaterThan(400);
+    expect(height).toBeGreaterThan(200);
+  });
+
+  test("text is escaped, and several lines are named", () => {
+    const line = { color: "#123456", points: [[0, 1]] as [number, number][] };
+    const svg = chartSvg(
+      chart([], {
+        panels: [
+          {
+            label: "<y>",
+            lines: [
+              { ...line, label: "one" },
+              { ...line, label: "two" },
+            ],
+          },
+        ],
+      }),
+    );
+    expect(svg).toContain("a &amp; b &lt; c");
+    expect(svg).toContain("&lt;y&gt;");
+    expect(svg).toContain(">one</text>");
+    expect(svg).toContain(">two</text>");
+  });
+});
+
+test("boundCsv: a line for each timestep", () => {
+  const terms = [
+    { timestep: 0, vb: 0.5, xstartMse: 1e-7, mse: 2 },
+    { timestep: 19, vb: 0.25, xstartMse: 1, mse: 0.125 },
+  ];
+  expect(boundCsv({ terms })).toBe("timestep,vb,xstart_mse,mse\n0,0.5,1e-7,2\n19,0.25,1,0.125\n");
+});
