@@ -122,9 +122,10 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const asked = [...inner.inputs].filter(
       ([name, tensor]) => !name.startsWith(coefficientPrefix) && (name !== "label" || used.has(tensor)),
     );
-    const specs: Record<string, Spec> = { step: i64() };
+    const specs: Record<string, Spec> = {};
     for (const [name, { dtype, shape }] of asked)
       specs[publicNames[name] ?? name] = name === "label" ? i64(...shape) : new Spec(dtype, shape);
+    specs.step = i64();
     const graph = trace(specs, (given) => {
       const values = lookUp(table.coefficients, given.step!, batch);
       for (const [name, { dtype }] of asked) values.set(name, given[publicNames[name] ?? name]!.cast(dtype));

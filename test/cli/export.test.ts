@@ -50,7 +50,7 @@ async function exported(name: string, ...options: string[]) {
   expect({ code, messages }).toMatchObject({ code: 0 });
   return { ...(await openOnnx(path)), ...readModelProto(await readFile(path)), messages };
 }
-const inMemory = (model: Model, what: "denoiser" | "classifier-gradient", batch: number) => {
+const inMemory = (model: Model, what: "denoiser" | "step", batch: number) => {
   const run = settle(model, { seeds: [0] });
   return openOnnx(exportedModel(exportGraph(model, { what, batch, run }), "x").bytes);
 };
@@ -127,6 +127,19 @@ describe("a denoiser", () => {
       out: superResUnet(config)(weights, x, t, lowRes),
     }));
     expect(distance(out!.data, ours.out!.data)).toBeLessThan(1e-4);
+
+    const { classifier: _c, ...rest } = model;
+    const upsampler = { ...rest, denoiser: record, weights: { denoiser: weights } };
+    const step = await inMemory(upsampler, "step", 1);
+    expect(step.inputs.map((input) => input.split(" ")[0])).toEqual(["x", "noise", "low_res", "step"]);
+    const lowRes = floats([1, 1, 4, 4], small);
+    let noisy = floats([1, 1, 8, 8], normals(9, 0, 64));
+    for (let k = 0; k < 20; k++) {
+      const { x_next } = await step.run({ x: noisy, noise: noisy, low_res: lowRes, step: integers([], [k]) });
+      noisy = floats([1, 1, 8, 8], x_next!.data);
+    }
+    const expected = await collect(sample(upsampler, { backend, seeds: [9], lowRes: float32([1, 1, 4, 4], small) }));
+    expect(distance(noisy.data as Float32Array, expected.data)).toBeLessThan(1e-4);
   });
 });
 
