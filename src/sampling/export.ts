@@ -56,9 +56,9 @@ interface Made {
  */
 export function exportGraph(model: Model, options: ExportOptions): Exported {
   const { graph, facts } = makers[options.what](model, options);
-  const { source, classes, imageShape } = model;
+  const { classes, imageShape } = model;
   const { what, batch } = options;
-  const all = { format: "guidestar-onnx-1", what, batch, source, classes, imageShape, ...facts };
+  const all = { format: "guidestar-onnx-1", what, batch, classes, imageShape, ...facts };
   return {
     graph,
     bound: boundWeights(model, graph),
