@@ -7,7 +7,7 @@ import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import { readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { ModelError } from "../../src/errors.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
-import { tinyModel } from "../support/tiny-model.ts";
+import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -118,6 +118,14 @@ describe("saving", () => {
   });
 });
 
+test("an upsampler comes back as one", async () => {
+  const { denoiser, ...facts } = tinyUpsampler();
+  await saveModel(folder, { ...facts, denoiser });
+  const loaded = await loadModel(folder);
+  expect(loaded.denoiser).toMatchObject({ ...denoiser.record, lowResolution: 8 });
+  expect(loaded.weights).toEqual({ denoiser: denoiser.weights });
+});
+
 describe("loading refuses", () => {
   beforeEach(() => saveModel(folder, { ...facts, denoiser, classifier }).then(() => undefined));
 
@@ -149,6 +157,16 @@ describe("loading refuses", () => {
       "class names that are too few",
       () => edit((r) => Object.assign(r, { classes: ["a"] })),
       /numClasses is 3 but the class names ask for 1/,
+    ],
+    [
+      "an upsampler's record for the weights of a plain denoiser",
+      () => edit(({ denoiser }) => Object.assign(denoiser, { lowResolution: 4 })),
+      /"input_blocks\.0\.0\.weight" is \[8, 1, 3, 3\] but the network in model\.json has \[8, 2, 3, 3\]/,
+    ],
+    [
+      "an upsampler that would make images smaller",
+      () => edit(({ denoiser }) => Object.assign(denoiser, { lowResolution: 9 })),
+      /denoiser\.lowResolution is 9, but .* side 8/,
     ],
     ["a missing file", () => rm(file("denoiser.safetensors")), /denoiser\.safetensors: model\.json names this file/],
     ["a damaged file", () => writeFile(file("denoiser.safetensors"), "x"), /SHA-256/],
