@@ -192,10 +192,10 @@ function legend(lines: readonly Line[], right: number, top: number): string[] {
   let left = right;
   return lines.toReversed().flatMap(({ label, color }) => {
     const end = left;
-    // Letters are about 6.6 pixels wide at this size.
-    left -= 6.6 * label.length + 48;
+    // Letters are at most about 6 pixels wide at this size.
+    left -= 6 * label.length + 48;
     return [
-      `<path d="M${fixed(end - 6.6 * label.length - 30)} ${top - 16}h20" stroke="${color}" stroke-width="3" stroke-linecap="round"/>`,
+      `<path d="M${fixed(end - 6 * label.length - 30)} ${top - 16}h20" stroke="${color}" stroke-width="3" stroke-linecap="round"/>`,
       text(end, top - 12, escaped(label), { color: ink, anchor: "end" }),
     ];
   });
