@@ -26,7 +26,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
   const shown = progress(terminal);
-  const dataset = await openImages(path, model, shown, signal);
+  const dataset = await openImages(path, model, values.size, shown, signal);
   const { images, split, labels } = selected(dataset, model, values);
 
   const events = variationalBound(model, images, {
@@ -72,11 +72,17 @@ function respacingOf({ steps, respacing }: NllValues): string | undefined {
   return steps === undefined ? respacing : String(steps);
 }
 
-/** Opens images as the model's are: resized where its training resized, grey or colour. Throws DataError where they are of another size. */
-async function openImages(path: string, model: Model, shown: Progress, signal: AbortSignal): Promise<Dataset> {
+/** Opens images as the model's are: resized where that was asked for or its training did, grey or colour. Throws DataError where they are of another size. */
+async function openImages(
+  path: string,
+  model: Model,
+  size: number | undefined,
+  shown: Progress,
+  signal: AbortSignal,
+): Promise<Dataset> {
   const [channels, height, width] = model.imageShape;
   const dataset = await openDataset(path, {
-    size: model.preprocessing.size,
+    size: size ?? model.preprocessing.size,
     channels: channels === 1 ? 1 : 3,
     loose: true,
     signal,
@@ -86,7 +92,7 @@ async function openImages(path: string, model: Model, shown: Progress, signal: A
   const [, h, w] = dataset.imageShape;
   if (h !== height || w !== width)
     throw new DataError(
-      `${path}: the images are ${w}x${h} but ${model.source} knows images of ${width}x${height}; resize them, for the bound is that of its own size`,
+      `${path}: the images are ${w}x${h} but ${model.source} knows images of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
     );
   const [first] = dataset.skipped;
   if (first)

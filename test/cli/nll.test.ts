@@ -97,6 +97,18 @@ describe("nll", () => {
     expect(existsSync(at("none"))).toBe(false);
   });
 
+  test("resizes images where that is asked for", async () => {
+    const big = encodePng({ width: 16, height: 12, channels: 3, data: new Uint8Array(16 * 12 * 3).fill(90) });
+    await mkdir(at("big"));
+    await writeFile(at("big", "1.png"), big);
+    await saveModel(at("unsized"), { ...tinyModel(), preprocessing: {} });
+    const argv = ["nll", at("big"), "--model", at("unsized"), "--class", "1", "--steps", "2"];
+    const refused = await guidestar(argv);
+    expect(refused).toMatchObject({ code: 3, out: "" });
+    expect(refused.messages).toMatch(/16x12 .* give --size 8/);
+    expect(await guidestar([...argv, "--size", "8"])).toMatchObject({ code: 0 });
+  });
+
   test("Ctrl-C ends it, and nothing is written", async () => {
     const outcome = await guidestar(
       ["nll", at("images"), "--model", at("model"), "--batch", "1", "--csv", at("none", "x.csv")],

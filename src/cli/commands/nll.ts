@@ -4,6 +4,9 @@ import { choice, text, toggle, whole } from "../option.ts";
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
   split: choice(["train", "test"], "which images", { otherwise: "test where there are any, else train" }),
+  size: whole("side that images are resized and cropped to", {
+    otherwise: "as in the model's training, else images as they are",
+  }),
   count: whole("images, chosen at random by the seed", { otherwise: "all" }),
   class: text("name", "the class that the denoiser is told, for images without one", {
     otherwise: "that of each image",
