@@ -1,9 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
-import { trainingStep } from "./networks.ts";
+import { trainDenoiser } from "../src/training/train.ts";
+import { batch, labels, noise, side, trainingOptions } from "./networks.ts";
 
 const self = fileURLToPath(import.meta.url);
 
@@ -16,9 +16,16 @@ export async function memory(): Promise<void> {
 
 if (process.argv[2] === "child") {
   await using backend = await openBackend();
-  const { graph, state, inputs } = trainingStep("bench-64");
-  await using program = await compile(graph, backend, { state });
-  for (let update = 1; update <= 3; update++) await program.run(inputs(update));
+  const x = noise([batch, 3, side, side]);
+  const run = trainDenoiser({
+    ...trainingOptions("bench-64"),
+    batchAt: () => ({ x, y: labels }),
+    seed: 1,
+    backend,
+    steps: 5,
+    learningRate: 1e-4,
+  });
+  for await (const event of run) if (event.kind === "step" && event.step === 5) break;
   const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync("/proc/self/status", "utf8"))?.[1];
   console.log(`${(Number(peak) / 1e6).toFixed(2)} GB`);
 }

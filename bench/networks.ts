@@ -1,3 +1,4 @@
+import { trainOptions } from "../src/cli/commands/train-options.ts";
 import { coefficients, makeChain, type ProcessConfig } from "../src/diffusion/chain.ts";
 import { benchmarkConfigs } from "../src/models/presets.ts";
 import { unet } from "../src/models/unet.ts";
@@ -40,20 +41,27 @@ export function weightsOf(network: Parameters<typeof initialize>[0]): Record<str
   );
 }
 
-/** A training step of a benchmark network: its graph, initial state and the inputs of a step. */
-export function trainingStep(name: keyof typeof benchmarkConfigs) {
+/** How a benchmark network is trained, in micro-batches of the command line's usual size. */
+export function trainingOptions(name: keyof typeof benchmarkConfigs) {
   const network = unet(benchmarkConfigs[name]);
-  const weights = weightsOf(network);
-  const graph = denoiserGraph({
+  return {
     network,
-    weights,
+    weights: weightsOf(network),
     process: linear,
     batchSize: batch,
-    imageShape: [3, side, side],
+    microBatch: trainOptions.microBatch.fallback,
+    imageShape: [3, side, side] as const,
     classes: 10,
-    loss: "mse",
+    loss: "mse" as const,
     maxGradientNorm: 1,
-  });
+  };
+}
+
+/** A training step of a benchmark network: its graph, initial state and the inputs of a step. */
+export function trainingStep(name: keyof typeof benchmarkConfigs) {
+  const options = trainingOptions(name);
+  const { weights } = options;
+  const graph = denoiserGraph(options);
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const images = [batch, 3, side, side];
   const timesteps = Array.from({ length: batch }, (_, i) => 60 * i + 10);

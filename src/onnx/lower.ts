@@ -104,6 +104,15 @@ function foldScalars(tensor: Tensor): Tensor {
   return inner === undefined ? tensor : apply("mul", [a.node.inputs[0]!, constant(float32([], [inner * right]))], {});
 }
 
+/** Moves alike are done once, after the sum: the gradients of micro-batches differ in their numbers alone. */
+function addBeforeMoving(sum: Tensor): Tensor {
+  const [a, b] = sum.node.inputs.map(({ node }) => node) as [Node, Node];
+  if (a.op !== b.op || (a.op !== "reshape" && a.op !== "permute")) return sum;
+  const [x, y] = [a.inputs[0]!, b.inputs[0]!];
+  if (show(x.shape) !== show(y.shape) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return sum;
+  return apply(a.op, [addBeforeMoving(x.add(y))], a.attributes as never);
+}
+
 /** Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. */
 export function lower<G extends Graph>(graph: G): G {
   return rewrite(graph, (tensor) => {
@@ -113,6 +122,7 @@ export function lower<G extends Graph>(graph: G): G {
     if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
     if (node.op === "groupNorm") return groupNorm(node);
     const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
+    if (slim.node.op === "add") return addBeforeMoving(slim);
     return slim.node.op === "mul" ? foldScalars(slim) : slim;
   }) as G;
 }

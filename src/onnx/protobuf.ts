@@ -1,19 +1,45 @@
-/** A writer of the few protobuf wire types that ONNX uses. Messages are lists of chunks, joined once. */
-export class Message {
-  private readonly chunks: Uint8Array[] = [];
-  private length = 0;
+const encoder = new TextEncoder();
+/** Values from this size on (bytes) are kept as they are until all is joined; smaller ones are copied at once. */
+const apartFrom = 1 << 12;
 
-  private push(chunk: Uint8Array): this {
-    this.chunks.push(chunk);
-    this.length += chunk.length;
-    return this;
+/** A writer of the few protobuf wire types that ONNX uses. Small fields go into one growing buffer, for a model has very many. */
+export class Message {
+  private readonly before: Uint8Array[] = [];
+  private beforeLength = 0;
+  private buffer = new Uint8Array(64);
+  private used = 0;
+
+  private get length(): number {
+    return this.beforeLength + this.used;
+  }
+
+  private copy(bytes: Uint8Array): void {
+    const needed = this.used + bytes.length;
+    if (needed > this.buffer.length) {
+      const larger = new Uint8Array(2 ** Math.ceil(Math.log2(needed)));
+      larger.set(this.buffer.subarray(0, this.used));
+      this.buffer = larger;
+    }
+    this.buffer.set(bytes, this.used);
+    this.used = needed;
+  }
+
+  private append(bytes: Uint8Array): void {
+    if (bytes.length < apartFrom) this.copy(bytes);
+    else {
+      this.before.push(this.buffer.subarray(0, this.used), bytes);
+      this.beforeLength += this.used + bytes.length;
+      this.buffer = this.buffer.subarray(this.used);
+      this.used = 0;
+    }
   }
 
   private header(field: number, wireType: 0 | 2 | 5, value?: number): this {
     const bytes: number[] = [];
     pushVarint(bytes, field * 8 + wireType);
     if (value !== undefined) pushVarint(bytes, value);
-    return this.push(Uint8Array.from(bytes));
+    this.copy(Uint8Array.from(bytes));
+    return this;
   }
 
   /** A whole number, negative ones as 64-bit two's complement. */
@@ -22,29 +48,35 @@ export class Message {
   }
 
   float(field: number, value: number): this {
-    return this.header(field, 5).push(new Uint8Array(Float32Array.of(value).buffer));
+    this.header(field, 5).copy(new Uint8Array(Float32Array.of(value).buffer));
+    return this;
   }
 
   bytes(field: number, value: Uint8Array): this {
-    return this.header(field, 2, value.length).push(value);
+    this.header(field, 2, value.length).append(value);
+    return this;
   }
 
   text(field: number, value: string): this {
-    return this.bytes(field, new TextEncoder().encode(value));
+    return this.bytes(field, encoder.encode(value));
   }
 
   message(field: number, value: Message): this {
     this.header(field, 2, value.length);
-    for (const chunk of value.chunks) this.push(chunk);
+    for (const part of value.parts()) this.append(part);
     return this;
+  }
+
+  private parts(): readonly Uint8Array[] {
+    return [...this.before, this.buffer.subarray(0, this.used)];
   }
 
   toBytes(): Uint8Array {
     const bytes = new Uint8Array(this.length);
     let offset = 0;
-    for (const chunk of this.chunks) {
-      bytes.set(chunk, offset);
-      offset += chunk.length;
+    for (const part of this.parts()) {
+      bytes.set(part, offset);
+      offset += part.length;
     }
     return bytes;
   }

@@ -14,6 +14,8 @@ export interface BackendOptions {
 export interface LoadOptions {
   /** Initial values of inputs that the backend keeps: after each run an input takes the value of the output with its name. */
   readonly state: ReadonlyMap<string, NDArray>;
+  /** Of these, the ones whose next value may be written over the present one; the others are kept twice. */
+  readonly inPlace: ReadonlySet<string>;
   /** Prefix of the JSON file in which the runtime's profile is written when the program is disposed. */
   readonly profile?: string;
 }

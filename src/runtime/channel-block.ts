@@ -41,7 +41,7 @@ async function probe(backend: Backend): Promise<number> {
     ]),
   );
   const convolve = async (channelBlock: number): Promise<NDArray> => {
-    await using model = await backend.load(emit(graph, { channelBlock }), { state: new Map() });
+    await using model = await backend.load(emit(graph, { channelBlock }), { state: new Map(), inPlace: new Set() });
     return (await model.run(values, ["y"])).get("y")!;
   };
   const expected = await convolve(1);

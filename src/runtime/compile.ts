@@ -1,6 +1,7 @@
 import { RuntimeFailure, ShapeError, UsageError } from "../errors.ts";
 import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
+import { lower } from "../onnx/lower.ts";
 import { show } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import {
@@ -15,6 +16,7 @@ import {
 } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
 import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
+import { inPlaceStates } from "./in-place.ts";
 
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
   /** Values of inputs that never change: they become weights of the program, packed for speed. */
@@ -77,8 +79,10 @@ export async function compile<
   const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
   const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;
-  const model = await backend.load(emit(graph, { bound, channelBlock }), {
+  const lowered = lower(graph);
+  const model = await backend.load(emit(lowered, { bound, channelBlock }), {
     state: initial,
+    inPlace: inPlaceStates(lowered, initial.keys()),
     ...(profile ? { profile } : {}),
   });
 

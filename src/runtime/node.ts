@@ -56,12 +56,13 @@ export async function openBackend({
 
   return {
     device,
-    async load({ bytes, externalData }, { state, profile }): Promise<LoadedModel> {
+    async load({ bytes, externalData }, { state, inPlace, profile }): Promise<LoadedModel> {
       const request = {
         kind: "load",
         bytes,
         externalData,
         state: [...state],
+        inPlace,
         ...(profile ? { profile } : {}),
       } as const;
       const model = (await ask(request)) as number;

@@ -16,6 +16,7 @@ export type Request =
       readonly bytes: Uint8Array;
       readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
       readonly state: Named;
+      readonly inPlace: ReadonlySet<string>;
       readonly profile?: string;
     }
   | { readonly kind: "run"; readonly model: number; readonly inputs: Named; readonly outputs: readonly string[] }
@@ -29,7 +30,7 @@ export interface Settings {
 
 interface Loaded {
   readonly session: Ort.InferenceSession;
-  /** Current values of the state, and the memory that the next ones are written to. */
+  /** Current values of the state, and the memory that the next ones are written to, which may be the same. */
   current: Map<string, Ort.Tensor>;
   spare: Map<string, Ort.Tensor>;
   readonly profiled: boolean;
@@ -44,6 +45,7 @@ const ort = await import("onnxruntime-node");
 
 const toTensor = ({ dtype, shape, data }: NDArray): Ort.Tensor =>
   new ort.Tensor(dtype, data as Float32Array, shape as number[]);
+const copyOf = (value: NDArray): NDArray => ({ ...value, data: value.data.slice() }) as NDArray;
 const toArray = (tensor: Ort.Tensor): NDArray => ({
   dtype: tensor.type as DType,
   shape: [...tensor.dims],
@@ -59,17 +61,31 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
     interOpNumThreads: 1,
     // Memory planned for one shape costs nothing in time when left off, and halves the peak of a training step.
     enableMemPattern: false,
+    // An arena keeps what it once took: good for the same step again and again, but a training step's tensors of many sizes break it up.
+    enableCpuMemArena: request.state.length === 0,
     logSeverityLevel: 3,
     extra: { session: { set_denormal_as_zero: "1" } },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
   });
-  // Copies, for two states may start from one array, and each needs memory of its own.
-  const copies = () =>
-    new Map(request.state.map(([name, value]) => [name, toTensor({ ...value, data: value.data.slice() } as NDArray)]));
+  // What came in the message is a copy already, but two states may have come as one array, and each needs memory of its own.
+  const taken = new Set<unknown>();
+  const current = new Map(
+    request.state.map(([name, value]) => {
+      const own = taken.has(value.data) ? copyOf(value) : value;
+      taken.add(value.data);
+      return [name, toTensor(own)];
+    }),
+  );
+  const spare = new Map(
+    request.state.map(([name, value]) => [
+      name,
+      request.inPlace.has(name) ? current.get(name)! : toTensor(copyOf(value)),
+    ]),
+  );
   models.set(count, {
     session,
-    current: copies(),
-    spare: copies(),
+    current,
+    spare,
     profiled: request.profile !== undefined,
   });
   return count++;

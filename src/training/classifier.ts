@@ -50,7 +50,7 @@ export function classifierTask(options: ClassifierOptions): Task {
   const { weights, process, batchAt, batchSize, imageShape, seed } = options;
   const chain = makeChain(process);
   return {
-    graph: classifierGraph(options),
+    graph: () => classifierGraph(options),
     weights,
     batchSize,
     async batchAt(step) {

@@ -112,7 +112,7 @@ export function denoiserTask(options: DenoiserOptions): Task {
   let sampler = timestepSampler(timesteps, chain.timesteps.length);
   let drawn: ReturnType<typeof sampler.sample>;
   return {
-    graph: denoiserGraph(options),
+    graph: () => denoiserGraph(options),
     weights,
     batchSize,
     async batchAt(step) {

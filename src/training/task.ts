@@ -5,7 +5,8 @@ import type { TrainingGraph } from "./program.ts";
 
 /** What is learnt: a graph of one step, and the values of its `batch` at every step. */
 export interface Task {
-  readonly graph: TrainingGraph;
+  /** Made when it is asked for, so that nobody need keep it. */
+  graph(): TrainingGraph;
   readonly weights: Weights;
   readonly batchSize: number;
   /** Values of the graph's `batch` for update number `step` (1, 2, ...): the same however often asked, and after resuming. */

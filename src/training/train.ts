@@ -114,7 +114,7 @@ async function open(task: Task, backend: Backend, store: CheckpointStore | undef
   const zeros = mapValues(task.weights, ({ shape }) => float32(shape));
   const beginning = { step: 0, watch: freshWatch, params: task.weights, m: zeros, v: zeros, ema: task.weights };
   const { step, watch, params, m, v, ema } = saved?.checkpoint ?? beginning;
-  const program = await compile(task.graph, backend, { state: { params, m, v, ema } });
+  const program = await compile(task.graph(), backend, { state: { params, m, v, ema } });
   return { program, step, watch, path: saved?.path };
 }
 

@@ -111,7 +111,7 @@ async function training(backend: Backend): Promise<Map<string, NDArray>> {
   });
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const state = { params: weights, m: zeros, v: zeros, ema: weights };
-  await using program = await compile(task.graph, backend, { state });
+  await using program = await compile(task.graph(), backend, { state });
   const reports: Record<string, Tree<NDArray>> = {};
   for (const step of [1, 2])
     reports[`step ${step}`] = await program.run({ batch: await task.batchAt(step), update: updateValues(step, 1e-3) });

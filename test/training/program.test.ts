@@ -26,7 +26,7 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   );
   const step = async (microBatch: number) => {
     const state = { params: tinyWeights, m: tinyWeights, v: squares, ema: tinyWeights };
-    await using program = await compile(denoiserTask({ ...run, microBatch }).graph, backend, { state });
+    await using program = await compile(denoiserTask({ ...run, microBatch }).graph(), backend, { state });
     const results = await program.run({ batch, update: updateValues(1, 0.01) });
     return flatten<NDArray>(
       { results, ...(await program.readState()) } as Tree<NDArray>,
@@ -43,7 +43,7 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
 });
 
 test.each([0, -1, 1.5, Number.NaN])("micro-batches of %d are refused", (microBatch) => {
-  expect(() => denoiserTask({ ...tinyRun(backend, 3), microBatch })).toThrow(
+  expect(() => denoiserTask({ ...tinyRun(backend, 3), microBatch }).graph()).toThrow(
     /microBatch must be a whole number from 1/,
   );
 });

@@ -10,7 +10,7 @@ export const trainOptions = {
   preset: choice(presetNames, "size of the network", { fallback: "small" }),
   steps: whole("steps in all", { fallback: 20000 }),
   batch: whole("images per step", { fallback: 64 }),
-  microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16" }),
+  microBatch: whole("images in memory at once; same result in less memory", { fallback: 4 }),
   seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
   learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
   warmUp: whole("steps over which the learning rate rises", { least: 0, otherwise: "a tenth of --steps, at most 200" }),

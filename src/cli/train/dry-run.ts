@@ -13,7 +13,7 @@ export function describeJob(
   network: NetworkName,
   { parameters, process }: Job,
   { path, train, classes, imageShape }: Dataset,
-  { preset, steps, batch, microBatch = 16 }: DenoiserValues | ClassifierValues,
+  { preset, steps, batch, microBatch }: DenoiserValues | ClassifierValues,
 ): string {
   const [channels, height, width] = imageShape;
   const epochs = (steps * batch) / train.count;

@@ -35,7 +35,7 @@ const loopOptions = (values: Common) => ({
 });
 
 function dataOptions(values: Common, { train, imageShape }: Dataset) {
-  const { batch: batchSize, microBatch = 16, seed, flip, crop, clipGradient } = values;
+  const { batch: batchSize, microBatch, seed, flip, crop, clipGradient } = values;
   return {
     batchAt: batchSequence(train, { batchSize, seed, flip, crop }),
     batchSize,
