@@ -2,6 +2,7 @@ import { access, mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError } from "../errors.ts";
+import { hashOf, withFile } from "./file-source.ts";
 import {
   checkRecord,
   checkWeights,
@@ -83,19 +84,15 @@ type NamedNetwork =
   | ({ readonly name: "classifier" } & ClassifierRecord);
 
 /** Weights are written beside the old ones, then named in model.json, then moved: after a crash between, they still lie there. */
-const pendingSuffix = ".new";
+export const pendingSuffix = ".new";
 
 async function readWeights(folder: string, network: NamedNetwork): Promise<Weights> {
   const path = join(folder, network.file);
-  const read = (file: string): Promise<Uint8Array> =>
-    readFile(file).catch((cause) => {
-      throw new ModelError(`${path}: model.json names this file, but it cannot be read (${(cause as Error).message})`, {
-        cause,
-      });
-    });
-  const pending = await readFile(path + pendingSuffix).catch(() => undefined);
-  const bytes = pending && (await sha256(pending)) === network.sha256 ? pending : await read(path);
-  return parseWeights(bytes, network, path);
+  const pending = path + pendingSuffix;
+  const interrupted = (await exists(pending)) && withFile(pending, hashOf) === network.sha256;
+  if (!interrupted && !(await exists(path)))
+    throw new ModelError(`${path}: model.json names this file, but it cannot be read: there is none`);
+  return withFile(interrupted ? pending : path, (source) => parseWeights(source, hashOf(source), network, path));
 }
 
 /** What saving a network adds to its record. */

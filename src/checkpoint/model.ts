@@ -6,7 +6,8 @@ import { unet } from "../models/unet.ts";
 import type { NDArray, Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
 import { show } from "../tensor/shape.ts";
-import { readSafetensors } from "./safetensors.ts";
+import type { ByteSource } from "./bytes.ts";
+import { openSafetensors } from "./safetensors.ts";
 import {
   type ClassifierRecord,
   type DenoiserRecord,
@@ -97,24 +98,26 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
 }
 
 /**
- * Weights from the bytes of a network's file.
+ * Weights from a network's file, one tensor at a time, so that it may be larger than a buffer can be.
  *
+ * @param found the file's SHA-256
  * @param where the file's path, for errors
  * @throws ModelError where its hash is not the recorded one, or a parameter is missing, unknown, of another shape or not finite
  */
-export async function parseWeights(
-  bytes: Uint8Array,
+export function parseWeights(
+  source: ByteSource,
+  found: string,
   network: NetworkDescription & { readonly sha256: string },
   where: string,
-): Promise<Weights> {
-  const found = await sha256(bytes);
+): Weights {
   if (found !== network.sha256)
     throw new ModelError(
       `${where}: its SHA-256 is ${found.slice(0, 12)}... but model.json says ${network.sha256.slice(0, 12)}...; the file is damaged, or of another model`,
     );
-  const { tensors } = readSafetensors(bytes, where);
-  checkWeights(tensors, networkShapes(network), where);
-  return tensors;
+  const { tensors } = openSafetensors(source, where);
+  const weights = Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, tensor.read()]));
+  checkWeights(weights, networkShapes(network), where);
+  return weights;
 }
 
 /** Throws ModelError unless the weights are those of a network with these shapes, and finite. */

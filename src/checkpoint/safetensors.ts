@@ -111,6 +111,26 @@ export interface WriteOptions {
   readonly dtype?: "float32" | "float16";
 }
 
+/** The start of a safetensors file; the elements of the tensors follow it, in this order. */
+export function safetensorsHeader(
+  shapes: Readonly<Record<string, Shape>>,
+  { metadata, dtype = "float32" }: WriteOptions = {},
+): Uint8Array {
+  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
+  let position = 0;
+  for (const [name, shape] of Object.entries(shapes)) {
+    const end = position + sizeOf(shape) * (dtype === "float32" ? 4 : 2);
+    header[name] = { dtype: dtype === "float32" ? "F32" : "F16", shape, data_offsets: [position, end] };
+    position = end;
+  }
+  const text = new TextEncoder().encode(JSON.stringify(header));
+  const start = Math.ceil((8 + text.length) / 8) * 8; // padded with spaces, so that elements are aligned
+  const out = new Uint8Array(start).fill(0x20);
+  viewOf(out).setBigUint64(0, BigInt(start - 8), true);
+  out.set(text, 8);
+  return out;
+}
+
 /**
  * A safetensors file of float32 tensors, in their order. Equal tensors give equal bytes. Throws ModelError where shape and data
  * disagree, or a finite value is too large for float16.
@@ -119,26 +139,20 @@ export function writeSafetensors(
   tensors: Record<string, NDArray<"float32">>,
   { metadata, dtype = "float32" }: WriteOptions = {},
 ): Uint8Array {
-  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
   const parts: Uint8Array[] = [];
-  let position = 0;
   for (const [name, { shape, data }] of Object.entries(tensors)) {
     if (sizeOf(shape) !== data.length)
       throw new ModelError(
         `tensor "${name}": shape [${shape}] holds ${sizeOf(shape)} elements but ${data.length} came`,
       );
     const stored = dtype === "float32" ? data : toHalf(name, data);
-    const end = position + stored.byteLength;
-    header[name] = { dtype: dtype === "float32" ? "F32" : "F16", shape, data_offsets: [position, end] };
     parts.push(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
-    position = end;
   }
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const start = Math.ceil((8 + text.length) / 8) * 8; // the header is padded with spaces, so that elements are aligned
-  const out = new Uint8Array(start + position).fill(0x20, 8, start);
-  viewOf(out).setBigUint64(0, BigInt(start - 8), true);
-  out.set(text, 8);
-  let at = start;
+  const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+  const header = safetensorsHeader(shapes, { dtype, ...(metadata && { metadata }) });
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, header.length));
+  out.set(header);
+  let at = header.length;
   for (const part of parts) {
     out.set(part, at);
     at += part.length;

@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { ModelError } from "../errors.ts";
+import type { ByteSource } from "./bytes.ts";
+
+/** No single read of the system is longer than 2 GiB. */
+const longestRead = 2 ** 30;
+
+/** A file of any size, read in parts. Throws ModelError where it cannot be opened. */
+export function openFile(path: string): { readonly source: ByteSource; close(): void } {
+  let descriptor: number;
+  try {
+    descriptor = openSync(path, "r");
+  } catch (cause) {
+    throw new ModelError(`${path}: cannot be read (${(cause as Error).message})`, { cause });
+  }
+  const close = () => closeSync(descriptor);
+  const status = fstatSync(descriptor);
+  if (!status.isFile()) {
+    close();
+    throw new ModelError(`${path}: expected a file`);
+  }
+  const read = (offset: number, length: number): Uint8Array => {
+    const result = new Uint8Array(length);
+    for (let at = 0; at < length; ) {
+      const got = readSync(descriptor, result, at, Math.min(length - at, longestRead), offset + at);
+      if (got === 0) throw new ModelError(`${path}: ends at byte ${offset + at}; is it truncated?`);
+      at += got;
+    }
+    return result;
+  };
+  return { source: { size: status.size, read }, close };
+}
+
+/** What `use` makes of a file, which is closed then. */
+export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
+  const { source, close } = openFile(path);
+  try {
+    return use(source);
+  } finally {
+    close();
+  }
+}
+
+/** SHA-256 of a source in hexadecimal digits, a part at a time. */
+export function hashOf({ size, read }: ByteSource): string {
+  const hash = createHash("sha256");
+  const part = 2 ** 24;
+  for (let at = 0; at < size; at += part) hash.update(read(at, Math.min(part, size - at)));
+  return hash.digest("hex");
+}

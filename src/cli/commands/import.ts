@@ -1,0 +1,68 @@
+import { UsageError } from "../../errors.ts";
+import { publishedNetworks } from "../../models/published.ts";
+import { define, type ValuesOf } from "../command.ts";
+import { choice, custom, text, whole } from "../option.ts";
+
+const truth = (help: string) =>
+  custom("True|False", help, (value, flag): boolean | undefined => {
+    const found = { true: true, "1": true, yes: true, false: false, "0": false, no: false }[value.toLowerCase()];
+    if (found === undefined) throw new UsageError(`${flag} must be True or False but is "${value}"`);
+    return found;
+  });
+
+const numbers = (help: string) =>
+  custom("n,n,...", help, (value, flag): readonly number[] | undefined => {
+    const found = value.split(",").map(Number);
+    if (value.trim() === "" || !found.every((n) => n > 0 && Number.isFinite(n)))
+      throw new UsageError(`${flag} must be positive numbers with commas between, such as 32,16,8, but is "${value}"`);
+    return found;
+  });
+
+export const presetNames = Object.keys(publishedNetworks) as (keyof typeof publishedNetworks)[];
+
+/** Options from `image_size` on are called as in openai/guided-diffusion, so that its command lines serve. */
+const options = {
+  out: text("dir", "the model folder; a network of the other kind that is there stays", { required: true }),
+  config: text("config.json", "the constructor's arguments: { kind, config }"),
+  preset: choice(presetNames, "the network and its noise, as published"),
+  classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
+  image_size: whole("side of the images in pixels"),
+  small_size: whole("of an upsampler: side of the small images", { otherwise: "a quarter of the large" }),
+  num_channels: whole("channels that channel_mult multiplies"),
+  num_res_blocks: whole("residual blocks at each resolution"),
+  num_heads: whole("attention heads; tensors don't tell them"),
+  num_head_channels: whole("channels of each attention head"),
+  attention_resolutions: numbers("sides in pixels where the network attends"),
+  channel_mult: numbers("channels at each resolution"),
+  class_cond: truth("is it told the class?"),
+  use_scale_shift_norm: truth("AdaGN"),
+  resblock_updown: truth("residual blocks change the resolution"),
+  use_new_attention_order: truth("layout of the attention projections; tensors don't tell it (default: False)"),
+  classifier_width: whole("num_channels of a classifier"),
+  classifier_depth: whole("num_res_blocks of a classifier"),
+  classifier_attention_resolutions: numbers("attention_resolutions of a classifier"),
+  classifier_use_scale_shift_norm: truth("use_scale_shift_norm of a classifier"),
+  classifier_resblock_updown: truth("resblock_updown of a classifier"),
+  classifier_pool: choice(["adaptive", "attention", "spatial", "spatial_v2"], "pooling of a classifier"),
+  noise_schedule: choice(["linear", "cosine"], "how noise grows", { otherwise: "the preset's, else linear" }),
+  diffusion_steps: whole("timesteps of the chain", { otherwise: "1000" }),
+  learn_sigma: truth("does it learn the variance?"),
+  sigma_small: truth("fixed variance: the smaller one (default: False)"),
+  predict_xstart: truth("predicts the image, not the noise (default: False)"),
+  rescale_timesteps: truth("timesteps are scaled to 0 ... 1000 (default: False)"),
+};
+export const importCheckpoint = define({
+  name: "import",
+  argument: { name: "file", help: ".pt, .pth or .safetensors of openai/guided-diffusion" },
+  summary: "make a model folder of published weights",
+  examples: [
+    "guidestar import 64x64_diffusion.pt --preset adm-64 --out adm-64",
+    "guidestar import 64x64_classifier.pt --preset adm-64-classifier --out adm-64     # joins it",
+    "guidestar import model.pt --config network.json --out imported",
+  ],
+  options,
+  notes:
+    "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which\n" +
+    "they don't tell, are options. An option that contradicts the tensors is an error. Nothing in the file is executed.",
+});
+export type ImportValues = ValuesOf<typeof importCheckpoint>;

@@ -1,0 +1,141 @@
+import { ModelError } from "../errors.ts";
+import type { Shape } from "../ndarray.ts";
+import { parameterShapes } from "../nn/module.ts";
+import { show } from "../tensor/shape.ts";
+import type { NetworkConfig, Pool } from "./config.ts";
+import { networkOf } from "./network.ts";
+
+/** Shape of every tensor of a state dict. */
+export type Shapes = Readonly<Record<string, Shape>>;
+
+/** What a state dict does not tell of its network. */
+export interface Untold {
+  /** Side of the images in pixels; attention pooling tells it. */
+  readonly imageSize?: number | undefined;
+  /** Heads by their number or width. */
+  readonly numHeads?: number | undefined;
+  readonly numHeadChannels?: number | undefined;
+  readonly useNewAttentionOrder?: boolean | undefined;
+  /** Needed only where several numbers give the same tensors. */
+  readonly numResBlocks?: number | undefined;
+}
+
+/** The first tensor that differs from what a network has, as a sentence; undefined where none does. */
+export function difference(found: Shapes, expected: Shapes): string | undefined {
+  for (const [name, shape] of Object.entries(expected)) {
+    const actual = Object.hasOwn(found, name) ? found[name] : undefined;
+    if (!actual) return `tensor "${name}" is missing; expected shape ${show(shape)}`;
+    if (show(actual) !== show(shape))
+      return `tensor "${name}": expected shape ${show(shape)} but found ${show(actual)}`;
+  }
+  const extra = Object.keys(found).find((name) => !Object.hasOwn(expected, name));
+  return extra && `tensor "${extra}" of shape ${show(found[extra]!)} belongs to no part of the network`;
+}
+
+const countDifferences = (found: Shapes, expected: Shapes): number =>
+  Object.keys({ ...found, ...expected }).filter((name) => String(found[name]) !== String(expected[name])).length;
+
+/**
+ * The configuration of a network from the shapes of its tensors, named as in openai/guided-diffusion. Of several kinds of network
+ * with equal tensors, images have 1 or 3 channels: twice as many that come in are an upsampler's.
+ *
+ * @throws ModelError where the tensors are no network's (it names the first that does not fit the nearest one), or leave open
+ *   what `untold` does not give
+ */
+export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
+  const possible = candidates(found, untold).map((network) => {
+    const shapes = parameterShapes(networkOf(network));
+    return { network, shapes, wrong: countDifferences(found, shapes) };
+  });
+  const [best, next] = possible.toSorted((a, b) => a.wrong - b.wrong);
+  if (!best) throw new ModelError("the tensors are of no network of the ADM family: the number of blocks fits none");
+  if (best.wrong > 0) throw new ModelError(difference(found, best.shapes)!);
+  if (next?.wrong === 0) {
+    const counts = possible.filter(({ wrong }) => wrong === 0).map(({ network }) => network.config.numResBlocks);
+    throw new ModelError(
+      `the tensors fit networks of ${counts.join(" or ")} residual blocks at each resolution; give --num_res_blocks`,
+    );
+  }
+  return best.network;
+}
+
+/** Networks, one for each number of residual blocks that the number of blocks allows. */
+function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
+  const axis = (name: string, index: number): number => {
+    const size = (Object.hasOwn(found, name) ? found[name] : undefined)?.[index];
+    if (size === undefined || size < 1)
+      throw new ModelError(`tensor "${name}" is missing or has too few axes; expected a network of the ADM family`);
+    return size;
+  };
+  const has = (name: string): boolean => Object.hasOwn(found, name);
+  const indices = Object.keys(found).flatMap((name) => /^input_blocks\.(\d{1,4})\./.exec(name)?.[1] ?? []);
+  const count = indices.reduce((most, index) => Math.max(most, Number(index) + 1), 0);
+  const modelChannels = axis("time_embed.0.weight", 1);
+  const seen = axis("input_blocks.0.0.weight", 1);
+  const isClassifier = !Object.keys(found).some((name) => name.startsWith("output_blocks."));
+  const upsamples = !isClassifier && (seen === 2 || seen === 6);
+  const residual = "input_blocks.1.0";
+  const shared = {
+    inChannels: upsamples ? seen / 2 : seen,
+    modelChannels,
+    useScaleShiftNorm: axis(`${residual}.emb_layers.1.weight`, 0) === 2 * axis(`${residual}.in_layers.2.weight`, 0),
+    useNewAttentionOrder: untold.useNewAttentionOrder ?? false,
+    ...(untold.numHeads !== undefined && { numHeads: untold.numHeads }),
+    ...(untold.numHeadChannels !== undefined && { numHeadChannels: untold.numHeadChannels }),
+  };
+
+  const channelsOf = (block: number): number =>
+    block === 0 ? axis("input_blocks.0.0.weight", 0) : axis(`input_blocks.${block}.0.in_layers.2.weight`, 0);
+  const blockCounts = Array.from({ length: Math.max(count - 1, 0) }, (_, i) => i + 1).filter(
+    (n) => count % (n + 1) === 0 && (untold.numResBlocks ?? n) === n,
+  );
+  return blockCounts.flatMap((numResBlocks): NetworkConfig[] => {
+    const levels = Array.from({ length: count / (numResBlocks + 1) }, (_, level) => level);
+    const first = (level: number): number => level * (numResBlocks + 1) + 1; // block 0 is a convolution
+    if (!levels.every((level) => has(`input_blocks.${first(level)}.0.in_layers.2.weight`))) return [];
+    const factor = 2 ** (levels.length - 1);
+    const down = `input_blocks.${first(0) + numResBlocks}.0`;
+    const config = {
+      ...shared,
+      numResBlocks,
+      channelMult: levels.map((level) => multiplier(channelsOf(level === 0 ? 0 : first(level)), modelChannels)),
+      attentionResolutions: levels
+        .filter((level) => has(`input_blocks.${first(level)}.1.qkv.weight`))
+        .map((level) => 2 ** level),
+      resblockUpdown: has(`${down}.in_layers.2.weight`),
+      convResample: levels.length === 1 || has(`${down}.op.weight`) || has(`${down}.in_layers.2.weight`),
+      imageSize: imageSizeOf(found, factor) ?? untold.imageSize ?? missingSize(),
+    };
+    if (isClassifier) {
+      const { pool, output } = poolOf(found);
+      return [{ kind: "classifier", config: { ...config, pool, outChannels: axis(output, 0) } }];
+    }
+    const classes = has("label_emb.weight") ? { numClasses: axis("label_emb.weight", 0) } : {};
+    const outChannels = axis("out.2.weight", 0);
+    return [{ kind: upsamples ? "superRes" : "unet", config: { ...config, ...classes, outChannels } }];
+  });
+}
+
+/** A multiplier that gives exactly these channels, also after rounding down. */
+function multiplier(channels: number, modelChannels: number): number {
+  const ratio = channels / modelChannels;
+  return Math.floor(ratio * modelChannels) === channels ? ratio : (channels + 0.5) / modelChannels;
+}
+
+const missingSize = (): never => {
+  throw new ModelError("the tensors don't tell the size of the images; give --image_size, --preset or --config");
+};
+
+/** Attention pooling has an embedding for each of the last activations' pixels, and one for their mean. */
+function imageSizeOf(found: Shapes, factor: number): number | undefined {
+  const positions = found["out.2.positional_embedding"]?.[1];
+  return positions === undefined ? undefined : Math.round(Math.sqrt(positions - 1)) * factor;
+}
+
+function poolOf(found: Shapes): { pool: Pool; output: string } {
+  if (Object.hasOwn(found, "out.2.positional_embedding")) return { pool: "attention", output: "out.2.c_proj.weight" };
+  if (found["out.0.weight"]?.length !== 2) return { pool: "adaptive", output: "out.3.weight" };
+  return Object.hasOwn(found, "out.3.weight")
+    ? { pool: "spatial_v2", output: "out.3.weight" }
+    : { pool: "spatial", output: "out.2.weight" };
+}
