@@ -65,7 +65,7 @@ async function networkFor(
   try {
     const network = recognise(shapes, {
       ...heads,
-      imageSize: values.image_size,
+      imageSize: values.image_size ?? values.large_size,
       useNewAttentionOrder: values.use_new_attention_order,
       numResBlocks: values.num_res_blocks ?? values.classifier_depth,
     });
@@ -94,7 +94,7 @@ async function readConfig(path: string): Promise<NetworkConfig> {
 /** A network with what the flags say; the tensors are held to the result. */
 function override(network: NetworkConfig, values: ImportValues): NetworkConfig {
   const isClassifier = network.kind === "classifier";
-  const imageSize = values.image_size ?? network.config.imageSize;
+  const imageSize = values.image_size ?? values.large_size ?? network.config.imageSize;
   const sides = (isClassifier ? values.classifier_attention_resolutions : undefined) ?? values.attention_resolutions;
   const changes: Partial<BackboneConfig> = {
     imageSize,

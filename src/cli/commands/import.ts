@@ -27,6 +27,7 @@ const options = {
   preset: choice(presetNames, "the network and its noise, as published"),
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
   image_size: whole("side of the images in pixels"),
+  large_size: whole("the same of an upsampler"),
   small_size: whole("of an upsampler: side of the small images", { otherwise: "a quarter of the large" }),
   num_channels: whole("channels that channel_mult multiplies"),
   num_res_blocks: whole("residual blocks at each resolution"),
