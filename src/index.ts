@@ -93,10 +93,12 @@ export { openBackend } from "./runtime/node.ts";
 export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "./sampling/cascade.ts";
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
+export { type EncodeOptions, encode, reconstructionErrors } from "./sampling/encode.ts";
 export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";
 export { collect, type SampleEvent, type SampleOptions, sample } from "./sampling/sample.ts";
 export { ddim, ddpm, type Sampler, type Steps } from "./sampling/sampler.ts";
 export { type Guidance, type Run, type RunOptions, settle } from "./sampling/settings.ts";
+export type { Start } from "./sampling/start.ts";
 export type { Step, StepInputs, StepResult } from "./sampling/step.ts";
 export { gradients } from "./tensor/gradient.ts";
 export {

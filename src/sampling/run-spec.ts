@@ -18,9 +18,12 @@ const guidance = z.strictObject({
 });
 const batch = z.int().min(1).max(most);
 
+const file = { path: z.string(), sha256: z.string() };
+const strength = z.number().gt(0).max(1);
+
 export const runSpecFormat = "guidestar-run-1";
 
-/** A sampling run whole: from it and the model, the same pictures can be drawn again. Plain JSON. */
+/** A sampling run whole: from it, the model and the files of `input`, the same pictures can be drawn again. Plain JSON. */
 const runSpecSchema = z.strictObject({
   format: z.literal(runSpecFormat, `expected "${runSpecFormat}"; a newer version of guidestar may have written it`),
   model: z.strictObject({
@@ -37,6 +40,20 @@ const runSpecSchema = z.strictObject({
   guidance,
   clip: z.boolean(),
   batch,
+  /** Files that the pictures were made from, as they were given, with their SHA-256; drawing again needs them. */
+  input: z
+    .discriminatedUnion("kind", [
+      z.strictObject({ kind: z.literal("latents"), ...file }),
+      z.strictObject({ kind: z.literal("picture"), ...file, strength }),
+      z.strictObject({
+        kind: z.literal("inpaint"),
+        ...file,
+        mask: z.strictObject(file),
+        strength,
+        resample: z.int().min(1),
+      }),
+    ])
+    .optional(),
   /** The second model of a cascade, which enlarged the pictures. */
   upsampler: z
     .strictObject({

@@ -14,21 +14,25 @@ import { show } from "../tensor/shape.ts";
 import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
 import { respacingOf, samplerKinds } from "./sampler.ts";
 import { type Run, type RunOptions, settle } from "./settings.ts";
+import { blend, checkStart, jumpBack, noisedAt, repetitionsOf, type Start, stepsFrom, streamOf } from "./start.ts";
+import type { Step } from "./step.ts";
 
 export interface SampleOptions extends RunOptions {
+  /** What to start from in place of noise: latents that `encode` found, or a picture to change or to complete. */
+  readonly start?: Start;
   /** For an upsampler: the small image of each seed, [N, C, h, w] in [-1, 1]. */
   readonly lowRes?: NDArray<"float32">;
   /** Where to run; by default a backend on the CPU, for as long as the sampling takes. */
   readonly backend?: Backend;
   /** Ends the sampling before the next run of the program: the iterator throws the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with and stream k at step k. */
+  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with and stream k at step k; above 2^24 for inpainting. */
   readonly noise?: (seed: number, stream: number, count: number) => Float32Array;
 }
 
 /** What is known after a step, of all images [N, C, H, W], in about [-1, 1]. */
 export interface SampleEvent {
-  /** 1 ... steps. */
+  /** 1 ... steps, which are those that are taken: fewer than the sampler's where a picture gets less than all noise. */
   readonly step: number;
   readonly steps: number;
   /** The noisy images; after the last step, the pictures. */
@@ -47,9 +51,12 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   const { signal, noise = normals } = options;
   const run = settle(model, options);
   const { process } = denoiserOf(model);
+  const { start } = options;
   checkLowRes(model, options.lowRes, run.seeds.length);
+  checkStart(start, model, run.seeds.length);
   const chain = makeChain(process, respacingOf(run.sampler.steps));
-  const steps = chain.timesteps.length;
+  const all = chain.timesteps.length;
+  const steps = stepsFrom(start, all);
   const eta = run.sampler.kind === "ddim" ? run.sampler.eta : 0;
   const deterministic = run.sampler.kind === "ddim" && eta === 0;
 
@@ -69,14 +76,32 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   };
   const silence = float32(shape);
   const small = options.lowRes && batches.map(({ indices }) => ({ lowRes: rowsOf(options.lowRes!, indices) }));
-  let xs = batches.map(({ seeds }) => draw(seeds, 0));
+  const pictures =
+    start && batches.map(({ indices }) => rowsOf(start.kind === "latents" ? start.x : start.x0, indices));
+  let xs = batches.map(({ seeds }, i) => {
+    if (start?.kind === "latents") return pictures![i]!;
+    const noisy = draw(seeds, 0);
+    return steps < all ? noisedAt(chain, steps - 1, pictures![i]!, noisy) : noisy;
+  });
   for (let step = 1; step <= steps; step++) {
-    const c = coefficients(chain, new Array<number>(size).fill(steps - step), { eta });
+    const index = steps - step;
+    const c = coefficients(chain, new Array<number>(size).fill(index), { eta });
+    // The last step ends at the picture, from where no jump leads back.
+    const repetitions = index > 0 ? repetitionsOf(start) : 1;
     const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
     for (const [i, { label, seeds }] of batches.entries()) {
-      signal?.throwIfAborted();
-      const drawn = deterministic ? silence : draw(seeds, step);
-      results.push(await program.run({ x: xs[i]!, noise: drawn, coefficients: c, label, ...small?.[i] }));
+      let x = xs[i]!;
+      let x0 = x;
+      for (let repetition = 0; repetition < repetitions; repetition++) {
+        signal?.throwIfAborted();
+        const stream = (purpose: Parameters<typeof streamOf>[0]): number => streamOf(purpose, all - index, repetition);
+        if (repetition > 0) x = jumpBack(chain, index, x, draw(seeds, stream("jump")));
+        const drawn = deterministic ? silence : draw(seeds, stream("step"));
+        ({ x, x0 } = await program.run({ x, noise: drawn, coefficients: c, label, ...small?.[i] }));
+        if (start?.kind === "inpaint")
+          x = blend(start.mask, x, noisedAt(chain, index - 1, pictures![i]!, draw(seeds, stream("known"))));
+      }
+      results.push({ x, x0 });
     }
     xs = results.map(({ x }) => x);
     const x0s = results.map(({ x0 }) => x0);
@@ -92,12 +117,17 @@ export async function collect(events: AsyncIterable<SampleEvent>): Promise<NDArr
 }
 
 /** One step of all images of a batch as a graph: x_t, noise, coefficients, labels, small images where it upsamples, and weights to the next x and the expected image. */
-export function stepGraph(model: Omit<Model, "weights">, { guidance, sampler, clip }: Run, batch: number) {
+export function stepGraph(
+  model: Omit<Model, "weights">,
+  { guidance, sampler, clip }: Run,
+  batch: number,
+  step: Step = samplerKinds[sampler.kind].step,
+) {
   const denoiser = denoiserOf(model);
   const { config, lowResolution: side, process } = denoiser;
   const classifier = guidance.classifier === 0 ? undefined : model.classifier;
   if (classifier) checkSameNoise(model);
-  const { step, form } = samplerKinds[sampler.kind];
+  const { form } = samplerKinds[sampler.kind];
   const images = f32(batch, ...model.imageShape);
   const specs = {
     x: images,
@@ -139,12 +169,12 @@ export function stepGraph(model: Omit<Model, "weights">, { guidance, sampler, cl
   });
 }
 
-function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): DenoiserRecord {
+export function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): DenoiserRecord {
   if (denoiser) return denoiser;
   throw new ModelError(`${source}: the model has no denoiser to draw with; \`guidestar train denoiser\` adds one`);
 }
 
-const boundWeights = ({ weights }: Model, { guidance }: Run) => ({
+export const boundWeights = ({ weights }: Model, { guidance }: Run) => ({
   denoiser: weights.denoiser ?? {},
   classifier: guidance.classifier === 0 ? {} : (weights.classifier ?? {}),
 });
@@ -170,14 +200,17 @@ function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | 
 }
 
 /** The images of a batch [N, ...] at these places. */
-function rowsOf({ shape: [, ...rest], data }: NDArray<"float32">, indices: readonly number[]): NDArray<"float32"> {
+export function rowsOf(
+  { shape: [, ...rest], data }: NDArray<"float32">,
+  indices: readonly number[],
+): NDArray<"float32"> {
   const count = sizeOf(rest);
   const values = new Float32Array(indices.length * count);
   for (const [i, index] of indices.entries()) values.set(data.subarray(index * count, (index + 1) * count), i * count);
   return float32([indices.length, ...rest], values);
 }
 
-interface Batch {
+export interface Batch {
   /** Places of its images among all. */
   readonly indices: readonly number[];
   readonly seeds: readonly number[];
@@ -185,7 +218,7 @@ interface Batch {
 }
 
 /** Batches of one size, as equal as they can be; the last image is drawn again where the last batch has room left. */
-function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">): Batch[] {
+export function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">): Batch[] {
   const count = Math.ceil(seeds.length / batch);
   const size = Math.ceil(seeds.length / count);
   return Array.from({ length: count }, (_, n) => {
@@ -202,7 +235,7 @@ function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">
 }
 
 /** The first `count` images of batches one after the other. */
-function joined(batches: readonly NDArray<"float32">[], count: number): NDArray<"float32"> {
+export function joined(batches: readonly NDArray<"float32">[], count: number): NDArray<"float32"> {
   const [first] = batches;
   if (batches.length === 1) return first!;
   const shape = [count, ...first!.shape.slice(1)];
@@ -216,4 +249,4 @@ function joined(batches: readonly NDArray<"float32">[], count: number): NDArray<
 }
 
 /** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
-const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();
+export const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();

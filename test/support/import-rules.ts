@@ -32,7 +32,7 @@ export const importRules: readonly ImportRule[] = [
       training: ["run-folder.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
-      "node:*": ["file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
+      "node:*": ["model-folder.ts", "run-folder.ts"],
     },
   },
 
@@ -54,7 +54,7 @@ export const importRules: readonly ImportRule[] = [
       guidance: "all",
       models: "all",
       checkpoint: "all",
-      runtime: ["sample.ts"],
+      runtime: ["encode.ts", "sample.ts"],
       zod: ["run-spec.ts"],
     },
   },

@@ -30,6 +30,18 @@ const options = {
     most: 2 ** 52,
   }),
   batch: whole("most pictures at a time", { otherwise: "16" }),
+  fromLatents: text("latents.npz", "start from what encode found; with another --class, change the pictures"),
+  init: text("picture", "start from a picture: change it (--strength), or parts of it (--mask)"),
+  strength: real("how much --init changes: above 0, to 1, which keeps nothing", {
+    least: 0,
+    most: 1,
+    otherwise: "1 with --mask",
+  }),
+  mask: text("mask.png", "draw the white part of --init anew and keep the black one"),
+  resample: whole("with --mask: times that each step is taken, so that both parts fit each other", {
+    most: 1000,
+    otherwise: "1",
+  }),
   upsampler: text("name|folder", "model that enlarges the pictures, told the same classes"),
   upsamplerSampler: choice(["ddim", "ddpm"], "sampler of the upsampler", { otherwise: "the upsampler's, else ddim" }),
   upsamplerSteps: steps("steps of the upsampler, as --steps", {
@@ -52,6 +64,8 @@ export const sample = define({
     "guidestar sample --class 5 --unconditional --classifier-scale 3   # the classifier alone steers",
     "guidestar sample --model runs/photos --class cat --count 8 --npz cats.npz --gif cats.gif",
     "guidestar sample --model runs/small --upsampler runs/large --upsampler-steps 25",
+    "guidestar sample --init three.png --strength 0.6 --class 8 --count 4",
+    "guidestar sample --init three.png --mask lower.png --resample 5 --class 3",
     "guidestar sample --from grid.png --out again.png               # the same picture, byte for byte",
   ],
   options,

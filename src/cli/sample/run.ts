@@ -14,7 +14,17 @@ import type { Context } from "../command.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import { progress } from "../progress.ts";
-import { checkFrom, checkSameModel, describeGuidance, describeUpsampling, readSpec, runOptions } from "./spec.ts";
+import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
+import {
+  checkFrom,
+  checkSameModel,
+  decodingOptions,
+  describeGuidance,
+  describeInput,
+  describeUpsampling,
+  readSpec,
+  runOptions,
+} from "./spec.ts";
 import { openUpsampler } from "./upsampler.ts";
 
 /** `guidestar sample`. */
@@ -22,24 +32,32 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   const { out, npz, gif, from, threads } = values;
   const began = performance.now();
   if (from !== undefined) checkFrom(given);
+  checkInputOptions(given);
   await checkOutput("--out", out, ".png");
   if (npz !== undefined) await checkOutput("--npz", npz, ".npz");
   if (gif !== undefined) await checkOutput("--gif", gif, ".gif");
 
   const before = from === undefined ? undefined : await readSpec(from);
+  const input = before ? before.input : await inputRecord(values);
+  const latents = !before && input?.kind === "latents" ? await openLatents(input) : undefined;
   const device = values.device ?? before?.device ?? "cpu";
   // The engine starts in its thread while the model is read.
   await using backend = await openBackend({ device, ...(threads && { threads }) });
-  const name = before && !given.has("model") ? before.model.name : values.model;
+  const named = before ?? latents?.spec;
+  const name = named && !given.has("model") ? named.model.name : values.model;
   const model = await loadModel(name);
   if (before) checkSameModel(before, model);
-  const run = before ?? settle(model, runOptions(values, model));
+  if (latents) checkLatentsModel(latents, input!.path, model);
+  const run =
+    before ??
+    settle(model, latents ? decodingOptions(values, latents.spec, given.has("class")) : runOptions(values, model));
   const { labels, seeds, sampler, guidance } = run;
+  const start = input && (await openStart(input, model, seeds.length));
   const upsampler = await openUpsampler(values, { base: model, run, before });
 
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
-  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
+  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.
@@ -48,7 +66,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   const frames: Image[] = [];
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
-  const options = { ...run, backend, signal };
+  const options = { ...run, ...(start && { start }), backend, signal };
   const events = upsampler
     ? cascade(model, upsampler.model, { ...options, upsampling: upsampler.record })
     : sample(model, options);
@@ -80,6 +98,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
         },
         device,
         ...run,
+        ...(input && { input }),
         ...(upsampler && { upsampler: upsampler.record }),
       };
   const files: [string, Uint8Array][] = [

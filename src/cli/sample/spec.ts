@@ -95,6 +95,36 @@ export function runOptions(values: RunValues, model: Model): RunOptions {
   };
 }
 
+/** The run that decodes latents: that which encoded them, but for what the options change. */
+export function decodingOptions(
+  { class: names, cfgScale, batch }: RunValues,
+  spec: RunSpec,
+  edits: boolean,
+): RunOptions {
+  const { labels, seeds, sampler, guidance, clip } = spec;
+  return {
+    labels: edits && names !== "all" ? names.split(",").map((name) => name.trim()) : labels,
+    seeds,
+    sampler,
+    // A class that is asked for is told.
+    guidance: {
+      ...guidance,
+      ...(edits && { unconditional: false }),
+      ...(cfgScale !== undefined && { classifierFree: cfgScale }),
+    },
+    clip,
+    batch: batch ?? spec.batch,
+  };
+}
+
+/** "; from three.png, strength 0.6" */
+export const describeInput = (input: RunSpec["input"]): string => {
+  if (!input) return "";
+  if (input.kind === "latents") return `; from ${input.path}`;
+  const parts = input.kind === "inpaint" ? `, drawn where ${input.mask.path} is white` : "";
+  return `; from ${input.path}${parts}, strength ${input.strength}`;
+};
+
 function samplerOf({ sampler: kind, steps, eta }: RunValues, model: Model): Sampler {
   const fallback = defaultSampler(model, kind);
   if (fallback.kind === "ddpm") {

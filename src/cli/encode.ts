@@ -1,0 +1,120 @@
+import { extname } from "node:path";
+import type { Model } from "../checkpoint/model.ts";
+import { loadModel } from "../checkpoint/model-folder.ts";
+import { gather } from "../data/batches.ts";
+import { openDataset } from "../data/dataset.ts";
+import { DataError, UsageError } from "../errors.ts";
+import type { NDArray } from "../ndarray.ts";
+import { openBackend } from "../runtime/node.ts";
+import { encode, reconstructionErrors, settleEncoding } from "../sampling/encode.ts";
+import { runSpecFormat } from "../sampling/run-spec.ts";
+import { sample } from "../sampling/sample.ts";
+import { labelOf } from "../sampling/settings.ts";
+import type { Context } from "./command.ts";
+import type { EncodeValues } from "./commands/encode.ts";
+import { checkOutput, writeFiles } from "./output.ts";
+import { progress } from "./progress.ts";
+import { writeLatents } from "./sample/latents.ts";
+import { isFolder, modelPicture, readInput } from "./sample/picture.ts";
+
+/** `guidestar encode`. */
+export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
+  const { out, device, threads, batch, steps, cfgScale, unconditional } = values;
+  await checkOutput("--out", out, ".npz");
+  if (unconditional && values.class !== undefined)
+    throw new UsageError("--unconditional tells no class and --class tells one; leave one out");
+  if (unconditional && cfgScale !== 1)
+    throw new UsageError(
+      `--cfg-scale ${cfgScale} mixes in the prediction for the class, which --unconditional turns off`,
+    );
+  await using backend = await openBackend({ device, ...(threads && { threads }) });
+  const model = await loadModel(values.model);
+  const { images, labels } = await pictures(path, model, values, signal);
+  const options = {
+    images,
+    ...(model.classes.length > 0 && { labels }),
+    ...(steps !== undefined && { steps }),
+    guidance: { classifierFree: cfgScale, unconditional },
+    batch,
+  };
+  const run = settleEncoding(model, options);
+
+  const shown = progress(terminal);
+  let latents = images;
+  for await (const { step, steps: all, x } of encode(model, { ...options, backend, signal })) {
+    shown.update(step, all, "steps to the noise");
+    latents = x;
+  }
+  let back = images;
+  const start = { kind: "latents", x: latents } as const;
+  for await (const { step, steps: all, x } of sample(model, { ...run, start, backend, signal })) {
+    shown.update(step, all, "steps back");
+    back = x;
+  }
+  shown.end();
+
+  const spec = {
+    format: runSpecFormat,
+    model: { name: values.model, denoiser: model.denoiser!.sha256 },
+    device,
+    ...run,
+  } as const;
+  await writeFiles([[out, writeLatents({ x: latents, spec })]]);
+  const errors = reconstructionErrors(images, back);
+  const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
+  terminal.out(
+    values.json
+      ? `${JSON.stringify({ out, errors, mean, run: spec })}\n`
+      : [
+          ...errors.map(
+            (error, i) => `${i}  class ${model.classes[run.labels[i]!] ?? "none"}  error ${error.toFixed(2)}`,
+          ),
+          `mean error ${mean.toFixed(2)} of 255`,
+          out,
+          "",
+        ].join("\n"),
+  );
+}
+
+interface Pictures {
+  readonly images: NDArray<"float32">;
+  readonly labels: readonly number[];
+}
+
+/** What a path holds, as the model's pictures [N, C, H, W], and the class of each. */
+async function pictures(path: string, model: Model, values: EncodeValues, signal: AbortSignal): Promise<Pictures> {
+  const told = model.denoiser?.config.numClasses !== undefined && !values.unconditional;
+  if (!told && values.class !== undefined)
+    throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
+  const given = values.class === undefined ? undefined : labelOf(values.class, model);
+  const missing = (): DataError =>
+    new DataError(
+      `${path}: does not tell the class of its pictures, and ${model.source} is told one of ${model.classes.join(", ")}; give --class, or --unconditional`,
+    );
+  if (!(await isFolder(path)) && ![".npz", ".zip"].includes(extname(path).toLowerCase())) {
+    if (told && given === undefined) throw missing();
+    const { bytes } = await readInput(path);
+    return { images: await modelPicture(bytes, path, model), labels: [given ?? 0] };
+  }
+  const [channels, height, width] = model.imageShape;
+  const { train, classes, layout } = await openDataset(path, {
+    size: values.size ?? model.preprocessing.size,
+    channels: channels === 1 ? 1 : 3,
+    loose: true,
+    cache: false,
+    strict: true,
+    signal,
+  });
+  const [, h, w] = train.shape;
+  if (h !== height || w !== width)
+    throw new DataError(
+      `${path}: the pictures are ${w}x${h} but ${model.source} knows pictures of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
+    );
+  const { x, y } = gather(
+    train,
+    Array.from({ length: train.count }, (_, i) => i),
+  );
+  if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };
+  if (layout === "loose images") throw missing();
+  return { images: x, labels: Array.from(y.data, (label) => labelOf(classes[label]!, model)) };
+}

@@ -1,0 +1,116 @@
+import type { Model } from "../checkpoint/model.ts";
+import { coefficients, makeChain } from "../diffusion/chain.ts";
+import { ModelError, UsageError } from "../errors.ts";
+import { float32, type NDArray } from "../ndarray.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { show } from "../tensor/shape.ts";
+import { ddimReverseStep } from "./ddim.ts";
+import {
+  boundWeights,
+  denoiserOf,
+  joined,
+  openDefaultBackend,
+  rowsOf,
+  type SampleEvent,
+  split,
+  stepGraph,
+} from "./sample.ts";
+import { ddim, respacingOf, type Steps, usualSteps } from "./sampler.ts";
+import { type Run, type RunOptions, settle } from "./settings.ts";
+import { mixed } from "./start.ts";
+
+export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batch"> {
+  /** Pictures [N, C, H, W] in [-1, 1]. */
+  readonly images: NDArray<"float32">;
+  /** As of a sampler; decoding takes the same. 50 by default, or the model's T where that is less. */
+  readonly steps?: Steps;
+  /** Where to run; by default a backend on the CPU, for as long as the encoding takes. */
+  readonly backend?: Backend;
+  /** Ends the work before the next run of the program: the iterator throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The run that encodes with these options, and whose `sample` decodes: DDIM with eta 0, no guidance unless it is asked for.
+ *
+ * @throws UsageError for pictures that are not the model's, and as `settle` does
+ */
+export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): Run {
+  const { images, labels, guidance, clip, batch } = options;
+  const most = denoiserOf(model).process.steps;
+  const { steps = Math.min(usualSteps.ddim, most) } = options;
+  const [count = 0, ...rest] = images.shape;
+  if (count === 0 || show(rest) !== show(model.imageShape))
+    throw new UsageError(
+      `encode: ${model.source} knows pictures [N, ${model.imageShape.join(", ")}], but ${show(images.shape)} came`,
+    );
+  return settle(model, {
+    ...(labels && { labels }),
+    seeds: Array.from({ length: count }, (_, i) => i),
+    sampler: ddim({ steps, eta: 0 }),
+    guidance: { classifier: 0, classifierFree: 1, ...guidance },
+    ...(clip !== undefined && { clip }),
+    ...(batch !== undefined && { batch }),
+  });
+}
+
+/**
+ * Finds the noise of pictures by DDIM run backwards; appendix F, Dhariwal & Nichol 2021. After the last step `x` holds the latents:
+ * `sample` with `start: { kind: "latents", x }` and the same steps gives the pictures again, the more exactly the more steps. One
+ * denoiser run for each step: the first leads from the picture to the chain's least noise, the others one place further each.
+ *
+ * @throws UsageError for pictures of another shape or options that the model cannot serve; ModelError where it has no denoiser, or
+ *   enlarges small images
+ */
+export async function* encode(model: Model, options: EncodeOptions): AsyncGenerator<SampleEvent, void, undefined> {
+  const { images, signal } = options;
+  const { process, lowResolution } = denoiserOf(model);
+  if (lowResolution !== undefined)
+    throw new ModelError(`${model.source}: an upsampler does not encode pictures; give the model that draws them`);
+  const run = settleEncoding(model, options);
+  const chain = makeChain(process, respacingOf(run.sampler.steps));
+  const steps = chain.timesteps.length;
+  const batches = split(run);
+  const size = batches[0]!.seeds.length;
+  const graph = stepGraph(model, run, size, ddimReverseStep);
+  signal?.throwIfAborted();
+  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
+
+  const noise = float32([size, ...model.imageShape]);
+  const least = chain.tables.alpha[0]!;
+  let xs = batches.map(({ indices }) => rowsOf(images, indices));
+  for (let step = 1; step <= steps; step++) {
+    const index = Math.max(0, step - 2);
+    const c = coefficients(chain, new Array<number>(size).fill(index));
+    const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
+    for (const [i, { label }] of batches.entries()) {
+      signal?.throwIfAborted();
+      const { x, x0 } = await program.run({ x: xs[i]!, noise, coefficients: c, label });
+      // alpha x + sigma eps, where x = alpha x0 + sigma eps tells sigma eps: no step of the chain leads there from the picture.
+      results.push({ x: step === 1 ? mixed(1 + least, xs[i]!, -least, x0) : x, x0 });
+    }
+    xs = results.map(({ x }) => x);
+    yield {
+      step,
+      steps,
+      x: joined(xs, run.seeds.length),
+      x0: joined(
+        results.map(({ x0 }) => x0),
+        run.seeds.length,
+      ),
+    };
+  }
+}
+
+/** Root mean square difference of each two pictures, in steps of a byte: 0 ... 255. */
+export function reconstructionErrors(a: NDArray<"float32">, b: NDArray<"float32">): number[] {
+  const count = a.shape[0]!;
+  const size = a.data.length / count;
+  return Array.from({ length: count }, (_, n) => {
+    let sum = 0;
+    for (let i = n * size; i < (n + 1) * size; i++) sum += (a.data[i]! - b.data[i]!) ** 2;
+    return 127.5 * Math.sqrt(sum / size);
+  });
+}
