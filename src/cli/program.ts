@@ -6,6 +6,7 @@ import { dataCheck } from "./commands/data-check.ts";
 import { doctor } from "./commands/doctor.ts";
 import { encode } from "./commands/encode.ts";
 import { exportModel } from "./commands/export.ts";
+import { importCheckpoint } from "./commands/import.ts";
 import { info } from "./commands/info.ts";
 import { nll } from "./commands/nll.ts";
 import { sample } from "./commands/sample.ts";
@@ -21,6 +22,7 @@ export const commands: readonly Command[] = [
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
   command(encode, async () => (await import("./encode.ts")).runEncode),
   command(nll, async () => (await import("./nll.ts")).runNll),
+  command(importCheckpoint, async () => (await import("./import.ts")).runImport),
   command(info, async () => (await import("./info.ts")).runInfo),
   command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
   command(exportModel, async () => (await import("./export.ts")).runExport),

@@ -32,7 +32,7 @@ export const importRules: readonly ImportRule[] = [
       training: ["run-folder.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
-      "node:*": ["model-folder.ts", "run-folder.ts"],
+      "node:*": ["file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
   },
 
