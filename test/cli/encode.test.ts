@@ -1,0 +1,126 @@
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { saveModel } from "../../src/checkpoint/model-folder.ts";
+import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
+import { encodePng, readPngText } from "../../src/images/png.ts";
+import { tinyModel } from "../support/tiny-model.ts";
+import { guidestar, sameBytes, temporaryFolder, writeImages } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+const pixels = Uint8Array.from({ length: 64 }, (_, i) => (i * 37) % 256);
+const picture = (width: number, height: number, data: Uint8Array) => encodePng({ width, height, channels: 1, data });
+beforeAll(async () => {
+  await saveModel(at("model"), tinyModel());
+  await writeFile(at("picture.png"), picture(8, 8, pixels));
+  const half = Uint8Array.from({ length: 64 }, (_, i) => (i % 8 < 4 ? 0 : 255));
+  await writeFile(at("mask.png"), picture(8, 8, half));
+  await writeFile(at("small.png"), picture(4, 4, new Uint8Array(16).fill(255)));
+  await writeFile(at("black.png"), picture(8, 8, new Uint8Array(64)));
+});
+
+const run = (command: string, ...more: string[]) => guidestar([command, ...more, "--threads", "1"]);
+const sample = (...more: string[]) => run("sample", "--model", at("model"), ...more);
+const fromPicture = (...more: string[]) => sample("--init", at("picture.png"), "--steps", "5", ...more);
+
+describe("encode", () => {
+  test("writes latents that sample decodes with the same steps, as the same class or another", async () => {
+    const more = ["--model", at("model"), "--class", "star", "--steps", "20", "--out", at("latents.npz"), "--json"];
+    const { code, out } = await run("encode", at("picture.png"), ...more);
+    expect(code).toBe(0);
+    const { errors, run: spec } = JSON.parse(out);
+    expect(errors).toHaveLength(1);
+    const arrays = readNpz(await readFile(at("latents.npz")));
+    expect(arrayOf(arrays, "arr_0", "float32").shape).toEqual([1, 1, 8, 8]);
+    expect(Array.from(arrayOf(arrays, "arr_1", "int64").data, Number)).toEqual([2]);
+
+    const decode = (name: string, ...options: string[]) =>
+      run(
+        "sample",
+        "--from-latents",
+        at("latents.npz"),
+        "--out",
+        at(`${name}.png`),
+        "--npz",
+        at(`${name}.npz`),
+        ...options,
+      );
+    expect((await decode("same")).code).toBe(0);
+    const decoded = arrayOf(readNpz(await readFile(at("same.npz"))), "arr_0", "uint8").data;
+    const rms = Math.sqrt(decoded.reduce((sum, value, i) => sum + (value - pixels[i]!) ** 2, 0) / 64);
+    // Bytes are truncated: half of one on average.
+    expect(Math.abs(rms - errors[0])).toBeLessThan(1);
+    const record = JSON.parse(readPngText(await readFile(at("same.png"))).guidestar!);
+    expect(record).toMatchObject({
+      labels: [2],
+      sampler: spec.sampler,
+      input: { kind: "latents", path: at("latents.npz") },
+    });
+
+    expect((await decode("other", "--class", "circle")).code).toBe(0);
+    expect(await sameBytes(at("same.png"), at("other.png"))).toBe(false);
+    expect((await run("sample", "--from", at("other.png"), "--out", at("again.png"))).code).toBe(0);
+    expect(await sameBytes(at("other.png"), at("again.png"))).toBe(true);
+  });
+
+  test("reads folders without classes, and needs to be told one", async () => {
+    await writeImages(at("images"), 2);
+    const options = ["--model", at("model"), "--steps", "3", "--out", at("folder.npz")];
+    const { code, out } = await run("encode", at("images", "dark"), ...options, "--class", "1");
+    expect(code).toBe(0);
+    expect(out).toMatch(/^0 {2}class square {2}error [\d.]+\n1 {2}class square .*\nmean error [\d.]+ of 255\n/);
+    const refused = await run("encode", at("images", "dark"), ...options);
+    expect(refused).toMatchObject({ code: 3 });
+    expect(refused.messages).toMatch(/give --class, or --unconditional/);
+  });
+});
+
+describe("sample --init", () => {
+  test("with --mask keeps the known pixels, byte for byte, and draws the same again", async () => {
+    const files = ["--out", at("inpainted.png"), "--npz", at("inpainted.npz")];
+    const { code } = await fromPicture("--mask", at("mask.png"), "--resample", "2", "--count", "2", ...files);
+    expect(code).toBe(0);
+    const { data } = arrayOf(readNpz(await readFile(at("inpainted.npz"))), "arr_0", "uint8");
+    const known = (values: Uint8Array) => values.filter((_, i) => i % 8 < 4);
+    expect(known(data)).toEqual(Uint8Array.from([...known(pixels), ...known(pixels)]));
+    expect((await run("sample", "--from", at("inpainted.png"), "--out", at("redrawn.png"))).code).toBe(0);
+    expect(await sameBytes(at("inpainted.png"), at("redrawn.png"))).toBe(true);
+  });
+
+  test("--from notices that the file is another one now", async () => {
+    await writeFile(at("changing.png"), picture(8, 8, pixels));
+    const options = ["--steps", "5", "--strength", "0.6", "--count", "1", "--out", at("changed.png")];
+    expect((await sample("--init", at("changing.png"), ...options)).code).toBe(0);
+    await writeFile(at("changing.png"), picture(8, 8, pixels.toReversed()));
+    const { code, messages } = await run("sample", "--from", at("changed.png"), "--out", at("never.png"));
+    expect(code).toBe(3);
+    expect(messages).toMatch(/changing\.png: is not the file that the picture was made from/);
+  });
+
+  test.each([
+    [["--strength", "0"], 2, /strength must be above 0/],
+    [["--strength", "1.5"], 2, /from 0 to 1/],
+    [["--strength", "0.1"], 2, /less than one step/],
+    [[], 2, /--init needs --strength.* or --mask/],
+    [["--resample", "3", "--strength", "0.5"], 2, /--resample needs --mask/],
+    [["--mask", "small.png"], 3, /is 4x4 but a mask for the pictures of .* must be 8x8/],
+    [["--mask", "black.png"], 3, /black everywhere/],
+    [["--strength", "0.5", "--upsampler", "x"], 2, /--upsampler cannot be given with it/],
+  ] as const)("%j is refused", async (options, exit, message) => {
+    const placed = options.map((option) => (option.endsWith(".png") ? at(option) : option));
+    const { code, messages } = await fromPicture(...placed, "--out", at("refused.png"));
+    expect(messages).toMatch(message);
+    expect(code).toBe(exit);
+  });
+});
+
+test("--from-latents refuses what the latents decide, and files that are none", async () => {
+  await writeFile(at("none.npz"), "no archive");
+  const decode = (...more: string[]) => run("sample", "--from-latents", at("none.npz"), "--out", at("x.png"), ...more);
+  expect(await decode("--steps", "3")).toMatchObject({
+    code: 2,
+    messages: expect.stringMatching(/--steps cannot be given/),
+  });
+  expect(await decode()).toMatchObject({ code: 3, messages: expect.stringMatching(/no latents of guidestar encode/) });
+});
