@@ -1,4 +1,4 @@
-import { trainOptions } from "../src/cli/commands/train-options.ts";
+import { usualMicroBatch } from "../src/cli/commands/train-options.ts";
 import { coefficients, makeChain, type ProcessConfig } from "../src/diffusion/chain.ts";
 import { benchmarkConfigs } from "../src/models/presets.ts";
 import { unet } from "../src/models/unet.ts";
@@ -41,7 +41,7 @@ export function weightsOf(network: Parameters<typeof initialize>[0]): Record<str
   );
 }
 
-/** How a benchmark network is trained, in micro-batches of the command line's usual size. */
+/** How a benchmark network is trained, in micro-batches as the command line trains its large preset. */
 export function trainingOptions(name: keyof typeof benchmarkConfigs) {
   const network = unet(benchmarkConfigs[name]);
   return {
@@ -49,7 +49,7 @@ export function trainingOptions(name: keyof typeof benchmarkConfigs) {
     weights: weightsOf(network),
     process: linear,
     batchSize: batch,
-    microBatch: trainOptions.microBatch.fallback,
+    microBatch: usualMicroBatch.base,
     imageShape: [3, side, side] as const,
     classes: 10,
     loss: "mse" as const,

@@ -1,6 +1,9 @@
 import { presetNames } from "../../models/presets.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../option.ts";
 
+/** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
+export const usualMicroBatch = { tiny: 16, small: 16, base: 4 } as const;
+
 /** Options of both kinds of training. */
 export const trainOptions = {
   data: text("path", "labelled images: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files", {
@@ -10,7 +13,7 @@ export const trainOptions = {
   preset: choice(presetNames, "size of the network", { fallback: "small" }),
   steps: whole("steps in all", { fallback: 20000 }),
   batch: whole("images per step", { fallback: 64 }),
-  microBatch: whole("images in memory at once; same result in less memory", { fallback: 4 }),
+  microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16, for base 4" }),
   seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
   learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
   warmUp: whole("steps over which the learning rate rises", { least: 0, otherwise: "a tenth of --steps, at most 200" }),

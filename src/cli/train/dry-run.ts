@@ -3,6 +3,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import { usualMicroBatch } from "../commands/train-options.ts";
 import { duration } from "../progress.ts";
 import type { Job } from "./job.ts";
 
@@ -13,7 +14,7 @@ export function describeJob(
   network: NetworkName,
   { parameters, process }: Job,
   { path, train, classes, imageShape }: Dataset,
-  { preset, steps, batch, microBatch }: DenoiserValues | ClassifierValues,
+  { preset, steps, batch, microBatch = usualMicroBatch[preset] }: DenoiserValues | ClassifierValues,
 ): string {
   const [channels, height, width] = imageShape;
   const epochs = (steps * batch) / train.count;

@@ -14,6 +14,7 @@ import type { TrainingEvent, Weights } from "../../training/events.ts";
 import { type TrainOptions, trainClassifier, trainDenoiser } from "../../training/train.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import { usualMicroBatch } from "../commands/train-options.ts";
 
 /** What is to be trained, with all choices made. */
 export interface Job {
@@ -35,7 +36,7 @@ const loopOptions = (values: Common) => ({
 });
 
 function dataOptions(values: Common, { train, imageShape }: Dataset) {
-  const { batch: batchSize, microBatch, seed, flip, crop, clipGradient } = values;
+  const { batch: batchSize, microBatch = usualMicroBatch[values.preset], seed, flip, crop, clipGradient } = values;
   return {
     batchAt: batchSequence(train, { batchSize, seed, flip, crop }),
     batchSize,
