@@ -11,7 +11,7 @@ import { type Described, type Run, type RunOptions, settle } from "./settings.ts
 export type UpsamplingOptions = Pick<RunOptions, "sampler" | "guidance" | "clip" | "batch">;
 
 export interface CascadeOptions extends Omit<SampleOptions, "lowRes"> {
-  /** Its own sampler by default, no guidance but the classifier-free scale that its record asks for; `clip` and `batch` as the first model's. */
+  /** How the upsampler draws: its own sampler by default, no guidance but the classifier-free scale that its record asks for; `clip` and `batch` as the first model's. */
   readonly upsampling?: UpsamplingOptions;
 }
 
@@ -23,8 +23,8 @@ export interface CascadeEvent extends SampleEvent {
 /** What a cascade asks of its models before it draws. */
 export type CascadeModel = Described & Pick<Model, "imageShape">;
 
-/** First stream of the upsampler's noise: above every step of the first model, so that no two draws of a seed share numbers. */
-const upsamplerStreams = 2 ** 40;
+/** First stream of the upsampler's noise: above every stream of the first model (`streamOf`), so that no two draws of a seed share numbers. */
+const upsamplerStreams = 2 ** 42;
 
 /**
  * Draws pictures with one model and enlarges them with another, as the reference does in two programs (Dhariwal & Nichol 2021,
@@ -37,13 +37,13 @@ export async function* cascade(
   upsampler: Model,
   { upsampling, ...options }: CascadeOptions,
 ): AsyncGenerator<CascadeEvent, void, undefined> {
-  const { backend, signal, noise = normals } = options;
+  const { backend, signal, start, noise = normals } = options;
   const around = { ...(backend && { backend }), ...(signal && { signal }) };
   const run = settle(base, options);
   // Before the first step: what does not fit is said at once, not after the small pictures are drawn.
   const second = settleUpsampling(base, upsampler, run, upsampling);
   let pictures: NDArray<"float32"> | undefined;
-  for await (const event of sample(base, { ...run, ...around, noise })) {
+  for await (const event of sample(base, { ...run, ...around, ...(start && { start }), noise })) {
     yield { ...event, stage: "base" };
     pictures = event.x;
   }

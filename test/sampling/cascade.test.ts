@@ -42,6 +42,29 @@ const throughFile = (pictures: NDArray<"float32">): NDArray<"float32"> =>
   );
 
 describe("a cascade", () => {
+  test("completes pictures before it enlarges them, from noise of its own", async () => {
+    const start = {
+      kind: "inpaint",
+      x0: float32([3, 1, 8, 8], new Float32Array(192).fill(0.25)),
+      mask: float32(
+        [8, 8],
+        Array.from({ length: 64 }, (_, i) => (i < 32 ? 1 : 0)),
+      ),
+      resample: 2,
+    } as const;
+    const asked: string[] = [];
+    const noise = (seed: number, stream: number, count: number) => {
+      asked.push(`${seed}/${stream}`);
+      return normals(seed, stream, count);
+    };
+    const events = await run({ start, noise });
+    const { upsampling, ...first } = options;
+    const small = await collect(sample(base, { ...first, start, backend }));
+    expect(distance(events.findLast(({ stage }) => stage === "base")!.x.data, small.data)).toBe(0);
+    expect([...small.data.subarray(32, 64)]).toEqual(Array(32).fill(0.25));
+    expect(new Set(asked).size).toBe(asked.length);
+  });
+
   test("is two samplings, the second given the first one's pictures as their file would hold them", async () => {
     const asked: string[] = [];
     const noise = (seed: number, stream: number, count: number) => {
