@@ -1,4 +1,4 @@
-import { coefficientNames, coefficients, makeChain } from "../src/diffusion/chain.ts";
+import { coefficientSpecs, coefficients, makeChain } from "../src/diffusion/chain.ts";
 import { guide } from "../src/guidance/guide.ts";
 import { encoderUnet } from "../src/models/classifier.ts";
 import type { ClassifierConfig } from "../src/models/config.ts";
@@ -64,16 +64,13 @@ export async function engine(): Promise<void> {
   );
   const forward = await compile(forwardGraph, backend, { bind: { params: denoiser } });
 
-  const perImage = Object.fromEntries(coefficientNames.map((name) => [name, f32(batch)])) as {
-    readonly [K in (typeof coefficientNames)[number]]: ReturnType<typeof f32>;
-  };
   const guidedGraph = trace(
     {
       denoiser: specsOf(denoiser),
       classifier: specsOf(classifier),
       x: f32(...images),
       noise: f32(...images),
-      coefficients: perImage,
+      coefficients: coefficientSpecs(batch),
       label: i32(batch),
     },
     ({ x, noise, coefficients, label, ...weights }) => {

@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { f32, type Spec } from "../tensor/trace.ts";
 import { spaceTimesteps } from "./respacing.ts";
 import { betas as betasOf, type Schedule } from "./schedule.ts";
 
@@ -62,6 +63,10 @@ export type CoefficientName = (typeof coefficientNames)[number];
 
 /** The coefficients of N images as a traced function sees them, each [N]. */
 export type Coefficients = Readonly<Record<CoefficientName, Tensor>>;
+
+/** The inputs of a graph that become `Coefficients`: float32 [N] for each name. */
+export const coefficientSpecs = (images: number) =>
+  Object.fromEntries(coefficientNames.map((name) => [name, f32(images)])) as Record<CoefficientName, Spec<"float32">>;
 
 /** A discrete diffusion process, perhaps respaced. Index 0 is the least noisy. Tables are float64, one entry per index. */
 export interface Chain {

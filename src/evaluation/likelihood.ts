@@ -1,13 +1,13 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
-import { type Chain, type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
+import { type Chain, coefficientSpecs, coefficients, makeChain } from "../diffusion/chain.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { unet } from "../models/unet.ts";
 import { float32, int32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
-import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
+import { f32, i32, trace } from "../tensor/trace.ts";
 import { boundTerms } from "./terms.ts";
 
 /** Images that a bound is wanted for. */
@@ -144,10 +144,7 @@ export function boundGraph(
   const specs = {
     x0: images,
     noise: images,
-    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, f32(batch)])) as Record<
-      CoefficientName,
-      Spec<"float32">
-    >,
+    coefficients: coefficientSpecs(batch),
     label: i32(batch),
     denoiser: Object.fromEntries(
       Object.entries(networkShapes({ name: "denoiser", config })).map(([key, shape]) => [key, f32(...shape)]),

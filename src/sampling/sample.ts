@@ -1,6 +1,6 @@
 import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
-import { type CoefficientName, coefficientNames, coefficients, makeChain } from "../diffusion/chain.ts";
+import { coefficientSpecs, coefficients, makeChain } from "../diffusion/chain.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { guide } from "../guidance/guide.ts";
 import { encoderUnet } from "../models/classifier.ts";
@@ -132,10 +132,7 @@ export function stepGraph(
   const specs = {
     x: images,
     noise: images,
-    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, f32(batch)])) as Record<
-      CoefficientName,
-      Spec<"float32">
-    >,
+    coefficients: coefficientSpecs(batch),
     label: i32(batch),
     ...(side !== undefined && { lowRes: f32(batch, config.inChannels, side, side) }),
     denoiser: specsOf(networkShapes({ name: "denoiser", ...denoiser })),

@@ -1,6 +1,6 @@
 import {
   type Coefficients,
-  coefficientNames,
+  coefficientSpecs,
   coefficients,
   makeChain,
   type ProcessConfig,
@@ -76,7 +76,7 @@ export function denoiserGraph({
     x0: images,
     noise: images,
     weight: perImage,
-    coefficients: Object.fromEntries(coefficientNames.map((name) => [name, perImage])),
+    coefficients: coefficientSpecs(batchSize),
     ...(classes === undefined ? {} : { y: i32(batchSize) }),
   };
   const chain = makeChain(process);
