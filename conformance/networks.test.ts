@@ -59,6 +59,15 @@ function relativeError(actual: NDArray<"float32">, expected: NDArray<"float32">)
   );
 }
 
+/** Of a large parameter's gradient every 17th element is kept: coprime to every axis, so that each tap and channel is seen. */
+const kept = ({ shape, data }: NDArray<"float32">): NDArray<"float32"> =>
+  data.length > 4096
+    ? float32(
+        [Math.ceil(data.length / 17)],
+        data.filter((_, i) => i % 17 === 0),
+      )
+    : float32(shape, data);
+
 const expectKeysAndShapes = (network: Network, parameters: Record<string, NDArray>): void =>
   expect(Object.entries(parameterShapes(network))).toEqual(
     Object.entries(parameters).map(([key, { shape }]) => [key, shape]),
@@ -92,7 +101,7 @@ describe("the UNet unet_adm", () => {
     expect(relativeError(got.x, floats("grad_x"))).toBeLessThan(tolerance);
     const pairs = Object.keys(parameters).map((key) => ({
       key,
-      actual: got.parameters[key]!,
+      actual: kept(got.parameters[key]!),
       expected: floats(`grad/${key}`),
     }));
     const largest = Math.max(...pairs.map(({ expected }) => magnitude(expected)));
