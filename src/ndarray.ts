@@ -1,11 +1,12 @@
 import { ShapeError } from "./errors.ts";
 
 /** Element types of values. `bool` is stored as one byte per element, 0 or 1. */
-export type DType = "float32" | "int32" | "int64" | "bool";
+export type DType = "float32" | "float64" | "int32" | "int64" | "bool";
 export type Shape = readonly number[];
 
 interface ArrayOf {
   float32: Float32Array;
+  float64: Float64Array;
   int32: Int32Array;
   int64: BigInt64Array;
   bool: Uint8Array;

@@ -9,7 +9,7 @@ export interface OnnxModel {
 }
 
 // onnx.proto: TensorProto.DataType
-export const elementType: Record<DType, number> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+export const elementType: Record<DType, number> = { float32: 1, float64: 11, int32: 6, int64: 7, bool: 9 };
 /** Opset 17 is the last whose every operator ONNX Runtime's layout and fusion passes know. */
 const opset = 17;
 /** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */

@@ -190,7 +190,8 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
   },
 
   matmul: ([a, b], _, op) => {
-    float(op, a!, b!);
+    // In float64 too, for statistics; networks are float32.
+    if (sameType(op, a!, b!) !== "float64") float(op, a!, b!);
     if (a!.shape.length < 2 || b!.shape.length < 2 || a!.shape.at(-1) !== b!.shape.at(-2))
       fail(op, `${show(a!.shape)} and ${show(b!.shape)} do not multiply: takes [..., M, K] and [..., K, N]`);
     const batch = broadcast(op, a!.shape.slice(0, -2), b!.shape.slice(0, -2));

@@ -15,6 +15,7 @@ export class Spec<D extends DType = DType> implements Type {
   }
 }
 export const f32 = (...shape: number[]): Spec<"float32"> => new Spec("float32", shape);
+export const f64 = (...shape: number[]): Spec<"float64"> => new Spec("float64", shape);
 export const i32 = (...shape: number[]): Spec<"int32"> => new Spec("int32", shape);
 export const i64 = (...shape: number[]): Spec<"int64"> => new Spec("int64", shape);
 
