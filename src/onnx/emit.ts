@@ -105,6 +105,15 @@ class Emitter extends ModelWriter {
     return reshape(permute(reshape(flipped, outs, b, ins, taps, b), 2, 0, 3, 1, 4), channels, out, kh, kw);
   }
 
+  /** The name of `tensor` as an operand. ONNX Runtime takes [..., 1] with a number one element at a time, unless both have the same rank. */
+  beside({ rank, shape }: Tensor, tensor: Tensor): string {
+    const name = this.name(tensor);
+    if (tensor.rank > 0 || shape.at(-1) !== 1) return name;
+    return this.memo(`${name} of rank ${rank}`, () =>
+      this.add("Reshape", [name, this.integers(new Array<number>(rank).fill(1))]),
+    );
+  }
+
   flip(name: string, axes: readonly number[]): string {
     const all = (value: number): string => this.integers(axes.map(() => value));
     return this.add("Slice", [name, all(-1), all(-(2 ** 31)), this.integers(axes), all(-1)]);
@@ -120,6 +129,13 @@ const simple =
       type,
       inputs.map((input) => emitter.name(input)),
     );
+
+const broadcasting =
+  (type: string) =>
+  ({ inputs }: Node, emitter: Emitter): string => {
+    const [a, b] = inputs as readonly [Tensor, Tensor];
+    return emitter.add(type, [emitter.beside(b, a), emitter.beside(a, b)]);
+  };
 
 const allAxes = (shape: Shape): number[] => shape.map((_, i) => i);
 
@@ -143,14 +159,14 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "gro
   cast: ({ inputs: [x], attributes: { dtype } }, emitter) =>
     emitter.add("Cast", [emitter.name(x!)], { to: elementType[dtype] }),
 
-  add: simple("Add"),
-  sub: simple("Sub"),
-  mul: simple("Mul"),
-  div: simple("Div"),
-  maximum: simple("Max"),
-  minimum: simple("Min"),
-  less: simple("Less"),
-  equal: simple("Equal"),
+  add: broadcasting("Add"),
+  sub: broadcasting("Sub"),
+  mul: broadcasting("Mul"),
+  div: broadcasting("Div"),
+  maximum: broadcasting("Max"),
+  minimum: broadcasting("Min"),
+  less: broadcasting("Less"),
+  equal: broadcasting("Equal"),
   where: simple("Where"),
 
   sum: ({ inputs: [x], attributes: { axes } }, emitter) =>

@@ -113,6 +113,29 @@ function addBeforeMoving(sum: Tensor): Tensor {
   return apply(a.op, [addBeforeMoving(x.add(y))], a.attributes as never);
 }
 
+/**
+ * Sums of parts that were padded with zeros to lie side by side, as the gradients of slices are, are one concatenation.
+ */
+function joinPads(sum: Tensor): Tensor {
+  const [first, second] = sum.node.inputs.map(partOf);
+  if (!first || !second || first.axis !== second.axis) return sum;
+  const [low, high] = first.start < second.start ? [first, second] : [second, first];
+  const { axis } = low;
+  if (low.end !== high.start) return sum;
+  const along = (amount: number): number[] => sum.shape.map((_, i) => (i === axis ? amount : 0));
+  return concat([low.source, high.source], axis).pad(along(low.start), along(sum.shape[axis]! - high.end));
+}
+
+/** What a tensor, zero elsewhere, holds from `start` to `end` along an axis. */
+function partOf({ node, shape }: Tensor): { source: Tensor; axis: number; start: number; end: number } | undefined {
+  if (node.op !== "pad") return undefined;
+  const { before, after } = node.attributes;
+  const axes = shape.map((_, i) => i).filter((i) => before[i] !== 0 || after[i] !== 0);
+  const axis = axes[0]!;
+  if (axes.length !== 1 || before[axis]! < 0 || after[axis]! < 0) return undefined;
+  return { source: node.inputs[0]!, axis, start: before[axis]!, end: shape[axis]! - after[axis]! };
+}
+
 /** Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. */
 export function lower<G extends Graph>(graph: G): G {
   return rewrite(graph, (tensor) => {
@@ -122,7 +145,7 @@ export function lower<G extends Graph>(graph: G): G {
     if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
     if (node.op === "groupNorm") return groupNorm(node);
     const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
-    if (slim.node.op === "add") return addBeforeMoving(slim);
+    if (slim.node.op === "add") return joinPads(addBeforeMoving(slim));
     return slim.node.op === "mul" ? foldScalars(slim) : slim;
   }) as G;
 }
