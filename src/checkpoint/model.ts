@@ -1,4 +1,4 @@
-import { learnsVariance } from "../diffusion/chain.ts";
+import { describeNoise, learnsVariance, processProblem } from "../diffusion/process-config.ts";
 import { ModelError } from "../errors.ts";
 import { encoderUnet } from "../models/classifier.ts";
 import { superResUnet } from "../models/super-resolution.ts";
@@ -80,6 +80,8 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
     const { config, lowResolution, process } = denoiser;
     expect("denoiser.config.imageSize", config.imageSize, width, images);
     expect("denoiser.config.inChannels", config.inChannels, channels, images);
+    const problem = processProblem(process);
+    if (problem) throw new ModelError(`${where}: denoiser.process: ${problem}`);
     const learned = learnsVariance(process);
     const out = `${images} with a ${learned ? "learned" : "fixed"} variance`;
     expect("denoiser.config.outChannels", config.outChannels, learned ? 2 * channels : channels, out);
@@ -153,8 +155,8 @@ export function checkSameNoise({
   classifier,
 }: Pick<Model, "source" | "denoiser" | "classifier">): void {
   if (!denoiser || !classifier) return;
-  const describe = ({ schedule, steps, rescaleTimesteps }: ClassifierRecord["process"]): string =>
-    `"${schedule}", T = ${steps}${rescaleTimesteps ? ", rescaled timesteps" : ""}`;
+  const describe = (process: ClassifierRecord["process"]): string =>
+    describeNoise(process).replace(/^(\S+) schedule/, '"$1"');
   const [ours, theirs] = [describe(classifier.process), describe(denoiser.process)];
   if (ours !== theirs)
     throw new ModelError(

@@ -15,7 +15,8 @@ const fileName = z.string().regex(/^[\w-]+\.safetensors$/, "expected NAME.safete
 export const processSchema = z.strictObject({
   schedule: z.enum(["linear", "cosine"]),
   steps: z.int().min(1).max(1_000_000),
-  prediction: z.enum(["eps", "x0", "previous"]),
+  zeroTerminalSnr: z.boolean().optional(),
+  prediction: z.enum(["eps", "x0", "previous", "v"]),
   variance: z.enum(["fixedSmall", "fixedLarge", "learned", "learnedRange"]),
   rescaleTimesteps: z.boolean(),
 }) satisfies z.ZodType<ProcessConfig>;
@@ -70,7 +71,7 @@ const denoiserSchema = z.strictObject({
 const noisySchema = z.strictObject({
   config: classifierSchema,
   /** The noise that it knows; classifier guidance needs the denoiser's. */
-  process: processSchema.pick({ schedule: true, steps: true, rescaleTimesteps: true }),
+  process: processSchema.pick({ schedule: true, steps: true, zeroTerminalSnr: true, rescaleTimesteps: true }),
   ...network,
 });
 

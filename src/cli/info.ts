@@ -1,5 +1,6 @@
 import { findModel, loadModel } from "../checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
+import { describeNoise } from "../diffusion/process-config.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
@@ -57,13 +58,13 @@ async function describeModel(name: string): Promise<Description> {
     `classes     ${classes.length}: ${classes.slice(0, 20).join(", ")}${classes.length > 20 ? ", ..." : ""}`,
   ];
   if (denoiser) {
-    const { schedule, steps, prediction, variance } = denoiser.process;
+    const { prediction, variance } = denoiser.process;
     const { lowResolution } = denoiser;
     lines.push(
       ...(lowResolution === undefined
         ? []
         : [`upsampler   from ${lowResolution}x${lowResolution}; draws with \`sample --upsampler ${name}\``]),
-      `denoiser    ${size(denoiser)}; ${schedule} schedule, T = ${steps}; predicts ${prediction}, variance ${variance}`,
+      `denoiser    ${size(denoiser)}; ${describeNoise(denoiser.process)}; predicts ${prediction}, variance ${variance}`,
       `            ${denoiser.config.nullLabel ? "knows" : "does not know"} the null label, for classifier-free guidance`,
       ...training(denoiser),
     );
@@ -71,8 +72,7 @@ async function describeModel(name: string): Promise<Description> {
     lines.push(`sampling    ${run.sampler.kind}, ${run.sampler.steps} steps, ${describeGuidance(run)}`);
   }
   if (classifier) {
-    const { schedule, steps } = classifier.process;
-    lines.push(`classifier  ${size(classifier)}; ${schedule} schedule, T = ${steps}`, ...training(classifier));
+    lines.push(`classifier  ${size(classifier)}; ${describeNoise(classifier.process)}`, ...training(classifier));
   }
   return { facts: { name, folder, ...record }, lines };
 }

@@ -1,8 +1,9 @@
+import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Chain, Coefficients } from "./chain.ts";
+import type { Chain, Coefficients, ProcessConfig } from "./chain.ts";
 import { vbTerm } from "./likelihood.ts";
-import { predict, splitOutput } from "./prediction.ts";
-import { meanPerImage, posteriorMean } from "./process.ts";
+import { type Noised, predict, splitOutput, targetOf } from "./prediction.ts";
+import { meanPerImage } from "./process.ts";
 
 /**
  * What training makes small:
@@ -19,27 +20,57 @@ export interface Losses {
   readonly vb?: Tensor;
 }
 
+/** Weight of an image's squared error: 1, or its signal-to-noise ratio, at most `minSnrLimit`. See `minSnrWeight`. */
+export type LossWeight = "none" | "minSnr";
+
+/** gamma of Hang et al. 2023. */
+export const minSnrLimit = 5;
+
+/**
+ * Min-SNR weight of each image's squared error, [N]: min(SNR, gamma) where the network predicts x0, with SNR = alpha^2 / sigma^2;
+ * the same error of the image is SNR times that of eps and SNR + 1 times that of v. Section 3.4, Hang et al. 2023, "Efficient
+ * diffusion training via min-SNR weighting strategy". Where nothing of the image is left it is 0.
+ *
+ * @throws UsageError where a network predicts something else.
+ */
+export function minSnrWeight(
+  { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">,
+  { prediction }: Pick<ProcessConfig, "prediction">,
+  gamma = minSnrLimit,
+): Tensor {
+  const [signal, noise] = [alpha.square(), sigma.square()];
+  if (prediction === "x0") return signal.div(noise).minimum(gamma);
+  if (prediction === "eps") return noise.div(signal).mul(gamma).minimum(1);
+  // 1 / (SNR + 1) = sigma^2.
+  if (prediction === "v") return signal.minimum(noise.mul(gamma));
+  throw new UsageError(
+    `min-SNR weights are known for networks that predict eps, x0 or v, but this one predicts ${prediction}`,
+  );
+}
+
 /**
  * Loss of each image.
  *
  * @param output what the network gave at `xt` and `c.timestep`, [N, C or 2C, H, W].
- * @param images clean images `x0`, the `noise` in them, and `xt = qSample(x0, noise, c)`.
+ * @param weight of the squared error; the variational terms have none.
  */
 export function trainingLoss(
   kind: LossKind,
   output: Tensor,
-  { x0, noise, xt }: { readonly x0: Tensor; readonly noise: Tensor; readonly xt: Tensor },
+  images: Noised,
   c: Coefficients,
   { config, timesteps }: Pick<Chain, "config" | "timesteps">,
+  weight: LossWeight = "none",
 ): Losses {
+  const { x0, xt } = images;
   const { value, spread } = splitOutput(output, config);
   if (kind === "kl" || kind === "rescaledKl") {
     const vb = vbTerm(predict({ value, spread }, xt, c, config), x0, xt, c);
     const loss = kind === "kl" ? vb : vb.mul(timesteps.length);
     return { loss, vb: loss };
   }
-  const target = { eps: noise, x0, previous: posteriorMean(x0, xt, c) }[config.prediction];
-  const mse = meanPerImage(target.sub(value).square());
+  const squaredError = meanPerImage(targetOf(images, c, config).sub(value).square());
+  const mse = weight === "minSnr" ? squaredError.mul(minSnrWeight(c, config)) : squaredError;
   if (!spread) return { loss: mse, mse };
   // The bound teaches the variance only: its gradient to the mean is stopped. Section 3.1, Nichol & Dhariwal 2021.
   const frozen = predict({ value: value.stopGradient(), spread }, xt, c, config);

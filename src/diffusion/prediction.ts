@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import { type Coefficients, learnsVariance, type ProcessConfig } from "./chain.ts";
-import { epsFromX0, perImage, posteriorMean, x0FromEps } from "./process.ts";
+import { epsFromX0, perImage, posteriorMean, vOf, x0FromEps } from "./process.ts";
 
 /**
  * What is known of an image from x_t, whatever the network's output stands for. `eps` and `x0` belong together:
@@ -30,6 +30,28 @@ export function splitOutput(output: Tensor, config: Pick<ProcessConfig, "varianc
   return { value: value!, spread: spread! };
 }
 
+/** A clean image, the noise that was added, and what came of both. */
+export interface Noised {
+  readonly x0: Tensor;
+  readonly noise: Tensor;
+  /** `qSample(x0, noise, c)`. */
+  readonly xt: Tensor;
+}
+
+/** What a network should answer, so that `predict` finds this image and this noise: the target of its squared error. */
+export function targetOf({ x0, noise, xt }: Noised, c: Coefficients, { prediction }: ProcessConfig): Tensor {
+  switch (prediction) {
+    case "eps":
+      return noise;
+    case "x0":
+      return x0;
+    case "v":
+      return vOf(x0, noise, c);
+    case "previous":
+      return posteriorMean(x0, xt, c);
+  }
+}
+
 /** Reads a network's output at x_t. The image is not limited to [-1, 1]: see `clipX0`. */
 export function predict(output: Tensor | Output, xt: Tensor, c: Coefficients, config: ProcessConfig): Prediction {
   const { value, spread } = "value" in output ? output : splitOutput(output, config);
@@ -44,6 +66,11 @@ function imageAndNoise(
 ): Pick<Prediction, "eps" | "x0" | "mean"> {
   if (prediction === "eps") return { eps: value, x0: x0FromEps(xt, value, c) };
   if (prediction === "x0") return { eps: epsFromX0(xt, value, c), x0: value };
+  if (prediction === "v") {
+    // x_t and v are image and noise turned by an angle, for alpha^2 + sigma^2 = 1; this turns them back. No division, whatever t is.
+    const [alpha, sigma] = [perImage(c.alpha, xt), perImage(c.sigma, xt)];
+    return { eps: xt.mul(sigma).add(value.mul(alpha)), x0: xt.mul(alpha).sub(value.mul(sigma)) };
+  }
   // The x_0 whose posterior has this mean.
   const x0 = value.sub(xt.mul(perImage(c.posteriorXt, xt))).div(perImage(c.posteriorX0, xt));
   return { eps: epsFromX0(xt, x0, c), x0, mean: value };

@@ -19,6 +19,10 @@ export const x0FromEps = (xt: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coeffi
 export const epsFromX0 = (xt: Tensor, x0: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
   xt.sub(x0.mul(perImage(alpha, xt))).div(perImage(sigma, xt));
 
+/** What v-prediction predicts, v = alpha_t eps - sigma_t x_0. Section 4, Salimans & Ho 2022. */
+export const vOf = (x0: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
+  eps.mul(perImage(alpha, eps)).sub(x0.mul(perImage(sigma, x0)));
+
 /** Mean of q(x_{t-1} | x_t, x_0). Eq. 7, Ho et al. 2020. Its variance is the coefficient `posteriorVariance`. */
 export const posteriorMean = (x0: Tensor, xt: Tensor, c: Pick<Coefficients, "posteriorX0" | "posteriorXt">): Tensor =>
   x0.mul(perImage(c.posteriorX0, xt)).add(xt.mul(perImage(c.posteriorXt, xt)));

@@ -42,3 +42,22 @@ export function betas(schedule: Schedule, steps: number): Float64Array {
     throw new UsageError(`schedule: "linear" needs more than 20 steps but ${steps} were asked for; use "cosine"`);
   return Float64Array.from({ length: steps }, (_, i) => first + (i * (last - first)) / Math.max(steps - 1, 1));
 }
+
+/**
+ * The same schedule, shifted and scaled in sqrt(alpha bar) so that its last step ends in pure noise, alpha_T = 0, and its first stays
+ * as it is. Algorithm 1, Lin et al. 2023, "Common diffusion noise schedules and sample steps are flawed".
+ *
+ * @param betas float64 [T], T of at least 2.
+ * @throws UsageError for a chain of one step, which has no other end than its beginning.
+ */
+export function zeroTerminalSnr(betas: Float64Array): Float64Array {
+  if (betas.length < 2) throw new UsageError("zero terminal SNR needs a schedule of at least 2 steps");
+  let alphaBar = 1;
+  const alphas = betas.map((beta) => {
+    alphaBar *= 1 - beta;
+    return Math.sqrt(alphaBar);
+  });
+  const [first, last] = [alphas[0]!, alphas.at(-1)!];
+  const shifted = alphas.map((alpha) => ((alpha - last) * first) / (first - last));
+  return shifted.map((alpha, i) => 1 - (alpha / (shifted[i - 1] ?? 1)) ** 2);
+}

@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor/tensor.ts";
+import { type Tensor, where } from "../tensor/tensor.ts";
 import type { Coefficients } from "./chain.ts";
 import type { Prediction } from "./prediction.ts";
 import { perImage } from "./process.ts";
@@ -16,10 +16,11 @@ export function shiftScore(
   shift: Tensor,
   c: Pick<Coefficients, "alpha" | "sigma">,
 ): Prediction {
-  const noiseShift = shift.mul(perImage(c.sigma, shift));
+  // Where nothing of the image is left, x_t tells nothing of the class either, and there is no shift.
+  const noiseShift = shift.mul(perImage(where(c.alpha.equal(0), 0, c.sigma), shift));
   return {
     ...prediction,
     eps: prediction.eps.sub(noiseShift),
-    x0: prediction.x0.add(noiseShift.mul(perImage(c.sigma.div(c.alpha), shift))),
+    x0: prediction.x0.add(noiseShift.mul(perImage(c.sigma.div(c.alpha.maximum(1e-12)), shift))),
   };
 }

@@ -5,7 +5,7 @@ import {
   makeChain,
   type ProcessConfig,
 } from "../diffusion/chain.ts";
-import { type LossKind, trainingLoss } from "../diffusion/losses.ts";
+import { type LossKind, type LossWeight, trainingLoss } from "../diffusion/losses.ts";
 import { qSample } from "../diffusion/process.ts";
 import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../diffusion/timestep-sampler.ts";
 import { UsageError } from "../errors.ts";
@@ -45,6 +45,8 @@ export interface DenoiserGraphOptions extends StepOptions {
   imageShape: readonly [number, number, number];
   process: ProcessConfig;
   loss?: LossKind;
+  /** Of the squared error at each noise level; none by default. */
+  lossWeight?: LossWeight;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */
   classes?: number;
 }
@@ -67,6 +69,7 @@ export function denoiserGraph({
   batchSize,
   imageShape,
   loss: kind = "rescaledMse",
+  lossWeight,
   classes,
   ...options
 }: DenoiserGraphOptions) {
@@ -86,7 +89,8 @@ export function denoiserGraph({
     (params, { x0, noise, weight, y, ...batch }) => {
       const c = batch.coefficients as Coefficients;
       const xt = qSample(x0, noise, c);
-      const { loss, ...metrics } = trainingLoss(kind, network(params, xt, c.timestep, y), { x0, noise, xt }, c, chain);
+      const output = network(params, xt, c.timestep, y);
+      const { loss, ...metrics } = trainingLoss(kind, output, { x0, noise, xt }, c, chain, lossWeight);
       return { objective: loss.mul(weight), metrics };
     },
     options,

@@ -17,9 +17,16 @@ const options = {
     "hybrid: squared error of the noise and learned variances; simple: squared error only; bound: the variational bound",
     { fallback: "hybrid" },
   ),
-  prediction: choice(["eps", "x0", "previous"], "what the network predicts: noise, image, or the mean of x_{t-1}", {
-    fallback: "eps",
-  }),
+  lossWeight: choice(
+    ["none", "min-snr"],
+    "of the squared error at each noise level; min-snr is quicker with eps, x0 and v",
+    { fallback: "none" },
+  ),
+  prediction: choice(
+    ["eps", "x0", "previous", "v"],
+    "what the network predicts: noise, image, the mean of x_{t-1}, or v, a mixture of noise and image",
+    { fallback: "eps" },
+  ),
   timesteps: choice(["uniform", "loss-second-moment"], "how training picks noise levels", { fallback: "uniform" }),
   sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
 };

@@ -1,5 +1,6 @@
 import type { NetworkName } from "../../checkpoint/model.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { describeNoise } from "../../diffusion/process-config.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
@@ -20,7 +21,7 @@ export function describeJob(
   const epochs = (steps * batch) / train.count;
   return [
     `data: ${count(train.count)} images ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${classes.length} classes (${path})`,
-    `${network}: preset ${preset}, ${count(parameters)} parameters; ${process.schedule} schedule, T = ${process.steps}`,
+    `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
     `training: ${count(steps)} steps of ${batch} images (${Math.min(microBatch, batch)} at a time), ${epochs.toPrecision(3)} times through the data`,
   ].join("\n");
 }

@@ -1,8 +1,8 @@
 import type { ModelToSave } from "../../checkpoint/model-folder.ts";
-import type { ModelRecord } from "../../checkpoint/schema.ts";
+import type { ClassifierRecord, ModelRecord } from "../../checkpoint/schema.ts";
 import { batchSequence } from "../../data/batches.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import type { ProcessConfig } from "../../diffusion/chain.ts";
+import { checkProcess } from "../../diffusion/process-config.ts";
 import { encoderUnet } from "../../models/classifier.ts";
 import { classifierPreset, denoiserPreset } from "../../models/presets.ts";
 import { unet } from "../../models/unet.ts";
@@ -19,7 +19,7 @@ import { usualMicroBatch } from "../commands/train-options.ts";
 /** What is to be trained, with all choices made. */
 export interface Job {
   readonly parameters: number;
-  readonly process: Pick<ProcessConfig, "schedule" | "steps">;
+  readonly process: Noise;
   start(options: TrainOptions): AsyncGenerator<TrainingEvent, void, undefined>;
   /** The model with these weights; `training` is its record of how it came about. */
   model(weights: Weights, training: JsonObject): ModelToSave;
@@ -59,24 +59,30 @@ const describe = ({ size }: Common, { classes, imageShape }: Dataset, existing: 
   preprocessing: size === undefined ? (existing?.preprocessing ?? {}) : { size },
 });
 
-/** Schedule and length: those asked for, else those of the model that the network will join. */
-const noiseOf = (values: Common, existing: ModelRecord | undefined) => {
+/** What of a process a classifier knows too. */
+type Noise = ClassifierRecord["process"];
+
+/** The noise that is asked for, else that of the model that the network will join. */
+function noiseOf(values: Common, existing: ModelRecord | undefined): Noise {
   const process = existing?.denoiser?.process ?? existing?.classifier?.process;
+  const zeroTerminalSnr = values.zeroTerminalSnr || process?.zeroTerminalSnr;
   return {
     schedule: values.schedule ?? process?.schedule ?? "cosine",
     steps: values.noiseSteps ?? process?.steps ?? 1000,
+    ...(zeroTerminalSnr && { zeroTerminalSnr }),
     rescaleTimesteps: process?.rescaleTimesteps ?? false,
   };
-};
+}
 
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
-  const { preset, loss, prediction, timesteps, dropoutLabel, seed } = values;
+  const { preset, loss, lossWeight, prediction, timesteps, dropoutLabel, seed } = values;
   const { classes, imageShape } = dataset;
   const process = {
     ...noiseOf(values, existing),
     prediction,
     variance: loss === "simple" ? "fixedSmall" : "learnedRange",
   } as const;
+  checkProcess(process);
   const config = denoiserPreset(preset, {
     imageShape,
     classes: classes.length,
@@ -95,6 +101,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
         weights: startingWeights(network, seed),
         process,
         loss: ({ hybrid: "rescaledMse", simple: "mse", bound: "rescaledKl" } as const)[loss],
+        lossWeight: lossWeight === "min-snr" ? "minSnr" : "none",
         timesteps: timesteps === "uniform" ? timesteps : "lossSecondMoment",
         classes: classes.length,
         labelDropout: dropoutLabel,
