@@ -8,11 +8,15 @@ for (let byte = 0; byte < 256; byte++) {
   }
 }
 
-/** CRC-32 of zip and PNG (ISO 3309), as an unsigned number. Own, for browsers and for Node releases that have no `zlib.crc32`. */
-export function crc32(bytes: Uint8Array): number {
+/**
+ * CRC-32 of zip and PNG (ISO 3309), as an unsigned number. Own, for browsers and for Node releases that have no `zlib.crc32`.
+ *
+ * @param before that of the bytes before these, where they come in parts
+ */
+export function crc32(bytes: Uint8Array, before = 0): number {
   const [zero, one, two, three] = TABLES;
   const { length } = bytes;
-  let c = -1;
+  let c = ~before;
   let i = 0;
   for (; i + 4 <= length; i += 4) {
     c ^= bytes[i]! | (bytes[i + 1]! << 8) | (bytes[i + 2]! << 16) | (bytes[i + 3]! << 24);

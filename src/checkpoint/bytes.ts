@@ -8,6 +8,9 @@ export interface ByteSource {
   read(offset: number, length: number): Uint8Array;
 }
 
+/** Bytes that are in memory at a time where large contents pass through it. */
+export const partLength = 2 ** 22;
+
 /** The class of error that a reader throws: DataError for arrays, ModelError for weights. */
 export type Failure = new (message: string, options?: ErrorOptions) => Error;
 

@@ -3,18 +3,13 @@ import { mkdir, open, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ModelError } from "../errors.ts";
 import { difference } from "../models/recognise.ts";
-import { type NDArray, type Shape, sizeOf } from "../ndarray.ts";
+import { type Shape, sizeOf } from "../ndarray.ts";
+import type { LazyTensor } from "./lazy-tensor.ts";
 import { checkRecord, networkShapes } from "./model.ts";
 import { checkMerge, existingRecord, pendingSuffix } from "./model-folder.ts";
 import { writeAtomically } from "./run-folder.ts";
-import { safetensorsHeader } from "./safetensors.ts";
+import { elementBytes, safetensorsHeader, type WriteOptions } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
-
-/** A tensor that is read when its turn comes. */
-export interface LazyTensor {
-  readonly shape: Shape;
-  read(): NDArray<"float32">;
-}
 
 type Described<R> = Omit<R, "file" | "sha256" | "parameters">;
 export type NetworkToImport =
@@ -27,17 +22,29 @@ export interface ImportOptions {
   readonly model: Pick<ModelRecord, "classes" | "imageShape" | "preprocessing">;
   /** Where the tensors come from, for errors. */
   readonly source: string;
+  /** How the folder keeps them: float32 by default. */
+  readonly storage?: NonNullable<WriteOptions["dtype"]>;
+}
+
+/** Names without what wrappers of PyTorch put before all of them: `module.` (DataParallel), `_orig_mod.` (compile). */
+export function withoutPrefix<T>(tensors: Readonly<Record<string, T>>): Readonly<Record<string, T>> {
+  const names = Object.keys(tensors);
+  const prefix = ["module.", "_orig_mod."].find(
+    (prefix) => names.length > 0 && names.every((n) => n.startsWith(prefix)),
+  );
+  if (prefix === undefined) return tensors;
+  return withoutPrefix(Object.fromEntries(names.map((name) => [name.slice(prefix.length), tensors[name]!])));
 }
 
 /**
- * Writes a network into a model folder, one tensor in memory at a time; a network of the other kind that is there stays.
+ * Writes a network into a model folder, a few megabytes in memory at a time; a network of the other kind that is there stays.
  *
  * @throws ModelError where a tensor is missing, unknown, of another shape or not finite, or the network does not fit the folder's
- *   other one; the folder is as it was then
+ *   other one, or an element is too large for float16; the folder is as it was then
  */
 export async function importNetwork(
   folder: string,
-  { network, tensors, model, source }: ImportOptions,
+  { network, tensors, model, source, storage = "float32" }: ImportOptions,
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
@@ -67,9 +74,14 @@ export async function importNetwork(
   const made = await mkdir(folder, { recursive: true });
   const path = join(folder, file);
   try {
-    const sha256 = await writeTensors(path + pendingSuffix, tensors, expected, source);
+    const sha256 = await writeTensors(path + pendingSuffix, tensors, expected, source, storage);
     const result = record(sha256);
-    await writeAtomically(where, `${JSON.stringify(result, null, 2)}\n`);
+    try {
+      await writeAtomically(where, `${JSON.stringify(result, null, 2)}\n`);
+    } catch (error) {
+      await rm(path + pendingSuffix, { force: true });
+      throw error;
+    }
     await rename(path + pendingSuffix, path);
     return result;
   } catch (error) {
@@ -92,6 +104,7 @@ async function writeTensors(
   tensors: ImportOptions["tensors"],
   shapes: Readonly<Record<string, Shape>>,
   source: string,
+  dtype: NonNullable<WriteOptions["dtype"]>,
 ): Promise<string> {
   const temporary = `${path}.partial`;
   const hash = createHash("sha256");
@@ -101,13 +114,18 @@ async function writeTensors(
       hash.update(bytes);
       await file.writeFile(bytes);
     };
-    await put(safetensorsHeader(shapes, { metadata: { format: "pt" } }));
+    await put(safetensorsHeader(shapes, { metadata: { format: "pt" }, dtype }));
     for (const name of Object.keys(shapes)) {
-      const { data } = tensors[name]!.read();
-      const bad = data.findIndex((value) => !Number.isFinite(value));
-      if (bad >= 0)
-        throw new ModelError(`${source}: tensor "${name}": expected finite numbers but found ${data[bad]} at ${bad}`);
-      await put(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+      let at = 0;
+      for (const values of tensors[name]!.parts()) {
+        const bad = values.findIndex((value) => !Number.isFinite(value));
+        if (bad >= 0)
+          throw new ModelError(
+            `${source}: tensor "${name}": expected finite numbers but found ${values[bad]} at ${at + bad}`,
+          );
+        await put(elementBytes(name, values, dtype, at));
+        at += values.length;
+      }
     }
     await file.sync();
     await file.close();

@@ -1,7 +1,8 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import { type ByteSource, bytesOf, elementsOf, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, elementsOf, partLength, readPart, viewOf } from "./bytes.ts";
 import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./float16.ts";
+import type { LazyTensor } from "./lazy-tensor.ts";
 
 /** What the format calls them, as float32. */
 const TO_FLOAT32: Record<string, { width: number; convert: (bytes: Uint8Array) => Float32Array }> = {
@@ -13,12 +14,9 @@ const TO_FLOAT32: Record<string, { width: number; convert: (bytes: Uint8Array) =
 /** The format's own limit, against headers that would fill the memory. */
 const LONGEST_HEADER = 100_000_000;
 
-/** A tensor of a file, not read yet; `read` brings its elements into memory, as float32. */
-export interface SafeTensor {
-  readonly shape: Shape;
+export interface SafeTensor extends LazyTensor {
   /** How it is stored: "F32", "F16" or "BF16". */
   readonly storage: string;
-  read(): NDArray<"float32">;
 }
 
 export interface Safetensors<T> {
@@ -93,7 +91,11 @@ export function openSafetensors(source: ByteSource, file = "safetensors"): Safet
 
   const tensors = entries.map(({ name, shape, storage, convert, begin, end }) => {
     const read = () => float32(shape, convert(source.read(start + begin, end - begin)));
-    return [name, { shape, storage, read }] as const;
+    function* parts() {
+      for (let at = begin; at < end; at += partLength)
+        yield convert(source.read(start + at, Math.min(partLength, end - at)));
+    }
+    return [name, { shape, storage, read, parts }] as const;
   });
   return { tensors: Object.fromEntries(tensors), metadata: metadata as Record<string, string> };
 }
@@ -110,6 +112,17 @@ export interface WriteOptions {
   /** How elements are stored; float16 rounds to nearest, ties to even, and refuses what it can't hold. */
   readonly dtype?: "float32" | "float16";
 }
+
+/** Elements as a safetensors file has them. `name` and `start`, the place of the first, are for the error where one is too large for float16. */
+export const elementBytes = (
+  name: string,
+  values: Float32Array,
+  dtype: WriteOptions["dtype"] = "float32",
+  start = 0,
+): Uint8Array => {
+  const stored = dtype === "float32" ? values : toHalf(name, values, start);
+  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+};
 
 /** The start of a safetensors file; the elements of the tensors follow it, in this order. */
 export function safetensorsHeader(
@@ -145,8 +158,7 @@ export function writeSafetensors(
       throw new ModelError(
         `tensor "${name}": shape [${shape}] holds ${sizeOf(shape)} elements but ${data.length} came`,
       );
-    const stored = dtype === "float32" ? data : toHalf(name, data);
-    parts.push(new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength));
+    parts.push(elementBytes(name, data, dtype));
   }
   const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
   const header = safetensorsHeader(shapes, { dtype, ...(metadata && { metadata }) });
@@ -160,12 +172,12 @@ export function writeSafetensors(
   return out;
 }
 
-function toHalf(name: string, values: Float32Array): Uint16Array {
+function toHalf(name: string, values: Float32Array, start: number): Uint16Array {
   const half = float32ToHalf(values);
   const infinite = half.findIndex((bits, i) => (bits & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
   if (infinite >= 0)
     throw new ModelError(
-      `tensor "${name}": ${values[infinite]} at ${infinite} is too large for float16; store it as float32`,
+      `tensor "${name}": ${values[infinite]} at ${start + infinite} is too large for float16; store it as float32`,
     );
   return half;
 }

@@ -1,89 +1,10 @@
 import { ModelError } from "../errors.ts";
-import { float32, type NDArray, type Shape, sizeOf, stridesOf } from "../ndarray.ts";
-import { type ByteSource, bytesOf, elementsOf, readPart, viewOf } from "./bytes.ts";
-import { bfloat16ToFloat32, halfToFloat32 } from "./float16.ts";
+import type { NDArray } from "../ndarray.ts";
+import { type ByteSource, bytesOf, readPart, viewOf } from "./bytes.ts";
+import type { LazyTensor } from "./lazy-tensor.ts";
 import { Cursor, type PickleNames, unpickle } from "./pickle.ts";
+import { ELEMENT_TYPES, type ElementType, Storage, StoredTensor } from "./torch-tensor.ts";
 import { openZip } from "./zip.ts";
-
-/** How a storage class of PyTorch keeps its elements. */
-interface ElementType {
-  readonly width: number;
-  toFloat32(bytes: Uint8Array): Float32Array;
-}
-
-const ELEMENT_TYPES: Record<string, ElementType> = {
-  "torch.FloatStorage": { width: 4, toFloat32: (bytes) => elementsOf(Float32Array, bytes) },
-  "torch.DoubleStorage": { width: 8, toFloat32: (bytes) => Float32Array.from(elementsOf(Float64Array, bytes)) },
-  "torch.HalfStorage": { width: 2, toFloat32: (bytes) => halfToFloat32(elementsOf(Uint16Array, bytes)) },
-  "torch.BFloat16Storage": { width: 2, toFloat32: (bytes) => bfloat16ToFloat32(elementsOf(Uint16Array, bytes)) },
-  "torch.LongStorage": { width: 8, toFloat32: (bytes) => Float32Array.from(elementsOf(BigInt64Array, bytes), Number) },
-  "torch.IntStorage": { width: 4, toFloat32: (bytes) => Float32Array.from(elementsOf(Int32Array, bytes)) },
-  "torch.ShortStorage": { width: 2, toFloat32: (bytes) => Float32Array.from(elementsOf(Int16Array, bytes)) },
-  "torch.CharStorage": { width: 1, toFloat32: (bytes) => Float32Array.from(elementsOf(Int8Array, bytes)) },
-  "torch.ByteStorage": { width: 1, toFloat32: (bytes) => Float32Array.from(bytes) },
-  "torch.BoolStorage": { width: 1, toFloat32: (bytes) => Float32Array.from(bytes) },
-};
-
-/** Where the elements of tensors are; several tensors may share one. Read on demand. */
-class Storage {
-  readonly type: ElementType;
-  readonly count: number;
-  readonly read: () => Uint8Array;
-  constructor(type: ElementType, count: number, read: () => Uint8Array) {
-    this.type = type;
-    this.count = count;
-    this.read = read;
-  }
-}
-
-/** A tensor of a checkpoint, not read yet: a strided window on a storage. */
-class StoredTensor {
-  readonly storage: Storage;
-  readonly offset: number;
-  readonly shape: Shape;
-  readonly strides: readonly number[];
-  constructor(storage: Storage, offset: number, shape: Shape, strides: readonly number[]) {
-    this.storage = storage;
-    this.offset = offset;
-    this.shape = shape;
-    this.strides = strides;
-  }
-
-  /** Elements as float32, row-major; integers and float64 are rounded. */
-  read(): NDArray<"float32"> {
-    const { type } = this.storage;
-    const count = sizeOf(this.shape);
-    const bytes = this.storage.read().subarray(this.offset * type.width, (this.offset + this.reach()) * type.width);
-    const values = type.toFloat32(bytes);
-    return float32(this.shape, this.#isContiguous() ? values : gather(values, this.shape, this.strides, count));
-  }
-
-  /** How many elements from the first to the last one used. */
-  reach(): number {
-    if (sizeOf(this.shape) === 0) return 0;
-    return 1 + this.shape.reduce((sum, n, axis) => sum + (n - 1) * this.strides[axis]!, 0);
-  }
-
-  #isContiguous(): boolean {
-    const dense = stridesOf(this.shape);
-    return this.shape.every((n, axis) => n <= 1 || this.strides[axis] === dense[axis]);
-  }
-}
-
-function gather(values: Float32Array, shape: Shape, strides: readonly number[], count: number): Float32Array {
-  const out = new Float32Array(count);
-  const index = new Array<number>(shape.length).fill(0);
-  for (let i = 0, from = 0; i < count; i++) {
-    out[i] = values[from]!;
-    for (let axis = shape.length - 1; axis >= 0; axis--) {
-      from += strides[axis]!;
-      if (++index[axis]! < shape[axis]!) break;
-      from -= shape[axis]! * strides[axis]!;
-      index[axis] = 0;
-    }
-  }
-  return out;
-}
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const areCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
@@ -96,12 +17,7 @@ function allowedGlobals(file: string): ReadonlyMap<string, unknown> {
       shape.length !== strides.length
     )
       throw new ModelError(`${file}: a tensor's storage, offset, shape or strides are damaged`);
-    const tensor = new StoredTensor(storage, offset, shape, strides);
-    if (offset + tensor.reach() > storage.count)
-      throw new ModelError(
-        `${file}: a tensor of shape [${shape}], strides [${strides}], offset ${offset} reaches beyond its storage of ${storage.count} elements`,
-      );
-    return tensor;
+    return new StoredTensor(storage, offset, shape, strides);
   };
   const orderedDict = ([pairs = []]: unknown[]) => {
     if (!Array.isArray(pairs) || !pairs.every((pair) => Array.isArray(pair) && pair.length === 2))
@@ -134,14 +50,19 @@ function openZipFormat(source: ByteSource, file: string): unknown {
   const folder = pickle.slice(0, -"data.pkl".length);
   if (zip.names.includes(`${folder}byteorder`))
     expectLittleEndian(new TextDecoder().decode(zip.read(`${folder}byteorder`)), file);
+  let last: { entry: string; content: ByteSource } | undefined;
   const persistent = (id: unknown) => {
     const { type, key, count } = storageId(id, file);
-    return new Storage(type, count, () => {
-      const bytes = zip.read(`${folder}data/${key}`);
-      if (bytes.length !== count * type.width)
-        throw new ModelError(`${file}: storage ${key} should have ${count * type.width} bytes but has ${bytes.length}`);
-      return bytes;
-    });
+    const entry = `${folder}data/${key}`;
+    return new Storage(
+      type,
+      count,
+      () => (zip.size(entry) ?? 0) / type.width,
+      (offset, length) => {
+        if (last?.entry !== entry) last = { entry, content: zip.open(entry) };
+        return last.content.read(offset, length);
+      },
+    );
   };
   return unpickle(new Cursor(bytesOf(zip.read(pickle)), file), { globals: allowedGlobals(file), persistent });
 }
@@ -172,19 +93,17 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
     roots.set(key, root);
     const offset = Array.isArray(view) ? view[1] : 0; // a view of a larger storage: (its key, offset, elements)
     if (!isCount(offset)) throw new ModelError(`${file}: storage ${key} is a damaged view`);
-    return new Storage(type, count, () => {
-      if (root.start === undefined || root.count === undefined || offset + count > root.count || root.type !== type)
-        throw new ModelError(
-          `${file}: storage ${key} should have ${offset + count} elements but has ${root.count ?? "none"}`,
-        );
-      return readPart(
-        source,
-        root.start + offset * type.width,
-        count * type.width,
-        `${file}: storage ${key}`,
-        ModelError,
-      );
-    });
+    return new Storage(
+      type,
+      count,
+      () => {
+        const { start = source.size, count: there = 0 } = root;
+        const inFile = Math.min(there, Math.floor((source.size - start) / type.width));
+        return root.type === type ? Math.max(0, Math.min(count, inFile - offset)) : 0;
+      },
+      (at, length) =>
+        readPart(source, root.start! + offset * type.width + at, length, `${file}: storage ${key}`, ModelError),
+    );
   };
   const object = unpickle(cursor, { globals: allowedGlobals(file), persistent });
 
@@ -207,35 +126,66 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
 const isOptimizerState = (object: ReadonlyMap<unknown, unknown>): boolean =>
   object.has("state") && object.has("param_groups");
 
-/** A tensor of a checkpoint; `read` brings its elements into memory, as float32. */
-export type TorchTensor = Pick<StoredTensor, "shape" | "read">;
+const isStateDict = (object: unknown): object is ReadonlyMap<string, StoredTensor> =>
+  object instanceof Map &&
+  object.size > 0 &&
+  Array.from(object).every(([name, value]) => typeof name === "string" && value instanceof StoredTensor);
 
-/**
- * The state dict in a `.pt` or `.pth` file, tensor by tensor: only shapes are read at once, so that files larger than memory serve.
- * Both formats of `torch.save` are known. Executes nothing: a pickle that names anything but tensors and ordered dictionaries
- * is refused with a ModelError, as are optimizer states, damaged files, and whatever else is not a state dict. `file` is for errors.
- */
-export function openTorch(source: ByteSource, file = "checkpoint"): Record<string, TorchTensor> {
-  const start = viewOf(readPart(source, 0, 4, file, ModelError)).getUint32(0);
-  const isZip = start === 0x504b0304; // "PK"
-  if (!isZip && start >>> 24 !== 0x80)
-    throw new ModelError(`${file}: not a PyTorch checkpoint: neither a zip nor a pickle`);
-  const object = isZip ? openZipFormat(source, file) : openLegacyFormat(source, file);
+const advice = "write it with torch.save(model.state_dict(), FILE)";
 
+/** The state dict that a checkpoint is, or the one under `entry`, or the only one among its entries. */
+function findStateDict(object: unknown, file: string, entry: string | undefined): ReadonlyMap<string, StoredTensor> {
   if (!(object instanceof Map))
-    throw new ModelError(`${file}: expected a state dict (names and tensors), but it holds something else`);
+    throw new ModelError(`${file}: expected a state dict (names and tensors), but it holds something else; ${advice}`);
   if (isOptimizerState(object))
     throw new ModelError(
       `${file}: this is an optimizer's state, not weights; give the file of the model or of its moving average (such as ema_*.pt)`,
     );
-  return Object.fromEntries(
-    Array.from(object as ReadonlyMap<unknown, unknown>, ([key, value]) => {
-      if (typeof key === "string" && value instanceof StoredTensor) return [key, value];
-      throw new ModelError(
-        `${file}: "${String(key)}" is not a tensor; expected a state dict (names and tensors), as torch.save(model.state_dict(), FILE) writes it`,
-      );
-    }),
+  const whole: ReadonlyMap<unknown, unknown> = object;
+  if (entry === undefined && isStateDict(whole)) return whole;
+  const inside = Array.from(whole).flatMap(([name, value]) => (isStateDict(value) ? [{ name, value }] : []));
+  const names = inside.map(({ name }) => String(name)).join(", ");
+  const chosen = entry === undefined ? inside : inside.filter(({ name }) => name === entry);
+  if (chosen.length === 1) return chosen[0]!.value;
+  if (entry !== undefined)
+    throw new ModelError(`${file}: no entry "${entry}" that is a state dict; there are: ${names || "none"}`);
+  if (chosen.length > 1)
+    throw new ModelError(`${file}: holds several state dicts: ${names}; say which one is meant (--entry NAME)`);
+  const [odd] = Array.from(whole).find(([, value]) => !(value instanceof StoredTensor)) ?? [];
+  throw new ModelError(
+    odd === undefined
+      ? `${file}: expected a state dict (names and tensors) but it is empty; ${advice}`
+      : `${file}: "${String(odd)}" is not a tensor; expected a state dict (names and tensors), also under an entry such as "model"; ${advice}`,
   );
+}
+
+/** What to read of a checkpoint that holds more than weights. */
+export interface TorchOptions {
+  /** The entry whose value is the state dict, where several are: "model", "ema" ... */
+  readonly entry?: string | undefined;
+}
+
+/**
+ * The state dict in a `.pt` or `.pth` file, tensor by tensor: only shapes are read at once, so that files larger than memory serve.
+ * Both formats of `torch.save` are known. Executes nothing: a pickle that names anything but tensors and ordered dictionaries
+ * is refused with a ModelError, as are optimizer states, damaged files, tensors that claim more than the file has, and whatever else
+ * is not a state dict. One that lies in an entry of a checkpoint is found where it is the only one. `file` is for errors.
+ */
+export function openTorch(
+  source: ByteSource,
+  file = "checkpoint",
+  { entry }: TorchOptions = {},
+): Record<string, LazyTensor> {
+  const start = viewOf(readPart(source, 0, 4, file, ModelError)).getUint32(0);
+  const isZip = start === 0x504b0304; // "PK"
+  if (!isZip && start >>> 24 !== 0x80)
+    throw new ModelError(`${file}: not a PyTorch checkpoint: neither a zip nor a pickle`);
+  const tensors = findStateDict(isZip ? openZipFormat(source, file) : openLegacyFormat(source, file), file, entry);
+  for (const [name, tensor] of tensors) {
+    const problem = tensor.problem(source.size);
+    if (problem) throw new ModelError(`${file}: tensor "${name}": ${problem}`);
+  }
+  return Object.fromEntries(tensors);
 }
 
 /** Every tensor of a `.pt` or `.pth` file, as `openTorch` gives them. */

@@ -1,6 +1,6 @@
 import { inflateSync } from "fflate";
 import { crc32 } from "../crc32.ts";
-import { type ByteSource, type Failure, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, type Failure, partLength, readPart, viewOf } from "./bytes.ts";
 
 /** An entry of a zip's central directory; sizes and offsets in bytes. */
 interface ZipEntry {
@@ -12,9 +12,14 @@ interface ZipEntry {
   readonly headerOffset: number;
 }
 
-/** Entries of an archive by name; `read` gives the bytes of one, with its checksum verified. */
+/** Entries of an archive by name. */
 export interface Zip {
   readonly names: readonly string[];
+  /** Bytes of an entry, unpacked, as the directory has it. */
+  size(name: string): number | undefined;
+  /** An entry with its checksum verified, in parts of whatever length: one that is stored as it is never lies whole in memory. */
+  open(name: string): ByteSource;
+  /** All bytes of an entry, with its checksum verified. */
   read(name: string): Uint8Array;
 }
 
@@ -95,9 +100,11 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
     at += found.length;
   }
 
-  return {
+  const verified = new Set<string>();
+  const zip: Zip = {
     names: [...entries.keys()],
-    read(name) {
+    size: (name) => entries.get(name)?.size,
+    open(name) {
       const entry = entries.get(name);
       if (!entry) throw new Failure(`${what}: "${name}" is missing from the archive`);
       const where = `${what}: "${name}"`;
@@ -105,13 +112,32 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
       const header = viewOf(readPart(source, entry.headerOffset, 30, where, Failure));
       if (header.getUint32(0, true) !== SIGNATURE.local) throw new Failure(`${where}: its zip header is damaged`);
       const start = entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
-      const stored = readPart(source, start, entry.compressedSize, where, Failure);
-      const content = entry.method === 0 ? stored : inflate(stored, entry, where, Failure);
-      if (content.length !== entry.size || crc32(content) !== entry.crc)
+      const stored: ByteSource = {
+        size: entry.compressedSize,
+        read: (offset, length) => readPart(source, start + offset, length, where, Failure),
+      };
+      const isSmall = entry.method !== 0 || stored.size <= partLength;
+      const packed = isSmall ? stored.read(0, stored.size) : undefined;
+      const content = packed ? bytesOf(entry.method === 0 ? packed : inflate(packed, entry, where, Failure)) : stored;
+      if (!packed && verified.has(name)) return content;
+      if (content.size !== entry.size || checksum(content) !== entry.crc)
         throw new Failure(`${where}: size or checksum differ from what the zip directory says; the file is damaged`);
+      verified.add(name);
       return content;
     },
+    read(name) {
+      const content = zip.open(name);
+      return content.read(0, content.size);
+    },
   };
+  return zip;
+}
+
+function checksum(content: ByteSource): number {
+  let crc = 0;
+  for (let at = 0; at < content.size; at += partLength)
+    crc = crc32(content.read(at, Math.min(partLength, content.size - at)), crc);
+  return crc;
 }
 
 function inflate(bytes: Uint8Array, { method, size }: ZipEntry, where: string, Failure: Failure): Uint8Array {

@@ -1,9 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { openFile } from "../checkpoint/file-source.ts";
-import { importNetwork, type LazyTensor, type NetworkToImport } from "../checkpoint/import.ts";
+import { importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
+import type { LazyTensor } from "../checkpoint/lazy-tensor.ts";
 import { openSafetensors } from "../checkpoint/safetensors.ts";
 import { openTorch } from "../checkpoint/torch.ts";
-import type { ProcessConfig } from "../diffusion/chain.ts";
+import { describeNoise, type ProcessConfig } from "../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import type { BackboneConfig, NetworkConfig } from "../models/config.ts";
 import { publishedNetworks } from "../models/published.ts";
@@ -20,9 +21,11 @@ export async function runImport(values: ImportValues, { terminal }: Context, fil
     throw new UsageError(`${file}: expected a checkpoint, .pt, .pth or .safetensors`);
   const opened = openFile(file);
   try {
-    const tensors: Readonly<Record<string, LazyTensor>> = /\.safetensors$/i.test(file)
-      ? openSafetensors(opened.source, file).tensors
-      : openTorch(opened.source, file);
+    const tensors: Readonly<Record<string, LazyTensor>> = withoutPrefix(
+      /\.safetensors$/i.test(file)
+        ? openSafetensors(opened.source, file).tensors
+        : openTorch(opened.source, file, { entry: values.entry }),
+    );
     const network = await networkFor(values, tensors, file);
     const { config } = network;
     const count = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
@@ -36,12 +39,13 @@ export async function runImport(values: ImportValues, { terminal }: Context, fil
         preprocessing: { size: config.imageSize },
       },
       source: file,
+      storage: values.float16 ? "float16" : "float32",
     });
     const name = network.kind === "classifier" ? "classifier" : "denoiser";
     const { parameters, process } = record[name]!;
     terminal.message(
       `${values.out}: ${name} of ${(parameters / 1e6).toFixed(1)} M parameters, ${config.imageSize}x${config.imageSize}; ` +
-        `${process.schedule} schedule, T = ${process.steps}${process.rescaleTimesteps ? ", rescaled timesteps" : ""}\n`,
+        `${describeNoise(process)}\n`,
     );
   } finally {
     opened.close();

@@ -1,10 +1,11 @@
 import { readFileSync } from "node:fs";
 import { unzipSync, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import type { ByteSource } from "../../src/checkpoint/bytes.ts";
+import { type ByteSource, bytesOf as bytesSource } from "../../src/checkpoint/bytes.ts";
 import { openTorch, readTorch } from "../../src/checkpoint/torch.ts";
 import { crc32 } from "../../src/crc32.ts";
 import { ModelError } from "../../src/errors.ts";
+import { dictionary, storage, tensor, torchFile } from "../support/torch-file.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`data/${name}`, import.meta.url)));
 const bytesOf = (text: string) => Uint8Array.from(text, (c) => c.charCodeAt(0));
@@ -49,13 +50,36 @@ test("reads the reference's own networks", () => {
 describe("what is not a state dict is told apart", () => {
   test.each([
     ["optimizer.pt", /optimizer's state, not weights; give the file of the model/],
-    ["nested.pt", /"epoch" is not a tensor; expected a state dict/],
     ["module.pt", /refers to "torch.nn.modules.linear.Linear", which is refused/],
     ["numpy.npz", /not one that torch.save wrote/],
     ["mixed.safetensors", /neither a zip nor a pickle/],
   ])("%s", (name, message) => {
     expect(() => readTorch(fixture(name), name)).toThrow(message);
     expect(() => readTorch(fixture(name), name)).toThrow(ModelError);
+  });
+});
+
+describe("a checkpoint that holds more than weights", () => {
+  const two = (a: string, b: string) => {
+    const weights = (key: string) => dictionary({ w: tensor(storage(key, 1), 0, [1], [1]) });
+    const storages = { 0: new Uint8Array(Float32Array.of(5).buffer), 1: new Uint8Array(Float32Array.of(7).buffer) };
+    return bytesSource(torchFile(dictionary({ step: "K\x03", [a]: weights("0"), [b]: weights("1") }), storages));
+  };
+  test("one state dict among other things is found", () => {
+    expect(readTorch(fixture("nested.pt"))).toEqual(readTorch(fixture("linear.pt")));
+  });
+  test("of several, one is asked for", () => {
+    expect(() => openTorch(two("model", "ema"), "f.pt")).toThrow(
+      "f.pt: holds several state dicts: model, ema; say which one is meant (--entry NAME)",
+    );
+    expect(openTorch(two("model", "ema"), "f.pt", { entry: "ema" }).w!.read().data).toEqual(Float32Array.of(7));
+    expect(() => openTorch(two("model", "ema"), "f.pt", { entry: "step" })).toThrow(/"step".*there are: model, ema/);
+  });
+  test("none, or nothing", () => {
+    expect(() => readTorch(torchFile(dictionary({ step: "K\x03" })))).toThrow(
+      /"step" is not a tensor.*torch\.save\(model/,
+    );
+    expect(() => readTorch(torchFile("}"))).toThrow("it is empty");
   });
 });
 
@@ -69,7 +93,7 @@ const legacyWith = (pickle: string) => {
 
 describe("a malicious pickle is refused by name", () => {
   const command = "X\x05\0\0\0touch";
-  const storage = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
+  const stored = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
   test.each([
     ["a call of os.system", `\x80\x02cposix\nsystem\n${command}\x85R.`, /"posix.system"/],
     ["eval inside a state dict", `\x80\x02}X\x01\0\0\0acbuiltins\neval\n${command}\x85Rs.`, /"builtins.eval"/],
@@ -82,7 +106,7 @@ describe("a malicious pickle is refused by name", () => {
     ["EXT1", "\x80\x02\x82\x01.", /opcode EXT1 \(0x82\)/],
     [
       "BUILD on a tensor",
-      `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${storage}K\0))\x89}tR}b.`,
+      `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${stored}K\0))\x89}tR}b.`,
       /opcode BUILD on something other/,
     ],
     ["a call of a storage class", "\x80\x02ctorch\nFloatStorage\n)R.", /calls something that is not a function/],
@@ -98,11 +122,66 @@ describe("a malicious pickle is refused by name", () => {
   test("a bare pickle", () =>
     expect(() => readTorch(bytesOf("\x80\x02cposix\nsystem\n.X.."))).toThrow(/"posix.system"/));
 
-  test("a tensor that reaches beyond its storage", () => {
-    const tensor = `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${storage}K\x01K\x04\x85K\x01\x85\x89}tR.`;
-    expect(() => readTorch(zipWith(tensor))).toThrow(
-      /shape \[4\], strides \[1\], offset 1 reaches beyond its storage of 4 elements/,
+  test.each([
+    ["a window beyond its storage", 4, 1, [4], [1], "offset 1: reaches beyond its storage of 4 elements"],
+    ["strides beyond it", 4, 0, [2, 2], [1, 3], "reaches beyond its storage of 4 elements"],
+    ["a million million elements of one", 4, 0, [1e6, 1e6], [0, 0], "more elements than the whole file has bytes"],
+    ["so many that their number overflows", 4, 0, [2 ** 52, 2 ** 52, 2 ** 52], [0, 0, 0], "more elements than the"],
+    ["a storage that the file does not have", 9, 0, [9], [1], "expected a storage of 9 elements but found 4"],
+  ])("a tensor that claims too much: %s", (_, count, offset, shape, strides, message) => {
+    const pickle = dictionary({ "in.weight": tensor(storage("0", count), offset, shape, strides) });
+    const bytes = torchFile(pickle, { 0: new Uint8Array(16) });
+    expect(() => openTorch(bytesSource(bytes), "f.pt")).toThrow(ModelError);
+    expect(() => openTorch(bytesSource(bytes), "f.pt")).toThrow(`f.pt: tensor "in.weight": `);
+    expect(() => openTorch(bytesSource(bytes), "f.pt")).toThrow(message);
+  });
+});
+
+describe("storages that tensors share", () => {
+  const count = 3 * 2 ** 20;
+  const values = Float32Array.from({ length: count }, (_, i) => i % 1000);
+  // Buffers compare faster than vitest does.
+  const raw = ({ buffer, byteOffset, byteLength }: Float32Array) => Buffer.from(buffer, byteOffset, byteLength);
+  const windows = Object.fromEntries(
+    Array.from({ length: 12 }, (_, i) => [`w${i}`, tensor(storage("0", count), (i * count) / 12, [count / 12], [1])]),
+  );
+  test.each([0, 6] as const)("are read once, and once to check them (deflate level %i)", (level) => {
+    const bytes = torchFile(dictionary(windows), { 0: new Uint8Array(values.buffer) }, level);
+    let bytesRead = 0;
+    const source: ByteSource = {
+      size: bytes.length,
+      read(offset, length) {
+        bytesRead += length;
+        return bytes.slice(offset, offset + length);
+      },
+    };
+    const tensors = openTorch(source);
+    for (let i = 0; i < 12; i++) {
+      const window = values.subarray((i * count) / 12, ((i + 1) * count) / 12);
+      expect(raw(tensors[`w${i}`]!.read().data).equals(raw(window))).toBe(true);
+    }
+    expect(bytesRead).toBeLessThan(2.2 * bytes.length);
+  });
+
+  test("parts are the whole, in pieces", () => {
+    const bytes = torchFile(
+      dictionary({
+        all: tensor(storage("0", count), 0, [count], [1]),
+        steps: tensor(storage("0", count), 1, [count / 2], [2]),
+      }),
+      { 0: new Uint8Array(values.buffer) },
     );
+    const { all, steps } = openTorch(bytesSource(bytes));
+    const joined = (parts: Iterable<Float32Array>) => Buffer.concat(Array.from(parts, raw));
+    expect(Array.from(all!.parts()).length).toBeGreaterThan(4);
+    expect(joined(all!.parts()).equals(raw(values))).toBe(true);
+    expect(joined(steps!.parts()).equals(raw(values.filter((_, i) => i % 2 === 1)))).toBe(true);
+  });
+
+  test("damage in the part that is not asked for is found too", () => {
+    const bytes = torchFile(dictionary(windows), { 0: new Uint8Array(values.buffer) });
+    bytes[bytes.length - 1e6]! ^= 1;
+    expect(() => openTorch(bytesSource(bytes)).w0!.read()).toThrow("checksum");
   });
 });
 
@@ -111,9 +190,9 @@ describe("damage", () => {
     const files = unzipSync(fixture("linear.pt"));
     const { "linear/data/0": weight, ...rest } = files;
     expect(weight).toHaveLength(8);
-    expect(() => readTorch(zipSync(rest))).toThrow(/"linear\/data\/0" is missing/);
+    expect(() => readTorch(zipSync(rest))).toThrow(/tensor "weight": expected a storage of 2 elements but found 0/);
     expect(() => readTorch(zipSync({ ...files, "linear/data/0": new Uint8Array(4) }))).toThrow(
-      /storage 0 should have 8 bytes but has 4/,
+      /tensor "weight": expected a storage of 2 elements but found 1/,
     );
     expect(readTorch(zipSync(files))).toEqual(readTorch(fixture("linear.pt"))); // deflated
   });

@@ -1,7 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import { publishedNetworks } from "../../models/published.ts";
 import { define, type ValuesOf } from "../command.ts";
-import { choice, custom, text, whole } from "../option.ts";
+import { choice, custom, text, toggle, whole } from "../option.ts";
 
 const truth = (help: string) =>
   custom("True|False", help, (value, flag): boolean | undefined => {
@@ -26,6 +26,8 @@ const options = {
   config: text("config.json", "the constructor's arguments: { kind, config }"),
   preset: choice(presetNames, "the network and its noise, as published"),
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
+  entry: text("name", "the state dict, of a checkpoint that holds several: model, ema ..."),
+  float16: toggle("keep weights as float16: half the size"),
   image_size: whole("side of the images in pixels"),
   large_size: whole("the same of an upsampler"),
   small_size: whole("of an upsampler: side of the small images", { otherwise: "a quarter of the large" }),
