@@ -24,6 +24,7 @@ export {
   type Chain,
   type CoefficientName,
   type Coefficients,
+  chainOfLevels,
   coefficientNames,
   coefficients,
   makeChain,
@@ -31,6 +32,7 @@ export {
 } from "./diffusion/chain.ts";
 export { priorBpd, vbTerm } from "./diffusion/likelihood.ts";
 export { type LossKind, trainingLoss } from "./diffusion/losses.ts";
+export { type NoiseLevel, type NoiseRange, noiseRange } from "./diffusion/noise-level.ts";
 export { clipX0, type Prediction, predict, reverseMean } from "./diffusion/prediction.ts";
 export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/process.ts";
 export { spaceTimesteps } from "./diffusion/respacing.ts";
@@ -94,10 +96,20 @@ export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "./sampling/encode.ts";
+export { type LevelSpacing, type Steps, samplingChain } from "./sampling/levels.ts";
 export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";
 export { collect, type SampleEvent, type SampleOptions, sample } from "./sampling/sample.ts";
-export { ddim, ddpm, type Sampler, type Steps } from "./sampling/sampler.ts";
+export {
+  ddim,
+  ddpm,
+  makeSampler,
+  type Sampler,
+  type SamplerKind,
+  type SamplerSettings,
+  solverOf,
+} from "./sampling/sampler.ts";
 export { type Guidance, type Run, type RunOptions, settle } from "./sampling/settings.ts";
+export type { Evaluation, Solver } from "./sampling/solver.ts";
 export type { Start } from "./sampling/start.ts";
 export type { Step, StepInputs, StepResult } from "./sampling/step.ts";
 export { gradients } from "./tensor/gradient.ts";

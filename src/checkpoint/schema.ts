@@ -75,11 +75,19 @@ const noisySchema = z.strictObject({
   ...network,
 });
 
+/** The samplers that there are; `sampling/sampler.ts` makes them. */
+export const samplerKinds = ["ddim", "ddpm", "euler", "heun", "dpm++2m", "dpm++2m-sde"] as const;
+
+/** Which noise levels a sampler visits; `sampling/levels.ts` says what they are. */
+export const levelSpacings = ["chain", "karras"] as const;
+
 /** Settings of `sample` where the caller gives none. */
 const samplingSchema = z.strictObject({
-  sampler: z.enum(["ddpm", "ddim"]).optional(),
+  sampler: z.enum(samplerKinds).optional(),
   steps: z.union([count, z.string()]).optional(),
+  levels: z.enum(levelSpacings).optional(),
   eta: z.number().min(0).max(1).optional(),
+  churn: z.number().min(0).optional(),
   /** Scale of classifier-free guidance; 1 is off. */
   classifierFree: z.number().optional(),
   /** Scale of classifier guidance; 0 is off. */

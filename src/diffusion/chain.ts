@@ -2,28 +2,11 @@ import { UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, type Spec } from "../tensor/trace.ts";
+import { discreteChain, leastTimestep, type NoiseLevel, noiseless, pureNoise } from "./noise-level.ts";
+import type { ProcessConfig } from "./process-config.ts";
 import { spaceTimesteps } from "./respacing.ts";
-import { betas as betasOf, type Schedule } from "./schedule.ts";
 
-/** What a denoiser was trained to be; stored with the model. */
-export interface ProcessConfig {
-  readonly schedule: Schedule;
-  /** Length T of the chain. */
-  readonly steps: number;
-  /** What the network's output stands for: the noise, the image, or the mean of x_{t-1}. */
-  readonly prediction: "eps" | "x0" | "previous";
-  /**
-   * Variance of the reverse step: beta tilde (`fixedSmall`), beta (`fixedLarge`), or given by the network in C more channels: its
-   * logarithm (`learned`), or its place between the two fixed ones (`learnedRange`).
-   */
-  readonly variance: "fixedSmall" | "fixedLarge" | "learned" | "learnedRange";
-  /** The network sees timesteps scaled to 0 ... 1000, whatever T is. */
-  readonly rescaleTimesteps: boolean;
-}
-
-/** Does the network give the variance, in C channels beside the C of its prediction? */
-export const learnsVariance = ({ variance }: Pick<ProcessConfig, "variance">): boolean =>
-  variance === "learned" || variance === "learnedRange";
+export { learnsVariance, type ProcessConfig } from "./process-config.ts";
 
 /** Every number that depends on the index in the chain and that traced functions use. */
 export const coefficientNames = [
@@ -68,98 +51,127 @@ export type Coefficients = Readonly<Record<CoefficientName, Tensor>>;
 export const coefficientSpecs = (images: number) =>
   Object.fromEntries(coefficientNames.map((name) => [name, f32(images)])) as Record<CoefficientName, Spec<"float32">>;
 
-/** A discrete diffusion process, perhaps respaced. Index 0 is the least noisy. Tables are float64, one entry per index. */
+/** The coefficients at one noise level. */
+export type CoefficientRow = Readonly<Record<CoefficientName, number>>;
+
+/** Noise levels of a process, at which a chain of steps stands. Index 0 is the least noisy. Tables are float64, one entry per index. */
 export interface Chain {
   readonly config: ProcessConfig;
-  /** Timestep of the original chain at each index, ascending. */
+  readonly levels: readonly NoiseLevel[];
+  /** Timestep of the original chain at each index, ascending; for processes without one, what the networks see. */
   readonly timesteps: readonly number[];
+  /** Variance of the noise that the step to each index adds: x_t = alpha_t / alpha_{t-1} x_{t-1} + sqrt(beta) noise. */
   readonly betas: Float64Array;
   readonly tables: Readonly<Record<Exclude<CoefficientName, "ddimDirection" | "ddimDeviation">, Float64Array>>;
-}
-
-/** Product of 1 - beta up to each entry: alpha bar. */
-function cumulative(betas: Float64Array): Float64Array {
-  let product = 1;
-  return betas.map((beta) => {
-    product *= 1 - beta;
-    return product;
-  });
 }
 
 /**
  * The chain that a model was trained on, or a shorter one with the same noise at the timesteps that it keeps.
  *
  * @param respacing which timesteps to keep, as `spaceTimesteps` reads it; all by default.
- * @throws UsageError where schedule or respacing cannot be had.
+ * @throws UsageError where process, schedule or respacing cannot be had.
  */
 export function makeChain(config: ProcessConfig, respacing?: string): Chain {
-  const original = betasOf(config.schedule, config.steps);
-  if (respacing === undefined) return chainOf(config, original, Array.from(original.keys()));
+  const { levels, betas } = discreteChain(config);
+  if (respacing === undefined) return chainOfLevels(config, levels, { timesteps: Array.from(levels.keys()), betas });
   const timesteps = spaceTimesteps(config.steps, respacing);
-  const alphaBars = cumulative(original);
-  // Eq. 19, Nichol & Dhariwal 2021.
-  const betas = timesteps.map((t, i) => 1 - alphaBars[t]! / (i > 0 ? alphaBars[timesteps[i - 1]!]! : 1));
-  return chainOf(config, Float64Array.from(betas), timesteps);
+  return chainOfLevels(
+    config,
+    timesteps.map((t) => levels[t]!),
+    { timesteps },
+  );
 }
 
-function chainOf(config: ProcessConfig, betas: Float64Array, timesteps: readonly number[]): Chain {
-  const alphaBars = cumulative(betas);
-  const previous = (i: number): number => (i > 0 ? alphaBars[i - 1]! : 1);
-  const next = (i: number): number => alphaBars[i + 1] ?? 0;
-  const table = (entry: (i: number) => number): Float64Array => Float64Array.from(betas.keys(), entry);
+/**
+ * A chain through any noise levels of a Gaussian process: each step's numbers follow from the two levels that it joins. With
+ * alpha_{t|s} = alpha_t / alpha_s and sigma_{t|s}^2 = sigma_t^2 - alpha_{t|s}^2 sigma_s^2, which is beta of the discrete chain, the
+ * posterior is that of section 2 and eq. 7, Ho et al. 2020; appendix A, Kingma et al. 2021.
+ *
+ * @param levels at least one, the least noisy first.
+ * @param known what is known more precisely than the levels tell, or by other names.
+ */
+export function chainOfLevels(
+  config: ProcessConfig,
+  levels: readonly NoiseLevel[],
+  known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array } = {},
+): Chain {
+  const least = leastTimestep(config);
+  const previous = (i: number): NoiseLevel => levels[i - 1] ?? { ...noiseless, timestep: least };
+  const table = (entry: (level: NoiseLevel, previous: NoiseLevel, i: number) => number): Float64Array =>
+    Float64Array.from(levels, (level, i) => entry(level, previous(i), i));
+  const next = (name: "alpha" | "sigma") => table((_, __, i) => (levels[i + 1] ?? pureNoise)[name]);
 
-  const posteriorVariance = table((i) => (betas[i]! * (1 - previous(i))) / (1 - alphaBars[i]!));
+  const betas =
+    known.betas ?? table(({ alpha, sigma }, before) => sigma ** 2 - ((alpha / before.alpha) * before.sigma) ** 2);
+  const posteriorVariance = table(({ sigma }, before, i) => betas[i]! * (before.sigma / sigma) ** 2);
   // A chain of one step has no second variance to borrow.
   const firstVariance = posteriorVariance[1] ?? betas[0]!;
-  const positiveVariance = table((i) => (i > 0 ? posteriorVariance[i]! : firstVariance));
-  const largeVariance = table((i) => (i > 0 ? betas[i]! : firstVariance));
-  const timeScale = config.rescaleTimesteps ? 1000 / config.steps : 1;
+  const positiveVariance = posteriorVariance.map((variance, i) => (i > 0 ? variance : firstVariance));
+  const largeVariance = betas.map((beta, i) => (i > 0 ? beta : firstVariance));
   const tables = {
-    timestep: table((i) => timesteps[i]! * timeScale),
-    timestepPrevious: table((i) => (timesteps[i - 1] ?? 0) * timeScale),
-    alpha: alphaBars.map(Math.sqrt),
-    sigma: table((i) => Math.sqrt(1 - alphaBars[i]!)),
-    alphaPrevious: table((i) => Math.sqrt(previous(i))),
-    sigmaPrevious: table((i) => Math.sqrt(1 - previous(i))),
-    alphaNext: table((i) => Math.sqrt(next(i))),
-    sigmaNext: table((i) => Math.sqrt(1 - next(i))),
-    posteriorX0: table((i) => (betas[i]! * Math.sqrt(previous(i))) / (1 - alphaBars[i]!)),
-    posteriorXt: table((i) => ((1 - previous(i)) * Math.sqrt(1 - betas[i]!)) / (1 - alphaBars[i]!)),
+    timestep: table(({ timestep }) => timestep),
+    timestepPrevious: table((_, { timestep }) => timestep),
+    alpha: table(({ alpha }) => alpha),
+    sigma: table(({ sigma }) => sigma),
+    alphaPrevious: table((_, { alpha }) => alpha),
+    sigmaPrevious: table((_, { sigma }) => sigma),
+    alphaNext: next("alpha"),
+    sigmaNext: next("sigma"),
+    posteriorX0: table(({ sigma }, before, i) => (betas[i]! * before.alpha) / sigma ** 2),
+    posteriorXt: table(({ alpha, sigma }, before) => (alpha / before.alpha) * (before.sigma / sigma) ** 2),
     posteriorVariance,
     posteriorLogVariance: positiveVariance.map(Math.log),
     largeVariance,
     largeLogVariance: largeVariance.map(Math.log),
     logBeta: betas.map(Math.log),
-    noisy: table((i) => (i > 0 ? 1 : 0)),
+    noisy: table((_, __, i) => (i > 0 ? 1 : 0)),
   };
-  return { config, timesteps, betas, tables };
+  return { config, levels, timesteps: known.timesteps ?? levels.map(({ timestep }) => timestep), betas, tables };
+}
+
+/**
+ * The coefficients at a place in the chain, float64.
+ *
+ * @param index 0 ... chain length - 1.
+ * @param options `eta` of DDIM: 0 makes its step deterministic, 1 gives it the variance of the DDPM posterior.
+ * @throws UsageError for an index outside the chain or an eta outside [0, 1].
+ */
+export function coefficientRow(
+  { tables, levels }: Chain,
+  index: number,
+  { eta = 0 }: { readonly eta?: number } = {},
+): CoefficientRow {
+  if (!(eta >= 0 && eta <= 1))
+    throw new UsageError(`eta must be between 0 (deterministic) and 1 (ancestral) but is ${eta}`);
+  if (!(Number.isInteger(index) && index >= 0 && index < levels.length))
+    throw new UsageError(`index ${index} is outside the chain of ${levels.length} steps`);
+  const row = Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table[index]!]));
+  const ddimDeviation = eta * Math.sqrt(row.posteriorVariance!);
+  const ddimDirection = Math.sqrt(Math.max(row.sigmaPrevious! ** 2 - ddimDeviation ** 2, 0));
+  return { ...row, ddimDirection, ddimDeviation } as CoefficientRow;
+}
+
+/** Coefficients of N images, one row each, rounded once: float32 [N] per name. */
+export function coefficientColumns(rows: readonly CoefficientRow[]): Record<CoefficientName, NDArray<"float32">> {
+  const column = (name: CoefficientName) =>
+    float32(
+      [rows.length],
+      rows.map((row) => row[name]),
+    );
+  return Object.fromEntries(coefficientNames.map((name) => [name, column(name)])) as ReturnType<
+    typeof coefficientColumns
+  >;
 }
 
 /**
  * Coefficients for N images, computed in float64 and rounded once.
  *
- * @param indices place of each image in the chain, 0 ... chain length - 1.
- * @param options `eta` of DDIM: 0 makes its step deterministic, 1 gives it the variance of the DDPM posterior.
+ * @param indices place of each image in the chain; options as of `coefficientRow`, which also says what is thrown.
  * @returns float32 [N] per name.
- * @throws UsageError for an index outside the chain or an eta outside [0, 1].
  */
-export function coefficients(
+export const coefficients = (
   chain: Chain,
   indices: readonly number[],
-  { eta = 0 }: { readonly eta?: number } = {},
-): Record<CoefficientName, NDArray<"float32">> {
-  const { tables, timesteps } = chain;
-  if (!(eta >= 0 && eta <= 1))
-    throw new UsageError(`eta must be between 0 (deterministic) and 1 (ancestral) but is ${eta}`);
-  const outside = indices.find((i) => !(Number.isInteger(i) && i >= 0 && i < timesteps.length));
-  if (outside !== undefined) throw new UsageError(`index ${outside} is outside the chain of ${timesteps.length} steps`);
-  const deviation = tables.posteriorVariance.map((variance) => eta * Math.sqrt(variance));
-  const direction = tables.sigmaPrevious.map((sigma, i) => Math.sqrt(Math.max(sigma ** 2 - deviation[i]! ** 2, 0)));
-  const all = { ...tables, ddimDirection: direction, ddimDeviation: deviation };
-  const pick = (name: CoefficientName) =>
-    float32(
-      [indices.length],
-      indices.map((i) => all[name][i]!),
-    );
-  return Object.fromEntries(coefficientNames.map((name) => [name, pick(name)])) as ReturnType<typeof coefficients>;
-}
+  options: { readonly eta?: number } = {},
+): Record<CoefficientName, NDArray<"float32">> =>
+  coefficientColumns(indices.map((index) => coefficientRow(chain, index, options)));

@@ -1,23 +1,17 @@
 import type { Model } from "../checkpoint/model.ts";
-import { coefficients, makeChain } from "../diffusion/chain.ts";
+import { coefficients } from "../diffusion/chain.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import { show } from "../tensor/shape.ts";
+import { joined, rowsOf, split } from "./batches.ts";
 import { ddimReverseStep } from "./ddim.ts";
-import {
-  boundWeights,
-  denoiserOf,
-  joined,
-  openDefaultBackend,
-  rowsOf,
-  type SampleEvent,
-  split,
-  stepGraph,
-} from "./sample.ts";
-import { ddim, respacingOf, type Steps, usualSteps } from "./sampler.ts";
-import { type Run, type RunOptions, settle } from "./settings.ts";
+import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
+import { type Steps, samplingChain } from "./levels.ts";
+import { openDefaultBackend, type SampleEvent } from "./sample.ts";
+import { ddim } from "./sampler.ts";
+import { type Run, type RunOptions, settle, usualSteps } from "./settings.ts";
 import { mixed } from "./start.ts";
 
 export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batch"> {
@@ -38,8 +32,7 @@ export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | 
  */
 export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): Run {
   const { images, labels, guidance, clip, batch } = options;
-  const most = denoiserOf(model).process.steps;
-  const { steps = Math.min(usualSteps.ddim, most) } = options;
+  const { steps = usualSteps("ddim", denoiserOf(model)) } = options;
   const [count = 0, ...rest] = images.shape;
   if (count === 0 || show(rest) !== show(model.imageShape))
     throw new UsageError(
@@ -69,11 +62,11 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
   if (lowResolution !== undefined)
     throw new ModelError(`${model.source}: an upsampler does not encode pictures; give the model that draws them`);
   const run = settleEncoding(model, options);
-  const chain = makeChain(process, respacingOf(run.sampler.steps));
+  const chain = samplingChain(process, run.sampler);
   const steps = chain.timesteps.length;
   const batches = split(run);
   const size = batches[0]!.seeds.length;
-  const graph = stepGraph(model, run, size, ddimReverseStep);
+  const graph = stepGraph(model, run, size, { step: ddimReverseStep, memory: [], numbers: [] });
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openDefaultBackend();
   await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
@@ -87,7 +80,7 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
     const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
     for (const [i, { label }] of batches.entries()) {
       signal?.throwIfAborted();
-      const { x, x0 } = await program.run({ x: xs[i]!, noise, coefficients: c, label });
+      const { x, x0 } = await program.run({ x: xs[i]!, noise, coefficients: c, label, memory: {}, numbers: {} });
       // alpha x + sigma eps, where x = alpha x0 + sigma eps tells sigma eps: no step of the chain leads there from the picture.
       results.push({ x: step === 1 ? mixed(1 + least, xs[i]!, -least, x0) : x, x0 });
     }

@@ -1,6 +1,6 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
-import { coefficientNames, coefficients, makeChain, type ProcessConfig } from "../diffusion/chain.ts";
+import { coefficientNames, type ProcessConfig } from "../diffusion/chain.ts";
 import { ModelError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
 import { encoderUnet } from "../models/classifier.ts";
@@ -10,9 +10,11 @@ import { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
 import { constant, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
-import { stepGraph } from "./sample.ts";
-import { respacingOf } from "./sampler.ts";
+import { stepGraph } from "./graph.ts";
+import { samplingChain } from "./levels.ts";
+import { solverOf } from "./sampler.ts";
 import type { Run } from "./settings.ts";
+import type { Solver } from "./solver.ts";
 
 /** Parts of a model that can be written as programs of their own. */
 export const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
@@ -50,7 +52,8 @@ interface Made {
  * - `classifier`: `x`, `t` -> `logits` [N, K].
  * - `classifier-gradient`: `x`, `t`, `y` -> `log_prob` [N], which is log p(y | x_t), and `grad`, its gradient with respect to x.
  * - `step`: one step of guided sampling. `x`, `noise` (standard normal), `step` int64 [], which counts 0, 1, 2, ... from pure
- *   noise, `y` where the class matters -> `x_next`, the x of the next step, and `x0`, the pictures that the step expects.
+ *   noise, `y` where the class matters -> `x_next`, the x of the next step, and `x0`, the pictures that the step expects. Samplers
+ *   that remember earlier steps also take `memory_NAME`, zeros at first, and give `memory_NAME_next`; heun's steps are two of these.
  *
  * @throws ModelError where the model lacks the network; UsageError for guidance that the model cannot serve
  */
@@ -115,43 +118,54 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
   step(model, { batch, run }) {
     const record = recordOf(model, "denoiser");
     const { sampler, guidance, clip } = run;
-    const table = stepTable(record.process, sampler);
-    const inner = stepGraph(model, run, batch);
+    const solver = solverOf(sampler, samplingChain(record.process, sampler));
+    const table = stepTable(record.process, solver);
+    const inner = stepGraph(model, run, batch, solver);
     const used = new Set(topological([...inner.outputs.values()]));
     // What depends on the step alone is looked up in the table; the rest is asked for, the class only where it matters.
     const asked = [...inner.inputs].filter(
-      ([name, tensor]) => !name.startsWith(coefficientPrefix) && (name !== "label" || used.has(tensor)),
+      ([name, tensor]) => !tabled.test(name) && (name !== "label" || used.has(tensor)),
     );
     const specs: Record<string, Spec> = {};
     for (const [name, { dtype, shape }] of asked)
-      specs[publicNames[name] ?? name] = name === "label" ? i64(...shape) : new Spec(dtype, shape);
+      specs[publicName(name)] = name === "label" ? i64(...shape) : new Spec(dtype, shape);
     specs.step = i64();
     const graph = trace(specs, (given) => {
-      const values = lookUp(table.coefficients, given.step!, batch);
-      for (const [name, { dtype }] of asked) values.set(name, given[publicNames[name] ?? name]!.cast(dtype));
+      const tables = { ...prefixed("coefficients", table.coefficients), ...prefixed("numbers", table.numbers) };
+      const values = lookUp(tables, given.step!, batch);
+      for (const [name, { dtype }] of asked) values.set(name, given[publicName(name)]!.cast(dtype));
       const outputs = call(inner, values);
-      return { x_next: outputs.get("x")!, x0: outputs.get("x0")! };
+      const memory = solver.memory.map((name) => [`memory_${name}_next`, outputs.get(`memory/${name}`)!] as const);
+      return { x_next: outputs.get("x")!, x0: outputs.get("x0")!, ...Object.fromEntries(memory) };
     });
     const guide = guidance.classifier === 0 ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
     return { graph, facts: { ...denoiserFacts(record), ...guide, sampler, guidance, clip, ...table } };
   },
 };
 
-/** Inputs of a step whose name in the file is another than in the program of `sample`. */
-const publicNames: Readonly<Record<string, string>> = { label: "y", lowRes: "low_res" };
-const coefficientPrefix = "coefficients/";
+/** What an input of the program of `sample` is called in the file. */
+const publicName = (name: string): string =>
+  ({ label: "y", lowRes: "low_res" })[name] ?? name.replace(/^memory\//, "memory_");
+/** Inputs that depend on the step alone. */
+const tabled = /^(coefficients|numbers)\//;
+const prefixed = <T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> =>
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [`${prefix}/${name}`, value]));
 
-/** What each step of a sampler needs, in the order in which they are made: from pure noise to the picture. */
-function stepTable(process: ProcessConfig, sampler: Run["sampler"]) {
-  const chain = makeChain(process, respacingOf(sampler.steps));
-  const order = Array.from(chain.timesteps.keys()).reverse();
-  const tables = coefficients(chain, order, { eta: sampler.kind === "ddim" ? sampler.eta : 0 });
+/** What each evaluation of a sampler needs, in the order in which they are made: from pure noise to the picture. */
+function stepTable({ rescaleTimesteps, steps }: ProcessConfig, { plan, numbers }: Solver) {
+  const evaluations = plan.flat();
+  // Nine digits give a float32 again.
+  const digits = (value: number): number => Number(Math.fround(value).toPrecision(9));
   return {
-    steps: order.length,
-    timesteps: order.map((i) => chain.timesteps[i]!),
-    // Nine digits give a float32 again.
+    steps: evaluations.length,
+    timesteps: evaluations.map(({ coefficients: { timestep } }) =>
+      Number((rescaleTimesteps ? (timestep * steps) / 1000 : timestep).toPrecision(9)),
+    ),
     coefficients: Object.fromEntries(
-      coefficientNames.map((name) => [name, Array.from(tables[name].data, (value) => Number(value.toPrecision(9)))]),
+      coefficientNames.map((name) => [name, evaluations.map(({ coefficients }) => digits(coefficients[name]))]),
+    ),
+    numbers: Object.fromEntries(
+      numbers.map((name) => [name, evaluations.map((evaluation) => digits(evaluation.numbers[name]!))]),
     ),
   };
 }
@@ -174,9 +188,7 @@ function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tenso
   );
   // Chosen, not multiplied: an entry stays what it is to the last bit. A step outside the table has no entry but zero.
   const row = where(indices.equal(step.cast("int32")), table, 0).sum(0);
-  return new Map(
-    Object.keys(tables).map((name, i) => [`${coefficientPrefix}${name}`, row.slice(0, i, i + 1).expand(batch)]),
-  );
+  return new Map(Object.keys(tables).map((name, i) => [name, row.slice(0, i, i + 1).expand(batch)]));
 }
 
 /** Applies a graph as a function: its outputs, as expressions of other values for its inputs. */

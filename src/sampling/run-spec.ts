@@ -1,15 +1,21 @@
 import { z } from "zod";
-import { describeProblems } from "../checkpoint/schema.ts";
+import { describeProblems, levelSpacings } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
+import type { Sampler } from "./sampler.ts";
 
 const label = z.int().min(0).max(65535);
 const seed = z.int().min(0);
 const steps = z.union([z.int().min(1), z.string()]);
 const most = 1_000_000;
+const visited = { steps, levels: z.enum(levelSpacings).optional() };
+const eta = z.number().min(0).max(1);
 const sampler = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("ddim"), steps, eta: z.number().min(0).max(1) }),
-  z.strictObject({ kind: z.literal("ddpm"), steps }),
-]);
+  z.strictObject({ kind: z.literal("ddim"), ...visited, eta }),
+  z.strictObject({ kind: z.literal("ddpm"), ...visited }),
+  z.strictObject({ kind: z.enum(["euler", "heun"]), ...visited, churn: z.number().min(0) }),
+  z.strictObject({ kind: z.literal("dpm++2m"), ...visited }),
+  z.strictObject({ kind: z.literal("dpm++2m-sde"), ...visited, eta }),
+]) satisfies z.ZodType<Sampler>;
 const guidance = z.strictObject({
   classifier: z.number(),
   classifierFree: z.number(),

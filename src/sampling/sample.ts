@@ -1,21 +1,28 @@
-import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
-import type { DenoiserRecord } from "../checkpoint/schema.ts";
-import { coefficientSpecs, coefficients, makeChain } from "../diffusion/chain.ts";
-import { ModelError, UsageError } from "../errors.ts";
-import { guide } from "../guidance/guide.ts";
-import { encoderUnet } from "../models/classifier.ts";
-import { superResUnet } from "../models/super-resolution.ts";
-import { unet } from "../models/unet.ts";
-import { float32, int32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
+import type { Model } from "../checkpoint/model.ts";
+import { chainOfLevels, coefficientColumns } from "../diffusion/chain.ts";
+import { UsageError } from "../errors.ts";
+import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import { show } from "../tensor/shape.ts";
-import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
-import { respacingOf, samplerKinds } from "./sampler.ts";
-import { type Run, type RunOptions, settle } from "./settings.ts";
-import { blend, checkStart, jumpBack, noisedAt, repetitionsOf, type Start, stepsFrom, streamOf } from "./start.ts";
-import type { Step } from "./step.ts";
+import { joined, rowsOf, split } from "./batches.ts";
+import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
+import { samplingChain } from "./levels.ts";
+import { solverOf } from "./sampler.ts";
+import { type RunOptions, settle } from "./settings.ts";
+import type { Evaluation } from "./solver.ts";
+import {
+  blend,
+  checkStart,
+  jumpBack,
+  noisedAt,
+  pureNoise,
+  repetitionsOf,
+  type Start,
+  stepsFrom,
+  streamOf,
+} from "./start.ts";
 
 export interface SampleOptions extends RunOptions {
   /** What to start from in place of noise: latents that `encode` found, or a picture to change or to complete. */
@@ -43,27 +50,30 @@ export interface SampleEvent {
 
 /**
  * Draws pictures, step by step. Denoiser, classifier, its gradient and the sampler's update are one program, compiled once and run
- * once for each step and batch. An upsampler draws the large pictures of small ones, `lowRes`; `cascade` gives it those of another model.
+ * once for each evaluation and batch. An upsampler draws the large pictures of small ones, `lowRes`; `cascade` gives it those of
+ * another model.
  *
  * @throws UsageError for options that the model cannot serve, and for small images that are missing or of another shape than an upsampler's; ModelError where it has no denoiser, or its classifier knows other noise
  */
 export async function* sample(model: Model, options: SampleOptions): AsyncGenerator<SampleEvent, void, undefined> {
-  const { signal, noise = normals } = options;
+  const { signal, noise = normals, start } = options;
   const run = settle(model, options);
   const { process } = denoiserOf(model);
-  const { start } = options;
   checkLowRes(model, options.lowRes, run.seeds.length);
   checkStart(start, model, run.seeds.length);
-  const chain = makeChain(process, respacingOf(run.sampler.steps));
-  const all = chain.timesteps.length;
+  const whole = samplingChain(process, run.sampler);
+  const all = whole.levels.length;
   const steps = stepsFrom(start, all);
-  const eta = run.sampler.kind === "ddim" ? run.sampler.eta : 0;
-  const deterministic = run.sampler.kind === "ddim" && eta === 0;
+  const { levels, timesteps } = whole;
+  // The levels that are visited, as a chain of their own: a solver's first step is that from the most noise that there is.
+  const chain =
+    steps === all ? whole : chainOfLevels(process, levels.slice(0, steps), { timesteps: timesteps.slice(0, steps) });
+  const solver = solverOf(run.sampler, chain);
 
   const batches = split(run);
   const size = batches[0]!.seeds.length;
   const shape = [size, ...model.imageShape];
-  const graph = stepGraph(model, run, size);
+  const graph = stepGraph(model, run, size, solver);
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openDefaultBackend();
   await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
@@ -78,35 +88,59 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   const small = options.lowRes && batches.map(({ indices }) => ({ lowRes: rowsOf(options.lowRes!, indices) }));
   const pictures =
     start && batches.map(({ indices }) => rowsOf(start.kind === "latents" ? start.x : start.x0, indices));
-  let xs = batches.map(({ seeds }, i) => {
-    if (start?.kind === "latents") return pictures![i]!;
+  const state = batches.map(({ seeds }, i) => ({
+    x: startOf(seeds, i),
+    x0: silence,
+    memory: Object.fromEntries(solver.memory.map((name) => [name, silence])),
+  }));
+  function startOf(seeds: readonly number[], batch: number): NDArray<"float32"> {
+    if (start?.kind === "latents") return pictures![batch]!;
     const noisy = draw(seeds, 0);
-    return steps < all ? noisedAt(chain, steps - 1, pictures![i]!, noisy) : noisy;
-  });
-  for (let step = 1; step <= steps; step++) {
-    const index = steps - step;
-    const c = coefficients(chain, new Array<number>(size).fill(index), { eta });
+    return steps < all ? noisedAt(chain, steps - 1, pictures![batch]!, noisy) : pureNoise(chain, noisy);
+  }
+
+  for (const [done, evaluations] of solver.plan.entries()) {
+    const index = steps - 1 - done;
+    const given = evaluations.map((evaluation) => inputsOf(evaluation, size));
     // The last step ends at the picture, from where no jump leads back.
     const repetitions = index > 0 ? repetitionsOf(start) : 1;
-    const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
     for (const [i, { label, seeds }] of batches.entries()) {
-      let x = xs[i]!;
-      let x0 = x;
+      const before = state[i]!;
       for (let repetition = 0; repetition < repetitions; repetition++) {
-        signal?.throwIfAborted();
         const stream = (purpose: Parameters<typeof streamOf>[0]): number => streamOf(purpose, all - index, repetition);
-        if (repetition > 0) x = jumpBack(chain, index, x, draw(seeds, stream("jump")));
-        const drawn = deterministic ? silence : draw(seeds, stream("step"));
-        ({ x, x0 } = await program.run({ x, noise: drawn, coefficients: c, label, ...small?.[i] }));
-        if (start?.kind === "inpaint")
-          x = blend(start.mask, x, noisedAt(chain, index - 1, pictures![i]!, draw(seeds, stream("known"))));
+        // A step that is taken again remembers what it did the first time.
+        let now = before;
+        if (repetition > 0) now = { ...before, x: jumpBack(chain, index, state[i]!.x, draw(seeds, stream("jump"))) };
+        for (const { noisy, ...inputs } of given) {
+          signal?.throwIfAborted();
+          const drawn = noisy ? draw(seeds, stream("step")) : silence;
+          now = await program.run({ x: now.x, memory: now.memory, noise: drawn, label, ...inputs, ...small?.[i] });
+        }
+        if (start?.kind === "inpaint") {
+          const known = noisedAt(chain, index - 1, pictures![i]!, draw(seeds, stream("known")));
+          now = { ...now, x: blend(start.mask, now.x, known) };
+        }
+        state[i] = now;
       }
-      results.push({ x, x0 });
     }
-    xs = results.map(({ x }) => x);
-    const x0s = results.map(({ x0 }) => x0);
-    yield { step, steps, x: joined(xs, run.seeds.length), x0: joined(x0s, run.seeds.length) };
+    const gather = (name: "x" | "x0"): NDArray<"float32"> =>
+      joined(
+        state.map((batch) => batch[name]),
+        run.seeds.length,
+      );
+    yield { step: done + 1, steps, x: gather("x"), x0: gather("x0") };
   }
+}
+
+/** The inputs of a program that depend on the evaluation alone, the same for all images of a batch. */
+function inputsOf({ coefficients, numbers, noisy }: Evaluation, size: number) {
+  return {
+    coefficients: coefficientColumns(new Array(size).fill(coefficients)),
+    numbers: Object.fromEntries(
+      Object.entries(numbers).map(([name, value]) => [name, float32([size], new Float32Array(size).fill(value))]),
+    ),
+    noisy,
+  };
 }
 
 /** Runs a sampling to its end; gives the pictures [N, C, H, W]. */
@@ -115,69 +149,6 @@ export async function collect(events: AsyncIterable<SampleEvent>): Promise<NDArr
   for await (const event of events) last = event;
   return last!.x;
 }
-
-/** One step of all images of a batch as a graph: x_t, noise, coefficients, labels, small images where it upsamples, and weights to the next x and the expected image. */
-export function stepGraph(
-  model: Omit<Model, "weights">,
-  { guidance, sampler, clip }: Run,
-  batch: number,
-  step: Step = samplerKinds[sampler.kind].step,
-) {
-  const denoiser = denoiserOf(model);
-  const { config, lowResolution: side, process } = denoiser;
-  const classifier = guidance.classifier === 0 ? undefined : model.classifier;
-  if (classifier) checkSameNoise(model);
-  const { form } = samplerKinds[sampler.kind];
-  const images = f32(batch, ...model.imageShape);
-  const specs = {
-    x: images,
-    noise: images,
-    coefficients: coefficientSpecs(batch),
-    label: i32(batch),
-    ...(side !== undefined && { lowRes: f32(batch, config.inChannels, side, side) }),
-    denoiser: specsOf(networkShapes({ name: "denoiser", ...denoiser })),
-    classifier: classifier ? specsOf(networkShapes({ name: "classifier", config: classifier.config })) : {},
-  };
-  return trace(specs, ({ x, noise, coefficients, label, lowRes, ...weights }) => {
-    const plain = unet(config);
-    const enlarge = superResUnet(config);
-    const classify = classifier && encoderUnet(classifier.config);
-    const predictor = guide(
-      {
-        denoiser: (x, t, condition) => {
-          const y = config.numClasses === undefined ? undefined : condition.label;
-          return condition.lowRes
-            ? enlarge(weights.denoiser, x, t, condition.lowRes, y)
-            : plain(weights.denoiser, x, t, y);
-        },
-        process,
-        ...(config.nullLabel && { nullLabel: config.numClasses! }),
-        ...(classify && { classifier: (x, t) => classify(weights.classifier, x, t) }),
-      },
-      { ...guidance, form, clip },
-    );
-    const { x: next, x0 } = step(predictor, {
-      x,
-      noise,
-      coefficients,
-      condition: { label, ...(lowRes && { lowRes }) },
-    });
-    return { x: next, x0 };
-  });
-}
-
-export function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): DenoiserRecord {
-  if (denoiser) return denoiser;
-  throw new ModelError(`${source}: the model has no denoiser to draw with; \`guidestar train denoiser\` adds one`);
-}
-
-export const boundWeights = ({ weights }: Model, { guidance }: Run) => ({
-  denoiser: weights.denoiser ?? {},
-  classifier: guidance.classifier === 0 ? {} : (weights.classifier ?? {}),
-});
-
-const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
-  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));
 
 /** Throws UsageError unless an upsampler, and only an upsampler, is given as many small images as it enlarges, of its size. */
 function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | undefined, count: number): void {
@@ -194,55 +165,6 @@ function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | 
     throw new UsageError(
       `sample: ${source} enlarges small images lowRes ${expected}, one for each seed, but ${show(lowRes.shape)} came`,
     );
-}
-
-/** The images of a batch [N, ...] at these places. */
-export function rowsOf(
-  { shape: [, ...rest], data }: NDArray<"float32">,
-  indices: readonly number[],
-): NDArray<"float32"> {
-  const count = sizeOf(rest);
-  const values = new Float32Array(indices.length * count);
-  for (const [i, index] of indices.entries()) values.set(data.subarray(index * count, (index + 1) * count), i * count);
-  return float32([indices.length, ...rest], values);
-}
-
-export interface Batch {
-  /** Places of its images among all. */
-  readonly indices: readonly number[];
-  readonly seeds: readonly number[];
-  readonly label: NDArray<"int32">;
-}
-
-/** Batches of one size, as equal as they can be; the last image is drawn again where the last batch has room left. */
-export function split({ seeds, labels, batch }: Pick<Run, "seeds" | "labels" | "batch">): Batch[] {
-  const count = Math.ceil(seeds.length / batch);
-  const size = Math.ceil(seeds.length / count);
-  return Array.from({ length: count }, (_, n) => {
-    const indices = Array.from({ length: size }, (_, i) => Math.min(n * size + i, seeds.length - 1));
-    return {
-      indices,
-      seeds: indices.map((i) => seeds[i]!),
-      label: int32(
-        [size],
-        indices.map((i) => labels[i]!),
-      ),
-    };
-  });
-}
-
-/** The first `count` images of batches one after the other. */
-export function joined(batches: readonly NDArray<"float32">[], count: number): NDArray<"float32"> {
-  const [first] = batches;
-  if (batches.length === 1) return first!;
-  const shape = [count, ...first!.shape.slice(1)];
-  const values = new Float32Array(sizeOf(shape));
-  let at = 0;
-  for (const { data } of batches) {
-    values.set(data.subarray(0, values.length - at), at);
-    at += data.length;
-  }
-  return float32(shape, values);
 }
 
 /** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */

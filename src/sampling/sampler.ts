@@ -1,41 +1,90 @@
+import { samplerKinds } from "../checkpoint/schema.ts";
+import type { Chain } from "../diffusion/chain.ts";
+import { UsageError } from "../errors.ts";
 import type { GuidanceOptions } from "../guidance/guide.ts";
 import { ddimStep } from "./ddim.ts";
 import { ddpmStep } from "./ddpm.ts";
-import type { Step } from "./step.ts";
+import { dpmSolver2m } from "./dpm.ts";
+import { eulerSolver } from "./euler.ts";
+import type { LevelSpacing, Steps } from "./levels.ts";
+import { plainPlan, type Solver } from "./solver.ts";
 
-/**
- * How often and where along the chain a sampler steps. A number: so many, evenly, each at the start of its part of the chain, so that
- * the first one is a part's length below T, where the image is not yet a division by almost nothing. A text: as `spaceTimesteps`
- * reads it, "250" with both ends of the chain, "10,10,20" or "ddim25".
- */
-export type Steps = number | string;
+/** A sampler with its settings, plain JSON; `ddim`, `ddpm` and `makeSampler` make one. Without `levels` it visits the chain's. */
+export type Sampler = { readonly steps: Steps; readonly levels?: LevelSpacing | undefined } & (
+  | { readonly kind: "ddim"; readonly eta: number }
+  | { readonly kind: "ddpm" }
+  | { readonly kind: "euler" | "heun"; readonly churn: number }
+  | { readonly kind: "dpm++2m" }
+  | { readonly kind: "dpm++2m-sde"; readonly eta: number }
+);
+export type SamplerKind = (typeof samplerKinds)[number];
 
-/** A sampler with its settings, plain JSON; `ddim` and `ddpm` make one. */
-export type Sampler =
-  | { readonly kind: "ddim"; readonly steps: Steps; readonly eta: number }
-  | { readonly kind: "ddpm"; readonly steps: Steps };
+/** What a sampler may be told beside its kind. */
+export interface SamplerSettings {
+  readonly steps?: Steps | undefined;
+  readonly levels?: LevelSpacing | undefined;
+  /** Randomness, 0 ... 1: of DDIM, where 1 is as random as ancestral sampling, and of the stochastic solvers, where 0 is none. */
+  readonly eta?: number | undefined;
+  /** S_churn of Karras et al. 2022, from 0: noise that is added and removed again, over all steps. */
+  readonly churn?: number | undefined;
+}
 
-/** Steps that give good pictures. */
-export const usualSteps = { ddim: 50, ddpm: 250 } as const;
-
-/** DDIM (Song et al. 2021). `eta` from 0, the default, which is deterministic, to 1, as random as ancestral sampling. */
-export const ddim = ({ steps = usualSteps.ddim, eta = 0 }: { steps?: Steps; eta?: number } = {}): Sampler => ({
-  kind: "ddim",
-  steps,
-  eta,
-});
-
-/** Ancestral sampling (Ho et al. 2020). */
-export const ddpm = ({ steps = usualSteps.ddpm }: { steps?: Steps } = {}): Sampler => ({ kind: "ddpm", steps });
-
-/** The step of each sampler, and the form of classifier guidance that moves it. */
-export const samplerKinds: Readonly<
-  Record<Sampler["kind"], { readonly step: Step; readonly form: GuidanceOptions["form"] }>
-> = {
-  ddim: { step: ddimStep, form: "score" },
-  ddpm: { step: ddpmStep, form: "mean" },
+/** Each sampler with the settings that give good pictures. */
+export const usualSamplers: Readonly<Record<SamplerKind, Sampler>> = {
+  ddim: { kind: "ddim", steps: 50, eta: 0 },
+  ddpm: { kind: "ddpm", steps: 250 },
+  euler: { kind: "euler", steps: 50, levels: "karras", churn: 0 },
+  heun: { kind: "heun", steps: 18, levels: "karras", churn: 0 },
+  "dpm++2m": { kind: "dpm++2m", steps: 15, levels: "karras" },
+  "dpm++2m-sde": { kind: "dpm++2m-sde", steps: 20, levels: "karras", eta: 1 },
 };
 
-/** The respacing that `steps` means: a number n becomes n sections of one step each. */
-export const respacingOf = (steps: Steps): string =>
-  typeof steps === "number" ? Array.from({ length: steps }, () => 1).join() : steps;
+/**
+ * A sampler of a kind, with the usual settings where none are given.
+ *
+ * @throws UsageError for a setting that this kind does not have, or that is out of range
+ */
+export function makeSampler(kind: SamplerKind, settings: SamplerSettings = {}): Sampler {
+  const usual = usualSamplers[kind];
+  const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
+  for (const name of ["eta", "churn"] as const)
+    if (name in given && !(name in usual))
+      throw new UsageError(`sampler ${kind} has no ${name}; leave it out, or choose ${samplersWith(name).join(", ")}`);
+  const { eta = 0, churn = 0 } = settings;
+  if (!(eta >= 0 && eta <= 1)) throw new UsageError(`eta must be between 0 (deterministic) and 1 but is ${eta}`);
+  if (!(churn >= 0)) throw new UsageError(`churn must be at least 0 (none) but is ${churn}`);
+  return { ...usual, ...given };
+}
+
+/** The samplers that have a setting. */
+export const samplersWith = (setting: "eta" | "churn"): SamplerKind[] =>
+  samplerKinds.filter((kind) => setting in usualSamplers[kind]);
+
+/** DDIM (Song et al. 2021). `eta` from 0, the default, which is deterministic, to 1, as random as ancestral sampling. */
+export const ddim = (settings: { steps?: Steps; eta?: number } = {}): Sampler => makeSampler("ddim", settings);
+
+/** Ancestral sampling (Ho et al. 2020). */
+export const ddpm = (settings: { steps?: Steps } = {}): Sampler => makeSampler("ddpm", settings);
+
+/** The form of classifier guidance that moves a sampler: only ancestral sampling reads the mean. */
+export const guidanceForm = ({ kind }: Sampler): GuidanceOptions["form"] => (kind === "ddpm" ? "mean" : "score");
+
+/** What a sampler computes on the levels of a chain. */
+export function solverOf(sampler: Sampler, chain: Chain): Solver {
+  const plain = { memory: [], numbers: [] };
+  switch (sampler.kind) {
+    case "ddpm":
+      return { ...plain, step: ddpmStep, plan: plainPlan(chain, { noisy: true }) };
+    case "ddim": {
+      const { eta } = sampler;
+      return { ...plain, step: ddimStep, plan: plainPlan(chain, { noisy: eta !== 0, eta }) };
+    }
+    case "euler":
+    case "heun":
+      return eulerSolver(chain, { method: sampler.kind, churn: sampler.churn });
+    case "dpm++2m":
+      return dpmSolver2m(chain, { eta: 0 });
+    case "dpm++2m-sde":
+      return dpmSolver2m(chain, { eta: sampler.eta });
+  }
+}

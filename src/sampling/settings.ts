@@ -1,6 +1,7 @@
 import type { Model } from "../checkpoint/model.ts";
 import { UsageError } from "../errors.ts";
-import { ddim, ddpm, type Sampler, usualSteps } from "./sampler.ts";
+import type { Steps } from "./levels.ts";
+import { makeSampler, type Sampler, usualSamplers } from "./sampler.ts";
 
 /** How strongly, and by what, sampling is steered towards the labels. */
 export interface Guidance {
@@ -59,11 +60,39 @@ export function defaultSampler(
   { sampling = {}, denoiser }: Pick<Described, "sampling" | "denoiser">,
   kind = sampling.sampler ?? "ddim",
 ): Sampler {
-  const own = kind === (sampling.sampler ?? "ddim");
-  const usual = Math.min(usualSteps[kind], denoiser?.process.steps ?? Infinity);
-  const { steps = usual, eta } = own ? sampling : {};
-  return kind === "ddpm" ? ddpm({ steps }) : ddim({ steps, ...(eta !== undefined && { eta }) });
+  const usual = usualSamplers[kind];
+  const {
+    steps = usualSteps(kind, denoiser),
+    levels,
+    eta,
+    churn,
+  } = kind === (sampling.sampler ?? "ddim") ? sampling : {};
+  return makeSampler(kind, { steps, levels, ...("eta" in usual && { eta }), ...("churn" in usual && { churn }) });
 }
+
+/** Steps that give good pictures, but no more than the model's chain has. */
+export function usualSteps(kind: Sampler["kind"], denoiser: Described["denoiser"]): Steps {
+  const { steps } = usualSamplers[kind];
+  return typeof steps === "number" ? Math.min(steps, denoiser?.process.steps ?? steps) : steps;
+}
+
+/** Throws UsageError for steps that cannot be. */
+function checkSteps({ steps, levels = "chain" }: Sampler, length: number): void {
+  if (typeof steps === "string") {
+    if (levels === "chain") return;
+    throw new UsageError(
+      `sample: steps "${steps}" are timesteps of a chain, but levels "${levels}" lie between them; give a number of steps`,
+    );
+  }
+  const most = levels === "chain" ? length : mostSteps;
+  if (!Number.isInteger(steps) || steps < 1 || steps > most) {
+    const why = levels === "chain" ? ", the model's T," : "";
+    throw new UsageError(`sample: steps must be a whole number from 1 to ${most}${why} but is ${steps}`);
+  }
+}
+
+/** More levels than this differ by less than float32 tells. */
+const mostSteps = 10_000;
 
 /**
  * Makes every choice that was left open.
@@ -84,12 +113,7 @@ export function settle(model: Described, options: RunOptions): Run {
     throw new UsageError(
       'sample: only ddpm has a mean to take the classifier\'s gradient at; use ddpm, or gradientAt "x_t"',
     );
-  if (denoiser && typeof sampler.steps === "number") {
-    const { steps } = sampler;
-    const most = denoiser.process.steps;
-    if (!Number.isInteger(steps) || steps < 1 || steps > most)
-      throw new UsageError(`sample: steps must be a whole number from 1 to ${most}, the model's T, but is ${steps}`);
-  }
+  if (denoiser) checkSteps(sampler, denoiser.process.steps);
 
   const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());
   const { unconditional = false, gradientAt = "x_t" } = guidance;

@@ -95,13 +95,19 @@ export const noisedAt = (
   noise: NDArray<"float32">,
 ): NDArray<"float32"> => (index < 0 ? x0 : mixed(tables.alpha[index]!, x0, tables.sigma[index]!, noise));
 
+/** Images at the top of a chain before anything is known of them: as large as pictures of pixels -1 and 1 are there. */
+export function pureNoise({ levels }: Chain, noise: NDArray<"float32">): NDArray<"float32"> {
+  const { alpha, sigma } = levels.at(-1)!;
+  return mixed(Math.hypot(alpha, sigma), noise, 0, noise);
+}
+
 /** One step of the forward chain, from x at index - 1 to index: RePaint's jump back. Eq. 2, Ho et al. 2020. */
 export const jumpBack = (
-  { betas }: Chain,
+  { betas, tables }: Chain,
   index: number,
   x: NDArray<"float32">,
   noise: NDArray<"float32">,
-): NDArray<"float32"> => mixed(Math.sqrt(1 - betas[index]!), x, Math.sqrt(betas[index]!), noise);
+): NDArray<"float32"> => mixed(tables.alpha[index]! / tables.alphaPrevious[index]!, x, Math.sqrt(betas[index]!), noise);
 
 /** Drawn pixels [N, C, H, W] where the mask [H, W] is 1, known ones where it is 0. */
 export function blend(

@@ -4,8 +4,9 @@ import type { NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { respacingOf } from "../../src/sampling/levels.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
-import { ddim, ddpm, respacingOf, type Sampler } from "../../src/sampling/sampler.ts";
+import { ddim, ddpm, type Sampler } from "../../src/sampling/sampler.ts";
 import { settle } from "../../src/sampling/settings.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 

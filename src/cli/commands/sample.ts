@@ -1,3 +1,4 @@
+import { levelSpacings, samplerKinds } from "../../checkpoint/schema.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, custom, real, text, toggle, whole } from "../option.ts";
 
@@ -11,13 +12,26 @@ const options = {
     most: 100_000,
     otherwise: "one of each class, 16 of a single one",
   }),
-  sampler: choice(["ddim", "ddpm"], "ddim: few steps; ddpm: ancestral sampling", {
-    otherwise: "the model's, else ddim",
-  }),
+  sampler: choice(samplerKinds, "how noise becomes a picture: see below", { otherwise: "the model's, else ddim" }),
   steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
     otherwise: "the model's, else 50 for ddim, 250 for ddpm",
   }),
-  eta: real("randomness of ddim: 0 none, 1 as much as ddpm", { least: 0, most: 1, otherwise: "the model's, else 0" }),
+  levels: choice(
+    levelSpacings,
+    "noise levels to visit: evenly by the model's timesteps, or dense where there is little noise",
+    {
+      otherwise: "the model's, else chain for ddim and ddpm",
+    },
+  ),
+  eta: real("randomness of ddim and dpm++2m-sde: 0 none, 1 as much as ddpm", {
+    least: 0,
+    most: 1,
+    otherwise: "the model's, else 0; 1 for dpm++2m-sde",
+  }),
+  churn: real("noise that euler and heun add and remove again, over all steps", {
+    least: 0,
+    otherwise: "the model's, else 0",
+  }),
   cfgScale: real("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
     otherwise: "the model's, else 2",
   }),
@@ -43,7 +57,7 @@ const options = {
     otherwise: "1",
   }),
   upsampler: text("name|folder", "model that enlarges the pictures, told the same classes"),
-  upsamplerSampler: choice(["ddim", "ddpm"], "sampler of the upsampler", { otherwise: "the upsampler's, else ddim" }),
+  upsamplerSampler: choice(samplerKinds, "sampler of the upsampler", { otherwise: "the upsampler's, else ddim" }),
   upsamplerSteps: steps("steps of the upsampler, as --steps", {
     otherwise: "the upsampler's, else 50 for ddim, 250 for ddpm",
   }),

@@ -3,7 +3,7 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
-import { ddim, ddpm, type Sampler } from "../../sampling/sampler.ts";
+import { makeSampler, type Sampler, samplersWith } from "../../sampling/sampler.ts";
 import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
@@ -60,7 +60,9 @@ type RunValues = Pick<
   | "batch"
   | "sampler"
   | "steps"
+  | "levels"
   | "eta"
+  | "churn"
   | "cfgScale"
   | "classifierScale"
   | "gradientAt"
@@ -125,14 +127,21 @@ export const describeInput = (input: RunSpec["input"]): string => {
   return `; from ${input.path}${parts}, strength ${input.strength}`;
 };
 
-function samplerOf({ sampler: kind, steps, eta }: RunValues, model: Model): Sampler {
-  const fallback = defaultSampler(model, kind);
-  if (fallback.kind === "ddpm") {
-    if (eta !== undefined) throw new UsageError("--eta belongs to ddim; leave it out, or give --sampler ddim");
-    return ddpm({ steps: steps ?? fallback.steps });
+function samplerOf({ sampler, steps, levels, eta, churn }: RunValues, model: Model): Sampler {
+  const { kind, ...fallback } = defaultSampler(model, sampler);
+  const given = { steps, levels, eta, churn };
+  for (const setting of ["eta", "churn"] as const) {
+    const kinds = samplersWith(setting);
+    if (given[setting] !== undefined && !kinds.includes(kind))
+      throw new UsageError(
+        `${flagOf(setting)} belongs to ${kinds.join(", ")}, but the sampler is ${kind}; leave it out, or give another --sampler`,
+      );
   }
-  return ddim({ steps: steps ?? fallback.steps, eta: eta ?? fallback.eta });
+  return makeSampler(kind, { ...fallback, ...definedOf(given) });
 }
+
+const definedOf = <T extends object>(settings: T): Partial<T> =>
+  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** "classifier-free 2, classifier 1 at the mean" */
 export function describeGuidance({ guidance, sampler }: Run): string {

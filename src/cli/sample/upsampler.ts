@@ -3,7 +3,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import { ddim, ddpm, type Sampler } from "../../sampling/sampler.ts";
+import type { Sampler } from "../../sampling/sampler.ts";
 import { defaultSampler, type Run } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
@@ -54,6 +54,5 @@ async function reopen({ upsampler: record }: RunSpec, folder: string | undefined
 
 function samplerOf(model: Model, kind: Sampler["kind"] | undefined, steps: Sampler["steps"] | undefined): Sampler {
   const fallback = defaultSampler(model, kind);
-  if (steps === undefined) return fallback;
-  return fallback.kind === "ddpm" ? ddpm({ steps }) : ddim({ steps, eta: fallback.eta });
+  return steps === undefined ? fallback : { ...fallback, steps };
 }

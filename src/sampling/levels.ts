@@ -1,0 +1,58 @@
+import type { levelSpacings } from "../checkpoint/schema.ts";
+import { type Chain, chainOfLevels, makeChain } from "../diffusion/chain.ts";
+import { type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
+import type { ProcessConfig } from "../diffusion/process-config.ts";
+import { UsageError } from "../errors.ts";
+
+/**
+ * How often and where along the chain a sampler steps. A number: so many, evenly, each at the start of its part of the chain, so that
+ * the first one is a part's length below T, where the image is not yet a division by almost nothing. A text: as `spaceTimesteps`
+ * reads it, "250" with both ends of the chain, "10,10,20" or "ddim25".
+ */
+export type Steps = number | string;
+
+/**
+ * Which noise levels a sampler visits: those of the model's own `chain`, evenly by timestep; or those of Karras et al. 2022, dense
+ * where there is little noise. The latter lie between the chain's, as networks trained on a chain serve them well too.
+ */
+export type LevelSpacing = (typeof levelSpacings)[number];
+
+/** The respacing that `steps` means: a number n becomes n sections of one step each. */
+export const respacingOf = (steps: Steps): string =>
+  typeof steps === "number" ? Array.from({ length: steps }, () => 1).join() : steps;
+
+/**
+ * The chain that a sampler goes down.
+ *
+ * @throws UsageError for steps that cannot be had
+ */
+export function samplingChain(
+  process: ProcessConfig,
+  { steps, levels = "chain" }: { readonly steps: Steps; readonly levels?: LevelSpacing },
+): Chain {
+  if (levels === "chain") return makeChain(process, respacingOf(steps));
+  if (typeof steps === "string")
+    throw new UsageError(
+      `steps "${steps}" are timesteps of a chain, but levels "${levels}" lie between them; give a number of steps`,
+    );
+  const range = noiseRange(process);
+  return chainOfLevels(
+    process,
+    karrasRatios(range, steps).map((ratio) => range.at(ratio)),
+  );
+}
+
+/** Outside of these the images are as good as nothing but noise, or nothing but image. Table 1, Karras et al. 2022. */
+const [leastRatio, mostRatio] = [0.002, 80] as const;
+
+/** Ratios sigma / alpha, ascending: evenly by their seventh root. Eq. 5, Karras et al. 2022. */
+export function karrasRatios({ lowest, highest }: Pick<NoiseRange, "lowest" | "highest">, count: number): number[] {
+  const [least, most] = [Math.max(lowest, leastRatio), Math.min(highest, mostRatio)];
+  const root = (ratio: number): number => ratio ** (1 / 7);
+  return Array.from({ length: count }, (_, i) => {
+    // Both ends are hit exactly, so that neither is outside the range by rounding.
+    if (i === count - 1) return most;
+    if (i === 0) return least;
+    return (root(least) + (i / (count - 1)) * (root(most) - root(least))) ** 7;
+  });
+}
