@@ -38,6 +38,7 @@ export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/proces
 export { spaceTimesteps } from "./diffusion/respacing.ts";
 export { betas, type Schedule } from "./diffusion/schedule.ts";
 export { score, shiftScore } from "./diffusion/score.ts";
+export { energyScore, type NoiseScales, noiseScaleAt, scoreMatchingLoss } from "./diffusion/score-matching.ts";
 export {
   DataError,
   type ErrorCode,
