@@ -2,6 +2,7 @@ import { access, mkdir, readdir, readFile, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError } from "../errors.ts";
+import type { NDArray } from "../ndarray.ts";
 import { hashOf, withFile } from "./file-source.ts";
 import {
   checkRecord,
@@ -15,7 +16,7 @@ import {
   type Weights,
 } from "./model.ts";
 import { writeAtomically } from "./run-folder.ts";
-import { writeSafetensors } from "./safetensors.ts";
+import { readSafetensors, type Safetensors, writeSafetensors } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
 /** Folder of the models that come with the package. */
@@ -26,6 +27,12 @@ const exists = (path: string): Promise<boolean> =>
     () => true,
     () => false,
   );
+
+/** Weights, and metadata, of a safetensors file that comes with the package, by its path in the folder of bundled models. */
+export function bundledWeights(file: string): Safetensors<NDArray<"float32">> {
+  const path = join(bundledFolder, file);
+  return withFile(path, (source) => readSafetensors(source.read(0, source.size), path));
+}
 
 /** Names of the models that come with the package. */
 export const bundledModels = async (): Promise<string[]> =>
