@@ -16,6 +16,7 @@ import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { averagePool2d, oneHot, type Tensor } from "../src/tensor/tensor.ts";
 import { f32, i32, trace } from "../src/tensor/trace.ts";
+import { compileTraining } from "../src/training/compile.ts";
 import { trainingGraph, updateValues } from "../src/training/program.ts";
 import { weightsOf } from "./networks.ts";
 
@@ -41,18 +42,18 @@ await using backend = await openBackend();
 const weights = weightsOf(judge);
 const shapes = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, shape]));
 const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
-const training = await compile(
+const training = await compileTraining(
   trainingGraph(shapes, { x: f32(batch, 1, 28, 28), y: i32(batch) }, (params, { x, y }) => ({
     objective: judge(params, x).logits.logSoftmax().mul(oneHot(y, 10)).sum(1).neg(),
     metrics: {},
   })),
   backend,
-  { state: { params: weights, m: zeros, v: zeros, ema: weights } },
+  { params: weights, m: zeros, v: zeros, ema: weights },
 );
 const next = batchSequence(data.train, { batchSize: batch, seed: 7 });
 const steps = 1800;
 for (let step = 1; step <= steps; step++)
-  await training.run({ batch: next(step), update: updateValues(step, 2e-3 * (1 - step / (steps + 1))) });
+  await training.run({ batch: { ...next(step) }, update: updateValues(step, 2e-3 * (1 - step / (steps + 1))) });
 const { ema } = await training.readState();
 
 const reader = await compile(

@@ -12,6 +12,7 @@ import { countFlops } from "../src/tensor/cost.ts";
 import { gradients } from "../src/tensor/gradient.ts";
 import { conv2d, type Tensor } from "../src/tensor/tensor.ts";
 import { f32, type Graph, i32, trace } from "../src/tensor/trace.ts";
+import { compileTraining } from "../src/training/compile.ts";
 import { batch, labels, linear, noise, side, trainingStep, weightsOf } from "./networks.ts";
 
 const rounds = 7;
@@ -122,7 +123,7 @@ export async function engine(): Promise<void> {
   }
   for (const name of ["bench-64", "bench-32"] as const) {
     const { graph, state, inputs } = trainingStep(name);
-    await using program = await compile(graph, backend, { state });
+    await using program = await compileTraining(graph, backend, state);
     // Backward to weights and to activations costs the forward pass twice over.
     const flops = 3 * forwardFlops(name);
     for (let round = 0; round <= rounds; round++) {

@@ -14,6 +14,7 @@ import type { Tensor } from "../src/tensor/tensor.ts";
 import { f32, i32, trace } from "../src/tensor/trace.ts";
 import type { Tensors } from "../src/training/adamw.ts";
 import { classifierGraph } from "../src/training/classifier.ts";
+import { compileTraining } from "../src/training/compile.ts";
 import { denoiserGraph } from "../src/training/denoiser.ts";
 import type { Weights } from "../src/training/events.ts";
 import { mapValues, shapesOf, type TrainingGraph, updateValues } from "../src/training/program.ts";
@@ -93,7 +94,7 @@ async function follow(
 ): Promise<void> {
   const { settings, weights, float, integers, scalars, at } = run;
   const zeros = mapValues(weights, ({ shape }) => float32(shape));
-  await using program = await compile(graph, backend, { state: { params: weights, m: zeros, v: zeros, ema: weights } });
+  await using program = await compileTraining(graph, backend, { params: weights, m: zeros, v: zeros, ema: weights });
   const losses: number[] = [];
   const norms: number[] = [];
   for (let step = 0; step < integers("t").shape[0]!; step++) {

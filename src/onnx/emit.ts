@@ -10,7 +10,7 @@ const blockedDomain = "com.microsoft.nchwc";
 
 /** Writes the operators of one graph. */
 class Emitter extends ModelWriter {
-  private readonly names = new Map<Tensor, string>();
+  private readonly names = new Map<Tensor, string | (() => string)>();
   private readonly normalizations = new Map<string, string>();
   private readonly blocked = new Map<string, string>();
   private readonly channelBlock: number;
@@ -25,9 +25,13 @@ class Emitter extends ModelWriter {
   name(tensor: Tensor): string {
     const name = this.names.get(tensor);
     if (name === undefined) throw new Error(`emit: ${tensor.node.op} is used before it is made`);
-    return name;
+    if (typeof name === "string") return name;
+    const made = name();
+    this.names.set(tensor, made);
+    return made;
   }
-  setName(tensor: Tensor, name: string): void {
+  /** The tensor's name, or what makes the tensor when its name is asked for. */
+  setName(tensor: Tensor, name: string | (() => string)): void {
     this.names.set(tensor, name);
   }
 
@@ -82,27 +86,30 @@ class Emitter extends ModelWriter {
     const blockedOp = (type: string, inputs: string[], attributes: Record<string, Attribute> = {}): string =>
       this.add(type, inputs, attributes, [this.fresh()], blockedDomain);
     const input = this.memo(this.name(x), () => blockedOp("ReorderInput", [this.name(x)]));
-    const filter = this.memo(`${this.name(weight)} ${adjoint}`, () => this.blockedFilter(weight, adjoint));
+    const filter = this.memo(`${this.name(tapsFirst(weight) ?? weight)} ${adjoint}`, () =>
+      this.blockedFilter(weight, adjoint),
+    );
     const result = blockedOp("Conv", [input, filter, ...optional], attributes);
     return blockedOp("ReorderOutput", [result], { channels: adjoint ? channels : out });
   }
 
-  /** A kernel [O, I, K, K] as [O / B, I / B, K, K, B of I, B of O]; each step moves one axis, which ONNX Runtime does fast. */
+  /** A kernel as [O / B, I / B, K, K, B of I, B of O]; from [K, K, O, I] each step moves runs of numbers, which is fast. */
   private blockedFilter(weight: Tensor, adjoint: boolean): string {
     const [out, channels, kh, kw] = weight.shape as [number, number, number, number];
     const [b, taps] = [this.channelBlock, kh * kw];
     const [outs, ins] = [out / b, channels / b];
     const reshape = (name: string, ...shape: number[]): string => this.add("Reshape", [name, this.integers(shape)]);
     const permute = (name: string, ...perm: number[]): string => this.add("Transpose", [name], { perm });
-    const name = this.name(weight);
+    const source = tapsFirst(weight);
+    const tapped = source ? this.name(source) : taps === 1 ? this.name(weight) : permute(this.name(weight), 2, 3, 0, 1);
     if (!adjoint) {
-      const outsLast = permute(reshape(name, outs, b, channels * taps), 0, 2, 1);
-      const ordered = permute(reshape(outsLast, outs * ins, b, taps, b), 0, 2, 1, 3);
+      const outsLast = permute(reshape(tapped, taps * outs, b, channels), 0, 2, 1);
+      const ordered = permute(reshape(outsLast, taps, outs, ins, b * b), 1, 2, 0, 3);
       return reshape(ordered, out, channels, kh, kw);
     }
-    const insLast = permute(reshape(name, out * ins, b, taps), 0, 2, 1);
-    const flipped = taps === 1 ? insLast : this.flip(insLast, [1]);
-    return reshape(permute(reshape(flipped, outs, b, ins, taps, b), 2, 0, 3, 1, 4), channels, out, kh, kw);
+    const split = reshape(tapped, taps, outs, b, ins, b);
+    const flipped = taps === 1 ? split : this.flip(split, [0]);
+    return reshape(permute(flipped, 3, 1, 0, 2, 4), channels, out, kh, kw);
   }
 
   /** The name of `tensor` as an operand. ONNX Runtime takes [..., 1] with a number one element at a time, unless both have the same rank. */
@@ -118,6 +125,11 @@ class Emitter extends ModelWriter {
     const all = (value: number): string => this.integers(axes.map(() => value));
     return this.add("Slice", [name, all(-1), all(-(2 ** 31)), this.integers(axes), all(-1)]);
   }
+}
+
+/** The tensor [K, K, O, I] that a kernel [O, I, K, K] is a permutation of. */
+function tapsFirst({ node }: Tensor): Tensor | undefined {
+  return node.op === "permute" && node.attributes.axes.join() === "2,3,0,1" ? node.inputs[0] : undefined;
 }
 
 type Rule<K extends Op> = (node: Node<K>, emitter: Emitter, result: Tensor) => string;
@@ -253,7 +265,9 @@ export function emit(
   for (const tensor of nodes) {
     if (tensor.node.op === "input") continue;
     const rule = rules[tensor.node.op as keyof typeof rules] as Rule<Op>;
-    emitter.setName(tensor, rule(tensor.node, emitter, tensor));
+    const make = () => rule(tensor.node, emitter, tensor);
+    // Kernels may be wanted in the engine's own order alone, not as they stand.
+    emitter.setName(tensor, tapsFirst(tensor) ? make : make());
   }
   for (const [name, tensor] of outputs) emitter.output(nameOutput(name), emitter.name(tensor), tensor);
   return emitter.finish();

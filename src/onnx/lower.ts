@@ -30,10 +30,7 @@ function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): T
       0,
     );
     const products = taps(kh).map((ky) => dys.matmul(shifted(xRows, (padding - ky) * w * n).transpose()));
-    return concat(products, 0)
-      .reshape(kh * kw, out * channels)
-      .transpose()
-      .reshape(out, channels, kh, kw);
+    return concat(products, 0).reshape(kh, kw, out, channels).permute(2, 3, 0, 1);
   }
   // The channel first, so that images join the inner axis of the product.
   const xc = x.permute(1, 0, 2, 3);
@@ -136,6 +133,14 @@ function partOf({ node, shape }: Tensor): { source: Tensor; axis: number; start:
   return { source: node.inputs[0]!, axis, start: before[axis]!, end: shape[axis]! - after[axis]! };
 }
 
+/** A permutation of a permutation is one, and none where they cancel. */
+function foldPermutes(tensor: Tensor): Tensor {
+  const { node } = tensor as { node: Node<"permute"> };
+  const inner = node.inputs[0]!.node;
+  if (inner.op !== "permute") return tensor;
+  return inner.inputs[0]!.permute(...node.attributes.axes.map((axis) => inner.attributes.axes[axis]!));
+}
+
 /** Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. */
 export function lower<G extends Graph>(graph: G): G {
   return rewrite(graph, (tensor) => {
@@ -144,6 +149,8 @@ export function lower<G extends Graph>(graph: G): G {
     // x * Sigmoid(x) is one kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
     if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
     if (node.op === "groupNorm") return groupNorm(node);
+    if (node.op === "permute") return foldPermutes(tensor);
+    if (node.op === "reshape") return node.inputs[0]!.reshape(...node.attributes.shape);
     const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
     if (slim.node.op === "add") return joinPads(addBeforeMoving(slim));
     return slim.node.op === "mul" ? foldScalars(slim) : slim;

@@ -13,6 +13,7 @@ import {
   type Tensors,
 } from "./adamw.ts";
 import { type EmaOptions, ema, emaWeight } from "./ema.ts";
+import { asParameter, keptShape } from "./kernel-order.ts";
 
 /** What a loss function gives for a batch: the objective to minimise the mean of, and anything to report, each [N]. */
 export interface Loss {
@@ -43,9 +44,9 @@ export const shapesOf = (values: Readonly<Record<string, { readonly shape: Shape
 /**
  * One step of training as one graph: the loss of a batch, its gradient, the clipped AdamW update and the running average.
  *
- * `params`, `m`, `v` and `ema` are both inputs and outputs: compile the graph with them as state. `batch` is the tree that the
- * loss function takes, every leaf with leading axis N; `update` takes `updateValues`. The other outputs are `objective` [N],
- * `metrics` (each [N]) and `gradientNorm` (before clipping). Throws UsageError unless `microBatch` is a whole number from 1.
+ * `params`, `m`, `v` and `ema` are both inputs and outputs, in the order of kernel-order.ts: `compileTraining` makes them the program's
+ * state. `batch` is the tree that the loss function takes, every leaf with leading axis N; `update` takes `updateValues`. The other
+ * outputs are `objective` [N], `metrics` (each [N]) and `gradientNorm` (before clipping). Throws UsageError unless `microBatch` is a whole number from 1.
  */
 export function trainingGraph<const B extends Tree<Spec>>(
   shapes: Readonly<Record<string, Shape>>,
@@ -55,13 +56,15 @@ export function trainingGraph<const B extends Tree<Spec>>(
 ) {
   if (!(microBatch >= 1) || microBatch % 1 > 0)
     throw new UsageError(`microBatch must be a whole number from 1 but is ${microBatch}`);
-  const parameters = mapValues(shapes, (shape) => f32(...shape));
+  const keptShapes = mapValues(shapes, keptShape);
+  const parameters = mapValues(keptShapes, (shape) => f32(...shape));
   const update = { keep: f32(), stepSize: f32(), epsilon: f32(), emaWeight: f32() };
   const specs = { params: parameters, m: parameters, v: parameters, ema: parameters, batch, update };
   const size = flatten<Spec>(batch, isSpec).values().next().value?.shape[0] ?? 0;
 
   return trace(specs, (inputs) => {
-    const { params, m, v, ema: averages, update } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
+    const { params: kept, m, v, ema: averages, update } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
+    const params = mapValues(kept, (tensor, key) => asParameter(tensor, shapes[key]!));
     const parts: Loss[] = [];
     let gradient: Record<string, Tensor> | undefined;
     for (let start = 0; start < size; start += microBatch) {
@@ -72,17 +75,15 @@ export function trainingGraph<const B extends Tree<Spec>>(
         return never ? where(never, 0, own) : own;
       });
       const result = loss(params, part as TensorsOf<B>);
-      const share = gradients(result.objective.sum().mul(1 / size), params);
+      const share = gradients(result.objective.sum().mul(1 / size), kept);
       gradient = done ? mapValues(done, (sum, key) => sum.add(share[key]!)) : share;
       parts.push(result);
     }
     const join = (pick: (part: Loss) => Tensor): Tensor => concat(parts.map(pick), 0);
 
-    const packs = packing(shapes);
+    const packs = packing(keptShapes);
     const packed = packs.map((keys) => {
-      const [theta, gradients, ms, vs, average] = [params, gradient!, m, v, averages].map((record) =>
-        pack(record, keys),
-      );
+      const [theta, gradients, ms, vs, average] = [kept, gradient!, m, v, averages].map((record) => pack(record, keys));
       return { keys, theta: theta!, gradient: gradients!, m: ms!, v: vs!, average: average! };
     });
     const gradientNorm = globalNorm(packed.map(({ gradient }) => gradient));
@@ -92,7 +93,7 @@ export function trainingGraph<const B extends Tree<Spec>>(
       return { keys, ...next, ema: ema(average, next.parameter, update.emaWeight) };
     });
     const unpacked = (pick: (pack: (typeof updated)[number]) => Tensor): Record<string, Tensor> =>
-      Object.assign({}, ...updated.map((pack) => unpack(pick(pack), pack.keys, shapes)));
+      Object.assign({}, ...updated.map((pack) => unpack(pick(pack), pack.keys, keptShapes)));
     return {
       params: unpacked(({ parameter }) => parameter),
       m: unpacked(({ m }) => m),

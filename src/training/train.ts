@@ -1,9 +1,9 @@
 import { ModelError } from "../errors.ts";
 import { float32 } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
 import type { CheckpointStore, JsonObject } from "./checkpoint.ts";
 import { type ClassifierOptions, classifierTask } from "./classifier.ts";
+import { compileTraining } from "./compile.ts";
 import { type DenoiserOptions, denoiserTask } from "./denoiser.ts";
 import type { TrainingEvent, Weights } from "./events.ts";
 import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
@@ -114,7 +114,7 @@ async function open(task: Task, backend: Backend, store: CheckpointStore | undef
   const zeros = mapValues(task.weights, ({ shape }) => float32(shape));
   const beginning = { step: 0, watch: freshWatch, params: task.weights, m: zeros, v: zeros, ema: task.weights };
   const { step, watch, params, m, v, ema } = saved?.checkpoint ?? beginning;
-  const program = await compile(task.graph(), backend, { state: { params, m, v, ema } });
+  const program = await compileTraining(task.graph(), backend, { params, m, v, ema });
   return { program, step, watch, path: saved?.path };
 }
 

@@ -7,10 +7,10 @@ import { float32, int32, type NDArray, sizeOf, type Tree } from "../../src/ndarr
 import { type Network, parameterShapes } from "../../src/nn/module.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
-import { compile } from "../../src/runtime/compile.ts";
 import { sample } from "../../src/sampling/sample.ts";
 import { ddpm } from "../../src/sampling/sampler.ts";
 import { flatten } from "../../src/tensor/trace.ts";
+import { compileTraining } from "../../src/training/compile.ts";
 import { denoiserTask } from "../../src/training/denoiser.ts";
 import { updateValues } from "../../src/training/program.ts";
 import { compositeCases, operatorCases } from "./cases.ts";
@@ -111,7 +111,7 @@ async function training(backend: Backend): Promise<Map<string, NDArray>> {
   });
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const state = { params: weights, m: zeros, v: zeros, ema: weights };
-  await using program = await compile(task.graph(), backend, { state });
+  await using program = await compileTraining(task.graph(), backend, state);
   const reports: Record<string, Tree<NDArray>> = {};
   for (const step of [1, 2])
     reports[`step ${step}`] = await program.run({ batch: await task.batchAt(step), update: updateValues(step, 1e-3) });

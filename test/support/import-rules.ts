@@ -29,10 +29,10 @@ export const importRules: readonly ImportRule[] = [
       nn: "all",
       models: "all",
       diffusion: "all",
-      training: ["run-folder.ts"],
+      training: ["average-folder.ts", "run-folder.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
-      "node:*": ["file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
+      "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
   },
 
@@ -45,7 +45,7 @@ export const importRules: readonly ImportRule[] = [
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
     },
   },
-  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["train.ts"] } },
+  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["compile.ts", "train.ts"] } },
   {
     room: "sampling",
     may: {
@@ -60,7 +60,13 @@ export const importRules: readonly ImportRule[] = [
   },
   {
     room: "evaluation",
-    may: { tensor: "all", diffusion: "all", models: "all", checkpoint: "all", runtime: ["likelihood.ts"] },
+    may: {
+      tensor: "all",
+      diffusion: "all",
+      models: "all",
+      checkpoint: "all",
+      runtime: ["accuracy.ts", "likelihood.ts", "network-detector.ts"],
+    },
   },
 
   // Arguments become one call; here all rooms meet.

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { float32, int32, type NDArray, type Tree } from "../../src/ndarray.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
-import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { flatten } from "../../src/tensor/trace.ts";
+import { compileTraining } from "../../src/training/compile.ts";
 import { denoiserTask } from "../../src/training/denoiser.ts";
 import { drawNoise, drawTimesteps, dropLabels } from "../../src/training/draws.ts";
 import { mapValues, updateValues } from "../../src/training/program.ts";
@@ -26,7 +26,7 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   );
   const step = async (microBatch: number) => {
     const state = { params: tinyWeights, m: tinyWeights, v: squares, ema: tinyWeights };
-    await using program = await compile(denoiserTask({ ...run, microBatch }).graph(), backend, { state });
+    await using program = await compileTraining(denoiserTask({ ...run, microBatch }).graph(), backend, state);
     const results = await program.run({ batch, update: updateValues(1, 0.01) });
     return flatten<NDArray>(
       { results, ...(await program.readState()) } as Tree<NDArray>,
