@@ -76,7 +76,7 @@ const noisySchema = z.strictObject({
 });
 
 /** The samplers that there are; `sampling/sampler.ts` makes them. */
-export const samplerKinds = ["ddim", "ddpm", "euler", "heun", "dpm++2m", "dpm++2m-sde"] as const;
+export const samplerKinds = ["ddim", "ddpm", "euler", "heun", "dpm++2m", "dpm++2m-sde", "sa-solver"] as const;
 
 /** Which noise levels a sampler visits; `sampling/levels.ts` says what they are. */
 export const levelSpacings = ["chain", "karras"] as const;

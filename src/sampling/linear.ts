@@ -10,6 +10,14 @@ import type { Step } from "./step.ts";
  */
 export type Sum = Readonly<Record<string, number>>;
 
+export const times = (factor: number, sum: Sum): Sum =>
+  Object.fromEntries(Object.entries(sum).map(([source, value]) => [source, factor * value]));
+
+export const plus = (a: Sum, b: Sum): Sum => ({
+  ...a,
+  ...Object.fromEntries(Object.entries(b).map(([source, value]) => [source, (a[source] ?? 0) + value])),
+});
+
 /** An evaluation of a linear solver: what its numbers do. */
 export interface LinearEvaluation {
   readonly coefficients: CoefficientRow;

@@ -14,7 +14,7 @@ const sampler = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ddpm"), ...visited }),
   z.strictObject({ kind: z.enum(["euler", "heun"]), ...visited, churn: z.number().min(0) }),
   z.strictObject({ kind: z.literal("dpm++2m"), ...visited }),
-  z.strictObject({ kind: z.literal("dpm++2m-sde"), ...visited, eta }),
+  z.strictObject({ kind: z.enum(["dpm++2m-sde", "sa-solver"]), ...visited, eta }),
 ]) satisfies z.ZodType<Sampler>;
 const guidance = z.strictObject({
   classifier: z.number(),

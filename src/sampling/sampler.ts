@@ -2,6 +2,7 @@ import { samplerKinds } from "../checkpoint/schema.ts";
 import type { Chain } from "../diffusion/chain.ts";
 import { UsageError } from "../errors.ts";
 import type { GuidanceOptions } from "../guidance/guide.ts";
+import { adamsSolver } from "./adams.ts";
 import { ddimStep } from "./ddim.ts";
 import { ddpmStep } from "./ddpm.ts";
 import { dpmSolver2m } from "./dpm.ts";
@@ -15,7 +16,7 @@ export type Sampler = { readonly steps: Steps; readonly levels?: LevelSpacing | 
   | { readonly kind: "ddpm" }
   | { readonly kind: "euler" | "heun"; readonly churn: number }
   | { readonly kind: "dpm++2m" }
-  | { readonly kind: "dpm++2m-sde"; readonly eta: number }
+  | { readonly kind: "dpm++2m-sde" | "sa-solver"; readonly eta: number }
 );
 export type SamplerKind = (typeof samplerKinds)[number];
 
@@ -37,6 +38,7 @@ export const usualSamplers: Readonly<Record<SamplerKind, Sampler>> = {
   heun: { kind: "heun", steps: 18, levels: "karras", churn: 0 },
   "dpm++2m": { kind: "dpm++2m", steps: 15, levels: "karras" },
   "dpm++2m-sde": { kind: "dpm++2m-sde", steps: 20, levels: "karras", eta: 1 },
+  "sa-solver": { kind: "sa-solver", steps: 15, levels: "karras", eta: 0 },
 };
 
 /**
@@ -86,5 +88,7 @@ export function solverOf(sampler: Sampler, chain: Chain): Solver {
       return dpmSolver2m(chain, { eta: 0 });
     case "dpm++2m-sde":
       return dpmSolver2m(chain, { eta: sampler.eta });
+    case "sa-solver":
+      return adamsSolver(chain, { order: 3, eta: sampler.eta });
   }
 }
