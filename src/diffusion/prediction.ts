@@ -11,6 +11,8 @@ export interface Prediction {
   readonly x0: Tensor;
   /** Mean of x_{t-1} where it is not the posterior's for `x0`: the network gave it, or guidance moved it. See `reverseMean`. */
   readonly mean?: Tensor;
+  /** Noise of which DDIM makes that of x_{t-1} where it is not `eps`: CFG++ takes the unconditional one. */
+  readonly renoise?: Tensor;
   /** Variance of x_{t-1} given x_t. */
   readonly variance: Tensor;
   /** Its logarithm; finite also at index 0, where a fixed small variance is 0. */

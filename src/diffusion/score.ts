@@ -12,7 +12,7 @@ export const score = (eps: Tensor, { sigma }: Pick<Coefficients, "sigma">): Tens
  * The image follows, x0 + sigma_t^2 / alpha_t shift, and so does the mean of x_{t-1}; variances stay.
  */
 export function shiftScore(
-  { mean: _, ...prediction }: Prediction,
+  { mean: _, renoise, ...prediction }: Prediction,
   shift: Tensor,
   c: Pick<Coefficients, "alpha" | "sigma">,
 ): Prediction {

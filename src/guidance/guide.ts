@@ -1,8 +1,11 @@
 import type { ProcessConfig } from "../diffusion/chain.ts";
 import { UsageError } from "../errors.ts";
+import { autoguidance } from "./autoguidance.ts";
 import { type Classifier, classifierMean, classifierScore, type MeanGuidance } from "./classifier.ts";
 import { classifierFree } from "./classifier-free.ts";
+import { linear, type Mix, plusPlus, rescaled } from "./mix.ts";
 import { clipped, type Denoiser, denoiserPredictor, type Predictor, type Scale, unconditional } from "./predictor.ts";
+import { type Momentum, type Projection, projected } from "./projected.ts";
 
 /** The networks of a conditional model, with their weights. */
 export interface GuidedModel {
@@ -11,13 +14,25 @@ export interface GuidedModel {
   /** The label that stands for no class, where the denoiser has one. */
   readonly nullLabel?: number;
   readonly classifier?: Classifier;
+  /** A worse version of the model, told of the same noise, for autoguidance. */
+  readonly weak?: Pick<GuidedModel, "denoiser" | "process" | "nullLabel">;
 }
 
 export interface GuidanceOptions {
   /** Scale of classifier-free guidance; 1, the default, is off. */
   readonly classifierFree?: Scale;
+  /** Scale of autoguidance; 1, the default, is off. */
+  readonly autoguidance?: Scale;
   /** Scale of classifier guidance; 0, the default, is off. */
   readonly classifier?: Scale;
+  /** CFG++: the scale of classifier-free guidance is a lambda of 0 to 1, and never off. For DDIM alone. */
+  readonly cfgPlusPlus?: boolean;
+  /** Adaptive projected guidance: of what classifier-free guidance, or autoguidance, adds. */
+  readonly apg?: Projection;
+  /** What earlier steps left for the momentum of `apg`; without it there is none. */
+  readonly momentum?: Momentum;
+  /** How far the spread of images guided without a classifier goes back to that of unguided ones: phi from 0, the default, to 1. */
+  readonly rescale?: number;
   /** What classifier guidance shifts: the reverse `mean` (ancestral sampling) or the `score` (DDIM and other solvers). */
   readonly form: "mean" | "score";
   /** Where the mean form takes the gradient; `x_t` by default. */
@@ -29,14 +44,16 @@ export interface GuidanceOptions {
 }
 
 /**
- * The predictor of a model under any combination of guidance: classifier-free mixing, then the limit of the image's range, then
- * the classifier's shift. With everything off it is the network's own prediction.
+ * The predictor of a model under any combination of guidance: classifier-free mixing, then autoguidance, then the limit of the image's
+ * range, then the classifier's shift. With everything off it is the network's own prediction.
  *
- * @throws UsageError where the model lacks what an option needs.
+ * @throws UsageError where the model lacks what an option needs, or options exclude each other.
  */
 export function guide(model: GuidedModel, options: GuidanceOptions): Predictor {
   const { classifier = 0, form, gradientAt = "x_t", clip = true } = options;
-  const mixed = withLabels(denoiserPredictor(model.denoiser, model.process), model.nullLabel, options);
+  checkGuidance(options);
+  const free = withLabels(denoiserPredictor(model.denoiser, model.process), model.nullLabel, options);
+  const mixed = withWeak(free, model.weak, options);
   const predictor = clip ? clipped(mixed) : mixed;
   if (classifier === 0) return predictor;
   if (!model.classifier)
@@ -48,16 +65,70 @@ export function guide(model: GuidedModel, options: GuidanceOptions): Predictor {
     : classifierScore(predictor, model.classifier, { scale: classifier });
 }
 
+/** Guidance that is on everywhere may be off at some noise levels; this is what then remains. */
+export const withoutGuidance = ({ form, unconditional, clip }: GuidanceOptions): GuidanceOptions => ({
+  form,
+  ...(unconditional !== undefined && { unconditional }),
+  ...(clip !== undefined && { clip }),
+});
+
+/** Does classifier-free guidance mix in the unconditional prediction? */
+const mixesLabels = ({ classifierFree = 1, cfgPlusPlus = false }: GuidanceOptions): boolean =>
+  cfgPlusPlus || classifierFree !== 1;
+
+/** Throws UsageError where options exclude each other. */
+export function checkGuidance(options: Omit<GuidanceOptions, "form">): void {
+  const { classifierFree: scale = 1, autoguidance: weak = 1, cfgPlusPlus, apg, rescale = 0 } = options;
+  const mixes = mixesLabels({ form: "score", ...options });
+  const refuse = (problem: string): never => {
+    throw new UsageError(problem);
+  };
+  if (options.unconditional && mixes)
+    refuse("classifier-free guidance mixes in the conditional prediction, which `unconditional` turns off; choose one");
+  if (cfgPlusPlus) {
+    if (typeof scale === "number" && !(scale >= 0 && scale <= 1))
+      refuse(`CFG++ mixes by a scale from 0 (no class) to 1 but it is ${scale}; usual ones are 0.2 to 0.8`);
+    if (apg || rescale !== 0)
+      refuse(
+        "CFG++ stays between the two predictions, where APG and rescaling have nothing to take back; choose one",
+      );
+    if (weak !== 1)
+      refuse("CFG++ takes its noise from the unconditional prediction, not from a weak model; choose one");
+  }
+  if (!mixes && weak === 1 && (apg || rescale !== 0))
+    refuse(
+      "APG and rescaling change what classifier-free guidance or autoguidance add, but both are off; give one of them a scale",
+    );
+  if (apg && apg.momentum !== 0 && mixes && weak !== 1)
+    refuse("momentum remembers one difference, but classifier-free guidance and autoguidance make two; use momentum 0");
+  if (!(rescale >= 0 && rescale <= 1)) refuse(`rescale must be from 0 (off) to 1 but is ${rescale}`);
+  if (apg && !(apg.threshold >= 0)) refuse(`threshold must be at least 0 but is ${apg.threshold}`);
+}
+
+function mixOf({ cfgPlusPlus, apg, momentum, rescale = 0 }: GuidanceOptions): Mix {
+  if (cfgPlusPlus) return plusPlus;
+  const mix = apg ? projected(apg, momentum) : linear;
+  return rescale === 0 ? mix : rescaled(mix, rescale);
+}
+
 function withLabels(predictor: Predictor, nullLabel: number | undefined, options: GuidanceOptions): Predictor {
-  const { classifierFree: scale = 1 } = options;
-  if (!options.unconditional && scale === 1) return predictor;
+  const mixes = mixesLabels(options);
+  if (!options.unconditional && !mixes) return predictor;
   if (nullLabel === undefined)
     throw new UsageError(
       "unconditional prediction and classifier-free guidance need a denoiser with a null label; train one with label dropout",
     );
-  if (options.unconditional && scale !== 1)
-    throw new UsageError(
-      "classifier-free guidance mixes in the conditional prediction, which `unconditional` turns off; choose one",
-    );
-  return options.unconditional ? unconditional(predictor, nullLabel) : classifierFree(predictor, { scale, nullLabel });
+  if (options.unconditional) return unconditional(predictor, nullLabel);
+  return classifierFree(predictor, { scale: options.classifierFree ?? 1, nullLabel, mix: mixOf(options) });
+}
+
+function withWeak(predictor: Predictor, weak: GuidedModel["weak"], options: GuidanceOptions): Predictor {
+  const { autoguidance: scale = 1, unconditional } = options;
+  if (scale === 1) return predictor;
+  if (!weak) throw new UsageError("autoguidance needs a weak model, but none was given; give one, or use scale 1");
+  const told = withLabels(denoiserPredictor(weak.denoiser, weak.process), weak.nullLabel, {
+    form: options.form,
+    ...(unconditional !== undefined && { unconditional }),
+  });
+  return autoguidance(predictor, told, { scale, mix: mixOf(options) });
 }

@@ -7,8 +7,8 @@ import type { Step, StepInputs, StepResult } from "./step.ts";
  * eta is in the coefficients: 0 is deterministic.
  */
 export const ddimStep: Step = (predictor, { x, noise, coefficients: c, condition }) => {
-  const { x0, eps } = predictor(x, c, condition);
-  const mean = x0.mul(perImage(c.alphaPrevious, x)).add(eps.mul(perImage(c.ddimDirection, x)));
+  const { x0, eps, renoise = eps } = predictor(x, c, condition);
+  const mean = x0.mul(perImage(c.alphaPrevious, x)).add(renoise.mul(perImage(c.ddimDirection, x)));
   return { x: mean.add(noise.mul(perImage(c.ddimDeviation, x))), x0 };
 };
 
