@@ -22,5 +22,6 @@ export function shiftScore(
     ...prediction,
     eps: prediction.eps.sub(noiseShift),
     x0: prediction.x0.add(noiseShift.mul(perImage(c.sigma.div(c.alpha.maximum(1e-12)), shift))),
+    ...(renoise && { renoise: renoise.sub(noiseShift) }),
   };
 }
