@@ -38,7 +38,7 @@ export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/proces
 export { spaceTimesteps } from "./diffusion/respacing.ts";
 export { betas, type Schedule } from "./diffusion/schedule.ts";
 export { score, shiftScore } from "./diffusion/score.ts";
-export { energyScore, type NoiseScales, noiseScaleAt, scoreMatchingLoss } from "./diffusion/score-matching.ts";
+export { energyScore, type SigmaRange, scoreMatchingLoss, sigmaAt } from "./diffusion/score-matching.ts";
 export {
   DataError,
   type ErrorCode,
@@ -69,6 +69,7 @@ export {
   type Predictor,
   unconditional,
 } from "./guidance/predictor.ts";
+export { type ScoreNetwork, scorePredictor } from "./guidance/score-network.ts";
 export { animationGif, decodeImage } from "./images/decode.ts";
 export { type GridOptions, grid, type Image, toUint8 } from "./images/image.ts";
 export { encodePng, readPngText } from "./images/png.ts";
@@ -97,6 +98,7 @@ export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "./sampling/encode.ts";
+export { type LangevinOptions, langevinSolver, predictorCorrector } from "./sampling/langevin.ts";
 export { type LevelSpacing, type Steps, samplingChain } from "./sampling/levels.ts";
 export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";
 export { collect, type SampleEvent, type SampleOptions, sample } from "./sampling/sample.ts";
@@ -131,4 +133,5 @@ export type { Checkpoint, CheckpointStore } from "./training/checkpoint.ts";
 export type { ClassifierOptions } from "./training/classifier.ts";
 export type { DenoiserOptions } from "./training/denoiser.ts";
 export type { TrainingEvent } from "./training/events.ts";
-export { type TrainOptions, trainClassifier, trainDenoiser } from "./training/train.ts";
+export type { ScoreOptions } from "./training/score.ts";
+export { type TrainOptions, trainClassifier, trainDenoiser, trainScore } from "./training/train.ts";

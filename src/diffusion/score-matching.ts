@@ -22,23 +22,19 @@ export const scoreMatchingLoss = (score: Tensor, noise: Tensor, { sigma }: { rea
 export const energyScore = (energy: (x: Tensor) => Tensor, x: Tensor): Tensor =>
   gradients(energy(x).sum(), { x }).x.neg();
 
-/** Deviations of the noise that is added to images as they are: "variance exploding". */
-export interface NoiseScales {
-  /** So little that nobody sees it. */
-  readonly lowest: number;
-  /** As large as the distance between the images that are farthest apart. Technique 1, Song & Ermon 2020. */
-  readonly highest: number;
-}
+/**
+ * Least and largest deviation of the noise that is added to images as they are. With the least nobody sees it; the largest is about the
+ * distance between the two images that are farthest apart (technique 1, Song & Ermon 2020).
+ */
+export type SigmaRange = readonly [least: number, most: number];
 
 /**
- * Geometric between the lowest deviation, at 0, and the highest, at 1. Section 3.4, Song et al. 2021.
+ * Geometric between the least deviation, at 0, and the largest, at 1. Section 3.4, Song et al. 2021.
  *
- * @throws UsageError unless 0 < lowest < highest < infinity.
+ * @throws UsageError unless 0 < least < most < infinity.
  */
-export function noiseScaleAt({ lowest, highest }: NoiseScales, place: number): number {
-  if (!(lowest > 0 && highest > lowest && highest < Number.POSITIVE_INFINITY))
-    throw new UsageError(
-      `noise scales must be two positive numbers, the lowest below the highest, but are ${lowest} and ${highest}`,
-    );
-  return lowest * (highest / lowest) ** place;
+export function sigmaAt([least, most]: SigmaRange, place: number): number {
+  if (!(least > 0 && most > least && most < Number.POSITIVE_INFINITY))
+    throw new UsageError(`sigmaRange must be two positive numbers, the least first, but is ${least}, ${most}`);
+  return least * (most / least) ** place;
 }

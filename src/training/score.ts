@@ -1,5 +1,5 @@
 import { qSample } from "../diffusion/process.ts";
-import { type NoiseScales, noiseScaleAt, scoreMatchingLoss } from "../diffusion/score-matching.ts";
+import { type SigmaRange, scoreMatchingLoss, sigmaAt } from "../diffusion/score-matching.ts";
 import { float32 } from "../ndarray.ts";
 import { full, type Tensor } from "../tensor/tensor.ts";
 import { f32, i32 } from "../tensor/trace.ts";
@@ -21,7 +21,7 @@ export interface ScoreOptions extends DataOptions, StepOptions {
   batchSize: number;
   /** [C, H, W]. */
   imageShape: readonly [number, number, number];
-  noise: NoiseScales;
+  sigmaRange: SigmaRange;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */
   classes?: number;
   /** Share of the images that are trained with the null label, for classifier-free guidance. */
@@ -33,7 +33,7 @@ export interface ScoreOptions extends DataOptions, StepOptions {
  * every image. Song & Ermon 2019; continuous deviations as in Song et al. 2021.
  */
 export function scoreTask(options: ScoreOptions): Task {
-  const { network, weights, batchAt, batchSize, imageShape, noise: scales, classes, labelDropout = 0, seed } = options;
+  const { network, weights, batchAt, batchSize, imageShape, sigmaRange, classes, labelDropout = 0, seed } = options;
   const images = f32(batchSize, ...imageShape);
   const specs = {
     x0: images,
@@ -62,7 +62,7 @@ export function scoreTask(options: ScoreOptions): Task {
         noise: drawNoise(seed, step, [batchSize, ...imageShape]),
         sigma: float32(
           [batchSize],
-          Array.from(places, (place) => noiseScaleAt(scales, place)),
+          Array.from(places, (place) => sigmaAt(sigmaRange, place)),
         ),
         ...(classes === undefined ? {} : { y: dropLabels(seed, step, y, classes, labelDropout) }),
       };

@@ -8,6 +8,7 @@ import { type DenoiserOptions, denoiserTask } from "./denoiser.ts";
 import type { TrainingEvent, Weights } from "./events.ts";
 import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
 import { mapValues, type UpdateOptions, updateValues } from "./program.ts";
+import { type ScoreOptions, scoreTask } from "./score.ts";
 import type { Task } from "./task.ts";
 import { freshWatch, observe } from "./watch.ts";
 
@@ -140,3 +141,7 @@ export const trainDenoiser = (
 export const trainClassifier = (
   options: ClassifierOptions & TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> => train(classifierTask(options), options);
+
+/** Trains a score network, or an energy: `train` with a `scoreTask`. */
+export const trainScore = (options: ScoreOptions & TrainOptions): AsyncGenerator<TrainingEvent, void, undefined> =>
+  train(scoreTask(options), options);

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPoints, exactScore, logDensity, type Mixture } from "../../examples/support/plane.ts";
 import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
 import { score } from "../../src/diffusion/score.ts";
-import { energyScore, noiseScaleAt, scoreMatchingLoss } from "../../src/diffusion/score-matching.ts";
+import { energyScore, scoreMatchingLoss, sigmaAt } from "../../src/diffusion/score-matching.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { linear } from "../../src/nn/layers.ts";
@@ -30,7 +30,7 @@ const mixture: Mixture = {
   labels: [0, 0, 0],
   deviation: 0.2,
 };
-const scales = { lowest: 0.05, highest: 8 };
+const sigmaRange = [0.05, 8] as const;
 const random = {
   uniforms: (s: number, n: number) => uniforms(0, s, n),
   normals: (s: number, n: number) => normals(0, s, n),
@@ -148,9 +148,9 @@ describe("the score of an energy", () => {
   });
 });
 
-describe("noise scales", () => {
-  test("are geometric", () => {
-    expect([0, 0.5, 1].map((place) => noiseScaleAt({ lowest: 0.01, highest: 1 }, place))).toEqual([0.01, 0.1, 1]);
+describe("sigma", () => {
+  test("is geometric", () => {
+    expect([0, 0.5, 1].map((place) => sigmaAt([0.01, 1], place))).toEqual([0.01, 0.1, 1]);
   });
   test.each([
     [0, 1],
@@ -158,8 +158,8 @@ describe("noise scales", () => {
     [-1, 1],
     [0.1, Number.POSITIVE_INFINITY],
     [Number.NaN, 1],
-  ])("%d ... %d are refused", (lowest, highest) => {
-    expect(() => noiseScaleAt({ lowest, highest }, 0)).toThrow(/noise scales must be two positive numbers/);
+  ])("of %d ... %d is refused", (least, most) => {
+    expect(() => sigmaAt([least, most], 0)).toThrow(/sigmaRange must be two positive numbers/);
   });
 });
 
@@ -194,7 +194,7 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
         .div(sigma.reshape(-1, 1, 1, 1));
     const epsOf = (weights: Record<string, Tensor>, x: Tensor, t: Tensor): Tensor =>
       network(weights, x, t.mul(0.02)).reshape(-1, 2, 1, 1);
-    const scores = await trained(scoreTask({ ...data(network), network: scoreOf, noise: scales }), 700);
+    const scores = await trained(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
     const noises = await trained(denoiserTask({ ...data(network), network: epsOf, process }), 700);
 
     for (const { about, between, fromExact } of levels) {
@@ -233,7 +233,7 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
       network(weights, shrunk(x, sigma), toldOf(sigma)).reshape(-1);
     const scoreOf = (weights: Record<string, Tensor>, x: Tensor, sigma: Tensor): Tensor =>
       energyScore((x) => energyOf(weights, x, sigma), x);
-    const weights = await trained(scoreTask({ ...data(network), network: scoreOf, noise: scales }), 700);
+    const weights = await trained(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
     for (const { about: ratio, fromExact } of levels) {
       const x = noisyPoints(ratio);
       const sigma = float32([count], new Float32Array(count).fill(ratio));
