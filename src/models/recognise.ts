@@ -20,6 +20,10 @@ export interface Untold {
   readonly numResBlocks?: number | undefined;
 }
 
+/** Are these the tensors of a classifier? It has no upward half. */
+export const isClassifier = (found: Shapes): boolean =>
+  !Object.keys(found).some((name) => name.startsWith("output_blocks."));
+
 /** The first tensor that differs from what a network has, as a sentence; undefined where none does. */
 export function difference(found: Shapes, expected: Shapes): string | undefined {
   for (const [name, shape] of Object.entries(expected)) {
@@ -53,7 +57,7 @@ export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
   if (next?.wrong === 0) {
     const counts = possible.filter(({ wrong }) => wrong === 0).map(({ network }) => network.config.numResBlocks);
     throw new ModelError(
-      `the tensors fit networks of ${counts.join(" or ")} residual blocks at each resolution; give --num_res_blocks`,
+      `the tensors fit networks of ${counts.join(" or ")} residual blocks at each resolution; give --${isClassifier(found) ? "classifier_depth" : "num_res_blocks"}`,
     );
   }
   return best.network;
@@ -72,8 +76,8 @@ function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
   const count = indices.reduce((most, index) => Math.max(most, Number(index) + 1), 0);
   const modelChannels = axis("time_embed.0.weight", 1);
   const seen = axis("input_blocks.0.0.weight", 1);
-  const isClassifier = !Object.keys(found).some((name) => name.startsWith("output_blocks."));
-  const upsamples = !isClassifier && (seen === 2 || seen === 6);
+  const classifies = isClassifier(found);
+  const upsamples = !classifies && (seen === 2 || seen === 6);
   const residual = "input_blocks.1.0";
   const shared = {
     inChannels: upsamples ? seen / 2 : seen,
@@ -104,9 +108,9 @@ function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
         .map((level) => 2 ** level),
       resblockUpdown: has(`${down}.in_layers.2.weight`),
       convResample: levels.length === 1 || has(`${down}.op.weight`) || has(`${down}.in_layers.2.weight`),
-      imageSize: imageSizeOf(found, factor) ?? untold.imageSize ?? missingSize(),
+      imageSize: imageSizeOf(found, factor) ?? untold.imageSize ?? missingSize(upsamples),
     };
-    if (isClassifier) {
+    if (classifies) {
       const { pool, output } = poolOf(found);
       return [{ kind: "classifier", config: { ...config, pool, outChannels: axis(output, 0) } }];
     }
@@ -122,8 +126,10 @@ function multiplier(channels: number, modelChannels: number): number {
   return Math.floor(ratio * modelChannels) === channels ? ratio : (channels + 0.5) / modelChannels;
 }
 
-const missingSize = (): never => {
-  throw new ModelError("the tensors don't tell the size of the images; give --image_size, --preset or --config");
+const missingSize = (upsamples: boolean): never => {
+  throw new ModelError(
+    `the tensors don't tell the size of the images; give --${upsamples ? "large" : "image"}_size, --preset or --config`,
+  );
 };
 
 /** Attention pooling has an embedding for each of the last activations' pixels, and one for their mean. */

@@ -1,5 +1,5 @@
-import { existsSync, readFileSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -7,14 +7,17 @@ import { loadModel } from "../../src/checkpoint/model-folder.ts";
 import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
 import { writeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { readTorch } from "../../src/checkpoint/torch.ts";
+import { type ImportValues, importCheckpoint } from "../../src/cli/commands/import.ts";
+import { networkFor } from "../../src/cli/import/network.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import { superResUnet } from "../../src/models/super-resolution.ts";
 import { unet } from "../../src/models/unet.ts";
-import { float32, int32, type NDArray } from "../../src/ndarray.ts";
+import { float32, int32, type NDArray, sizeOf, stridesOf } from "../../src/ndarray.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { Spec, trace } from "../../src/tensor/trace.ts";
+import { dictionary, storage, tensor, torchFile } from "../support/torch-file.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -92,6 +95,135 @@ test("flags as the reference's; a recognised network equals the configured one; 
   expect(model.denoiser!.config).toMatchObject({ ...configured.denoiser!.config });
   expect(model.denoiser!.sha256).toBe(configured.denoiser!.sha256);
   expect(model.classes).toEqual(["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]);
+});
+
+/** A command line as the reference's README gives them, for denoiser, classifier and sampling at once. */
+const wholeLine = [
+  "--attention_resolutions 8,4 --channel_mult 1,2 --class_cond True --diffusion_steps 500 --dropout 0.1 --image_size 16",
+  "--learn_sigma True --noise_schedule cosine --num_channels 32 --num_heads 2 --num_heads_upsample -1",
+  "--num_head_channels -1 --num_res_blocks 1 --resblock_updown True --use_checkpoint False --use_fp16 True",
+  "--use_new_attention_order False --use_scale_shift_norm True --predict_xstart False --rescale_timesteps True",
+  "--use_kl False --rescale_learned_sigmas False --sigma_small False --timestep_respacing 250 --use_ddim False",
+  "--classifier_attention_resolutions 8 --classifier_depth 1 --classifier_width 32 --classifier_pool attention",
+  "--classifier_resblock_updown True --classifier_use_scale_shift_norm True --classifier_use_fp16 True",
+  "--classifier_scale 1.0 --batch_size 4 --num_samples 100",
+].flatMap((line) => line.split(" "));
+
+describe("command lines of the reference", () => {
+  test("one serves for the denoiser and the classifier, with what it says of each", async () => {
+    const denoiser = await importing(data("unet_adm.pt"), "whole", ...wholeLine, "--num_classes", "10");
+    expect(denoiser).toMatchObject({ code: 0, messages: expect.stringMatching(/ignored|16x16/) });
+    expect(denoiser.messages).toContain(
+      "weights don't depend on --dropout, --use_checkpoint, --use_fp16, --classifier_use_fp16, --use_kl, " +
+        "--rescale_learned_sigmas, --timestep_respacing, --use_ddim, --classifier_scale, --batch_size, --num_samples; ignored",
+    );
+    const classifier = await importing(data("classifier_attention.pt"), "whole", ...wholeLine);
+    expect(classifier).toMatchObject({
+      code: 0,
+      messages: expect.stringContaining("heads of 64 channels, as in the reference"),
+    });
+    await importing(data("unet_adm.pt"), "whole-config", "--config", configOf("unet_adm"));
+    await importing(data("classifier_attention.pt"), "whole-config", "--config", configOf("classifier_attention"));
+    const [model, configured] = [await loadModel(at("whole")), await loadModel(at("whole-config"))];
+    const noise = { schedule: "cosine", steps: 500, rescaleTimesteps: true };
+    expect(model.denoiser!.process).toEqual({ ...noise, prediction: "eps", variance: "learnedRange" });
+    expect(model.classifier!.process).toEqual(noise);
+    // The attention at 4 pixels is at a resolution that two levels don't have.
+    expect(model.denoiser!.config).toEqual({ ...configured.denoiser!.config, attentionResolutions: [2, 4] });
+    expect(model.classifier!.config).toEqual({
+      ...configured.classifier!.config,
+      numHeadChannels: 64,
+      numHeads: undefined,
+    });
+  });
+
+  test("an empty channel_mult, and heads left out, are the reference's defaults", async () => {
+    const line = ["--image_size", "16", "--channel_mult", "", "--num_channels", "32", "--num_head_channels", "-1"];
+    const { code, messages } = await importing(data("unet_adm.pt"), "plain", ...line);
+    expect({ code, messages }).toMatchObject({
+      code: 0,
+      messages: expect.stringContaining("4 heads, as in the reference"),
+    });
+    expect((await loadModel(at("plain"))).denoiser!.config).toMatchObject({ numHeads: 4, channelMult: [1, 2] });
+  });
+
+  test.each([
+    [["--num_classes", "7"], "--num_classes is 7 but the tensors are of unet with 10 classes"],
+    [["--class_cond", "False"], "--class_cond is False but the tensors are of unet with 10 classes"],
+    [["--learn_sigma", "False"], 'tensor "out.2.weight": expected shape [3, 32, 3, 3] but found [6, 32, 3, 3]'],
+    [["--resblock_updown", "False"], "tensor"],
+    [["--num_head_channels", "24"], "do not divide into heads of 24 channels"],
+  ])("what contradicts the tensors is refused: %s", async (flags, message) => {
+    const line = ["--image_size", "16", "--num_heads", "2", ...flags];
+    const { code, messages } = await importing(data("unet_adm.pt"), "nothing", ...line);
+    expect({ code, messages }).toMatchObject({ code: 3, messages: expect.stringContaining(message) });
+    expect(existsSync(at("nothing"))).toBe(false);
+  });
+
+  test("x_{t-1} and a plain learned variance, which the reference's flags cannot say", async () => {
+    const line = ["--image_size", "16", "--num_heads", "2", "--prediction", "previous", "--variance", "learned"];
+    expect((await importing(data("unet_adm.pt"), "previous", ...line)).code).toBe(0);
+    expect((await loadModel(at("previous"))).denoiser!.process).toMatchObject({
+      prediction: "previous",
+      variance: "learned",
+    });
+    const twice = await importing(data("unet_adm.pt"), "nothing", ...line, "--predict_xstart", "True");
+    expect(twice).toMatchObject({ code: 2, messages: expect.stringContaining("give one of them") });
+  });
+
+  test("flags change a preset: other classes, none, heads by number", async () => {
+    const values = Object.fromEntries(Object.keys(importCheckpoint.options).map((name) => [name, undefined]));
+    const network = async (given: Partial<ImportValues>) =>
+      (await networkFor({ ...values, ...given } as ImportValues, {}, "f.pt", () => undefined)).config;
+    expect(await network({ preset: "adm-64", num_classes: 7 })).toMatchObject({ numClasses: 7, numHeadChannels: 64 });
+    expect(await network({ preset: "adm-64-classifier", num_classes: 7 })).toMatchObject({ outChannels: 7 });
+    expect(await network({ preset: "adm-256", class_cond: false })).not.toHaveProperty("numClasses");
+    expect(await network({ preset: "adm-256-unconditional", class_cond: true })).toHaveProperty("numClasses", 1000);
+    expect(await network({ preset: "adm-256", learn_sigma: false })).toMatchObject({ outChannels: 3 });
+    const heads = await network({ preset: "adm-256", num_heads: 4 });
+    expect(heads).toHaveProperty("numHeads", 4);
+    expect(heads).not.toHaveProperty("numHeadChannels");
+  });
+});
+
+test("wrapped and nested weights; float16 halves the file and rounds once", async () => {
+  const weights = readTorch(readFileSync(data("unet_adm.pt")));
+  const wrapped = Object.entries(weights).map(([name, value]) => [`module.${name}`, value] as const);
+  await writeFile(at("wrapped.safetensors"), writeSafetensors(Object.fromEntries(wrapped)));
+  const floats = wrapped.map(([name, { shape }], i) => [
+    name,
+    tensor(storage(String(i), sizeOf(shape)), 0, shape, stridesOf(shape)),
+  ]);
+  const storages = wrapped.map(([, { data }], i) => [
+    String(i),
+    new Uint8Array(data.buffer, data.byteOffset, data.byteLength),
+  ]);
+  const nested = dictionary({ step: "K\x05", model: dictionary(Object.fromEntries(floats)) });
+  await writeFile(at("nested.pt"), torchFile(nested, Object.fromEntries(storages)));
+  const config = ["--config", configOf("unet_adm")];
+  expect((await importing(at("wrapped.safetensors"), "wrapped", ...config)).code).toBe(0);
+  expect((await importing(at("nested.pt"), "nested", ...config)).code).toBe(0);
+  expect((await importing(data("unet_adm.pt"), "half", ...config, "--float16")).code).toBe(0);
+  const hash = async (name: string) => (await loadModel(at(name))).denoiser!.sha256;
+  await importing(data("unet_adm.pt"), "configured", ...config);
+  expect(await hash("wrapped")).toBe(await hash("configured"));
+  expect(await hash("nested")).toBe(await hash("configured"));
+  const half = (await loadModel(at("half"))).weights.denoiser!;
+  for (const [name, { data }] of Object.entries(weights))
+    expect(
+      half[name]!.data.every(
+        (value, i) => Math.abs(value - data[i]!) <= Math.max(2 ** -11 * Math.abs(data[i]!), 2 ** -25),
+      ),
+    ).toBe(true);
+  const size = (name: string) => statSync(at(name, "denoiser.safetensors")).size;
+  expect(size("half") / size("configured")).toBeLessThan(0.52);
+});
+
+test("where model.json cannot be written, no weights stay either", async () => {
+  await mkdir(at("blocked", "model.json.partial"), { recursive: true });
+  const { code } = await importing(data("unet_adm.pt"), "blocked", "--config", configOf("unet_adm"));
+  expect(code).not.toBe(0);
+  expect(readdirSync(at("blocked"))).toEqual(["model.json.partial"]);
 });
 
 test("a classifier joins a denoiser, and other noise is refused where it is used", async () => {

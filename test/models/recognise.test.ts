@@ -94,6 +94,20 @@ describe("tensors that don't fit", () => {
     ["none of ours", { weight: [3, 4] }, 'tensor "time_embed.0.weight" is missing'],
   ])("%s", (_, found, message) => expect(() => recognise(found, untold)).toThrow(message));
 
-  test("an unknown size is asked for", () =>
-    expect(() => recognise(shapes, { ...untold, imageSize: undefined })).toThrow("--image_size"));
+  test("what the tensors leave open is asked for by the flag of the network's kind", () => {
+    expect(() => recognise(shapes, { ...untold, imageSize: undefined })).toThrow("give --image_size,");
+    const large = configFromReference(references.unet_superres!);
+    expect(() => recognise(shapesOf(large), { numHeads: 2 })).toThrow("give --large_size,");
+    const open = variants.filter(({ kind }) => kind === "classifier");
+    const asked = open.flatMap((network) => {
+      try {
+        recognise(shapesOf(network), { ...untoldOf(network.config), numResBlocks: undefined });
+        return [];
+      } catch (error) {
+        return [(error as Error).message];
+      }
+    });
+    expect(asked.length).toBeGreaterThan(0);
+    expect(asked.every((message) => message.endsWith("give --classifier_depth"))).toBe(true);
+  });
 });

@@ -1,24 +1,60 @@
 import { UsageError } from "../../errors.ts";
 import { publishedNetworks } from "../../models/published.ts";
 import { define, type ValuesOf } from "../command.ts";
-import { choice, custom, text, toggle, whole } from "../option.ts";
+import { choice, custom, type Option, text, toggle, whole } from "../option.ts";
 
+const truths: Readonly<Record<string, boolean>> = {
+  ...{ true: true, t: true, yes: true, y: true, "1": true },
+  ...{ false: false, f: false, no: false, n: false, "0": false },
+};
 const truth = (help: string) =>
   custom("True|False", help, (value, flag): boolean | undefined => {
-    const found = { true: true, "1": true, yes: true, false: false, "0": false, no: false }[value.toLowerCase()];
+    const found = truths[value.toLowerCase()];
     if (found === undefined) throw new UsageError(`${flag} must be True or False but is "${value}"`);
     return found;
   });
 
-const numbers = (help: string) =>
+/** Positive numbers; where it may be empty, that stands for "not given". */
+const numbers = (help: string, { mayBeEmpty = false } = {}) =>
   custom("n,n,...", help, (value, flag): readonly number[] | undefined => {
+    if (mayBeEmpty && value.trim() === "") return [];
     const found = value.split(",").map(Number);
     if (value.trim() === "" || !found.every((n) => n > 0 && Number.isFinite(n)))
       throw new UsageError(`${flag} must be positive numbers with commas between, such as 32,16,8, but is "${value}"`);
     return found;
   });
 
+/** A whole number, or -1, which stands for "not given". */
+const wholeOrNone = (help: string) =>
+  custom("n", help, (value, flag): number | undefined => {
+    const found = Number(value);
+    if (found === -1 || (Number.isSafeInteger(found) && found > 0)) return found;
+    throw new UsageError(`${flag} must be a whole number of at least 1, or -1 for none, but is "${value}"`);
+  });
+
 export const presetNames = Object.keys(publishedNetworks) as (keyof typeof publishedNetworks)[];
+
+/** Flags of the reference's scripts that change how a network runs, trains or samples, never what its weights are. */
+export const flagsOfNoEffect = [
+  "dropout",
+  "use_checkpoint",
+  "use_fp16",
+  "classifier_use_fp16",
+  "use_kl",
+  "rescale_learned_sigmas",
+  "timestep_respacing",
+  "use_ddim",
+  "clip_denoised",
+  "classifier_scale",
+  "batch_size",
+  "num_samples",
+  "base_samples",
+  "model_path",
+  "classifier_path",
+] as const;
+const ofNoEffect = Object.fromEntries(
+  flagsOfNoEffect.map((name) => [name, text("value", "accepted; weights don't depend on it")]),
+) as Record<(typeof flagsOfNoEffect)[number], Option<string | undefined>>;
 
 /** Options from `image_size` on are called as in openai/guided-diffusion, so that its command lines serve. */
 const options = {
@@ -28,15 +64,29 @@ const options = {
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
   entry: text("name", "the state dict, of a checkpoint that holds several: model, ema ..."),
   float16: toggle("keep weights as float16: half the size"),
+  prediction: choice(
+    ["eps", "x0", "previous", "v"],
+    "what the network predicts: noise, image, the mean of x_{t-1}, or v",
+    {
+      otherwise: "x0 with --predict_xstart True, else eps",
+    },
+  ),
+  variance: choice(
+    ["fixedSmall", "fixedLarge", "learned", "learnedRange"],
+    "of the reverse step; learned: its logarithm, learnedRange: a place between the fixed ones",
+    { otherwise: "as --learn_sigma and --sigma_small say" },
+  ),
   image_size: whole("side of the images in pixels"),
   large_size: whole("the same of an upsampler"),
   small_size: whole("of an upsampler: side of the small images", { otherwise: "a quarter of the large" }),
+  num_classes: whole("classes that it is told or tells apart", { otherwise: "as the tensors say" }),
   num_channels: whole("channels that channel_mult multiplies"),
   num_res_blocks: whole("residual blocks at each resolution"),
-  num_heads: whole("attention heads; tensors don't tell them"),
-  num_head_channels: whole("channels of each attention head"),
+  num_heads: wholeOrNone("attention heads; tensors don't tell them"),
+  num_heads_upsample: wholeOrNone("the same of the upward half"),
+  num_head_channels: wholeOrNone("channels of each attention head"),
   attention_resolutions: numbers("sides in pixels where the network attends"),
-  channel_mult: numbers("channels at each resolution"),
+  channel_mult: numbers("channels at each resolution", { mayBeEmpty: true }),
   class_cond: truth("is it told the class?"),
   use_scale_shift_norm: truth("AdaGN"),
   resblock_updown: truth("residual blocks change the resolution"),
@@ -53,6 +103,7 @@ const options = {
   sigma_small: truth("fixed variance: the smaller one (default: False)"),
   predict_xstart: truth("predicts the image, not the noise (default: False)"),
   rescale_timesteps: truth("timesteps are scaled to 0 ... 1000 (default: False)"),
+  ...ofNoEffect,
 };
 export const importCheckpoint = define({
   name: "import",
@@ -66,6 +117,8 @@ export const importCheckpoint = define({
   options,
   notes:
     "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which\n" +
-    "they don't tell, are options. An option that contradicts the tensors is an error. Nothing in the file is executed.",
+    "they don't tell, are options. An option that contradicts the tensors is an error. A command line of the reference that describes\n" +
+    "denoiser and classifier serves for both files: a classifier then takes the classifier_ options, image_size and the noise.\n" +
+    "Nothing in the file is executed.",
 });
 export type ImportValues = ValuesOf<typeof importCheckpoint>;

@@ -1,0 +1,165 @@
+import { readFile } from "node:fs/promises";
+import { ModelError, UsageError } from "../../errors.ts";
+import type { BackboneConfig, NetworkConfig } from "../../models/config.ts";
+import { publishedNetworks } from "../../models/published.ts";
+import { isClassifier, recognise, type Shapes } from "../../models/recognise.ts";
+import { configFromReference, type ReferenceConfig } from "../../models/reference.ts";
+import type { ImportValues } from "../commands/import.ts";
+
+/** Options that both kinds of network have, each under its name for classifiers. */
+const twins = {
+  num_channels: "classifier_width",
+  num_res_blocks: "classifier_depth",
+  attention_resolutions: "classifier_attention_resolutions",
+  use_scale_shift_norm: "classifier_use_scale_shift_norm",
+  resblock_updown: "classifier_resblock_updown",
+} as const;
+const twinPairs = Object.entries(twins) as [keyof typeof twins, (typeof twins)[keyof typeof twins]][];
+
+/** What flags say of one network, under the names of denoisers. */
+type Flags = Partial<ImportValues>;
+
+/**
+ * The network that flags, preset, configuration and tensors make together; the tensors are held to it when they are written.
+ *
+ * @param note told where a default of the reference was taken that the tensors cannot confirm
+ */
+export async function networkFor(
+  values: ImportValues,
+  shapes: Shapes,
+  file: string,
+  note: (text: string) => void,
+): Promise<NetworkConfig> {
+  const given =
+    values.config !== undefined
+      ? await readConfig(values.config)
+      : values.preset !== undefined
+        ? publishedNetworks[values.preset]
+        : undefined;
+  const flags = flagsOf(given ? given.kind === "classifier" : isClassifier(shapes), values);
+  if (given) return override(given, flags);
+  const heads = headsOf(flags, isClassifier(shapes), note);
+  try {
+    const network = recognise(shapes, {
+      ...heads,
+      useNewAttentionOrder: flags.use_new_attention_order,
+      imageSize: flags.image_size ?? flags.large_size,
+      numResBlocks: flags.num_res_blocks,
+    });
+    checkClasses(network, flags);
+    return override(network, flags);
+  } catch (error) {
+    throw error instanceof ModelError ? new ModelError(`${file}: ${error.message}`, { cause: error }) : error;
+  }
+}
+
+/**
+ * The flags that are about a network of this kind. A command line of the reference describes denoiser and classifier at once where it
+ * says something for both, or something that only a denoiser has; what it says of the denoiser is nothing to the classifier then.
+ */
+function flagsOf(isClassifier: boolean, all: ImportValues): Flags {
+  const values = Object.fromEntries(
+    // What command lines of the reference leave out, in its own way: --num_head_channels -1, --channel_mult "".
+    Object.entries(all).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
+  ) as Flags;
+  if (!isClassifier) return values;
+  const { image_size, num_classes, classifier_pool } = values;
+  const aboutDenoiser = values.class_cond !== undefined || values.learn_sigma !== undefined;
+  const describesBoth = twinPairs.some(
+    ([name, twin]) => values[twin] !== undefined && (aboutDenoiser || values[name] !== undefined),
+  );
+  const own = Object.fromEntries(twinPairs.map(([name, twin]) => [name, values[twin]]));
+  return { ...(describesBoth ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
+}
+
+/** Attention heads from flags; the reference's own where the network is described without them, as its command lines do. */
+function headsOf(
+  { num_heads, num_head_channels, ...flags }: Flags,
+  isClassifier: boolean,
+  note: (text: string) => void,
+) {
+  if (num_heads !== undefined || num_head_channels !== undefined)
+    return { numHeads: num_heads, numHeadChannels: num_head_channels };
+  if (flags.num_channels === undefined && flags.num_res_blocks === undefined)
+    throw new UsageError(
+      "the tensors don't tell the attention heads; give --num_heads or --num_head_channels, or the whole network by --preset or --config",
+    );
+  note(
+    `attention has ${isClassifier ? "heads of 64 channels" : "4 heads"}, as in the reference; --num_heads or --num_head_channels says otherwise`,
+  );
+  return isClassifier ? { numHeadChannels: 64 } : { numHeads: 4 };
+}
+
+async function readConfig(path: string): Promise<NetworkConfig> {
+  const text = await readFile(path, "utf8").catch((cause) => {
+    throw new ModelError(`${path}: cannot be read (${(cause as Error).message})`, { cause });
+  });
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (cause) {
+    throw new ModelError(`${path}: not JSON (${(cause as Error).message})`, { cause });
+  }
+  const { kind, config, ...rest } = (json ?? {}) as Partial<ReferenceConfig>;
+  if (typeof kind !== "string" || typeof config !== "object" || config === null)
+    throw new ModelError(`${path}: expected { "kind": "UNetModel", "config": { ... } }`);
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined)
+    throw new ModelError(`${path}: "${unknown}" is unknown; expected { "kind": ..., "config": { ... } }`);
+  return configFromReference({ kind, config });
+}
+
+/** Throws ModelError where flags say other classes than the tensors. */
+function checkClasses(network: NetworkConfig, { class_cond, num_classes }: Flags): void {
+  const classes = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
+  const has = `the tensors are of ${network.kind} with ${classes ?? "no"} classes`;
+  if (network.kind !== "classifier" && class_cond !== undefined && class_cond !== (classes !== undefined))
+    throw new ModelError(`--class_cond is ${class_cond ? "True" : "False"} but ${has}`);
+  if (num_classes !== undefined && classes !== undefined && num_classes !== classes)
+    throw new ModelError(`--num_classes is ${num_classes} but ${has}`);
+}
+
+/** A network with what the flags say. */
+function override(network: NetworkConfig, flags: Flags): NetworkConfig {
+  const { num_heads, num_head_channels, num_classes, class_cond } = flags;
+  const imageSize = flags.image_size ?? flags.large_size ?? network.config.imageSize;
+  const backbone = {
+    imageSize,
+    ...defined({
+      modelChannels: flags.num_channels,
+      numResBlocks: flags.num_res_blocks,
+      numHeads: num_heads,
+      numHeadChannels: num_head_channels,
+      // A side above the images' gives 0, which is no resolution.
+      attentionResolutions: flags.attention_resolutions
+        ?.map((side) => Math.floor(imageSize / side))
+        .filter((factor) => factor > 0),
+      channelMult: flags.channel_mult,
+      useScaleShiftNorm: flags.use_scale_shift_norm,
+      resblockUpdown: flags.resblock_updown,
+      useNewAttentionOrder: flags.use_new_attention_order,
+    }),
+  };
+  /** A number of heads replaces their width. */
+  const withHeads = <C extends BackboneConfig>({ numHeadChannels, ...config }: C) =>
+    num_heads !== undefined || numHeadChannels === undefined ? config : { ...config, numHeadChannels };
+
+  if (network.kind === "classifier") {
+    const own = defined({ pool: flags.classifier_pool, outChannels: num_classes });
+    return { kind: network.kind, config: { ...withHeads(network.config), ...backbone, ...own } };
+  }
+  const { numClasses, ...config } = withHeads(network.config);
+  const told = class_cond ?? numClasses !== undefined;
+  const learned = flags.variance ? flags.variance.startsWith("learned") : flags.learn_sigma;
+  const own = defined({
+    numHeadsUpsample: flags.num_heads_upsample,
+    numClasses: told ? (num_classes ?? numClasses ?? 1000) : undefined,
+    outChannels: learned === undefined ? undefined : (learned ? 2 : 1) * config.inChannels,
+  });
+  return { kind: network.kind, config: { ...config, ...backbone, ...own } };
+}
+
+const defined = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };

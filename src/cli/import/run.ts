@@ -1,0 +1,90 @@
+import { readFile } from "node:fs/promises";
+import { openFile } from "../../checkpoint/file-source.ts";
+import { importNetwork, type NetworkToImport, withoutPrefix } from "../../checkpoint/import.ts";
+import type { LazyTensor } from "../../checkpoint/lazy-tensor.ts";
+import { openSafetensors } from "../../checkpoint/safetensors.ts";
+import { openTorch } from "../../checkpoint/torch.ts";
+import { describeNoise } from "../../diffusion/process-config.ts";
+import { ModelError, UsageError } from "../../errors.ts";
+import type { NetworkConfig } from "../../models/config.ts";
+import type { Context } from "../command.ts";
+import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
+import { networkFor } from "./network.ts";
+
+/** `guidestar import`. */
+export async function runImport(values: ImportValues, { terminal, given }: Context, file: string): Promise<void> {
+  if (values.preset !== undefined && values.config !== undefined)
+    throw new UsageError("--preset and --config both say what the network is; give one of them");
+  if (!/\.(pt|pth|safetensors)$/i.test(file))
+    throw new UsageError(`${file}: expected a checkpoint, .pt, .pth or .safetensors`);
+  const opened = openFile(file);
+  try {
+    const tensors: Readonly<Record<string, LazyTensor>> = withoutPrefix(
+      /\.safetensors$/i.test(file)
+        ? openSafetensors(opened.source, file).tensors
+        : openTorch(opened.source, file, { entry: values.entry }),
+    );
+    const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+    const note = (text: string) => terminal.message(`note: ${text}\n`);
+    const network = await networkFor(values, shapes, file, note);
+    const ignored = flagsOfNoEffect.filter((name) => given.has(name));
+    if (ignored.length > 0) note(`weights don't depend on --${ignored.join(", --")}; ignored`);
+    const { config } = network;
+    const count = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
+    const classes = await classNames(values.classes, count);
+    const record = await importNetwork(values.out, {
+      network: recordOf(network, values),
+      tensors,
+      model: {
+        classes,
+        imageShape: [config.inChannels, config.imageSize, config.imageSize],
+        preprocessing: { size: config.imageSize },
+      },
+      source: file,
+      storage: values.float16 ? "float16" : "float32",
+    });
+    const name = network.kind === "classifier" ? "classifier" : "denoiser";
+    const { parameters, process } = record[name]!;
+    terminal.message(
+      `${values.out}: ${name} of ${(parameters / 1e6).toFixed(1)} M parameters, ${config.imageSize}x${config.imageSize}; ` +
+        `${describeNoise(process)}\n`,
+    );
+  } finally {
+    opened.close();
+  }
+}
+
+/** The noise that published weights know: cosine for the 64-pixel denoiser and classifier, else linear; 1000 steps. */
+function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport {
+  const cosine = values.preset === "adm-64" || values.preset === "adm-64-classifier";
+  const noise = {
+    schedule: values.noise_schedule ?? (cosine ? "cosine" : "linear"),
+    steps: values.diffusion_steps ?? 1000,
+    rescaleTimesteps: values.rescale_timesteps ?? false,
+  } as const;
+  if (network.kind === "classifier") return { name: "classifier", config: network.config, process: noise };
+  const { config } = network;
+  if (values.prediction !== undefined && values.predict_xstart !== undefined)
+    throw new UsageError("--prediction and --predict_xstart both say what the network predicts; give one of them");
+  if (values.variance !== undefined && (values.learn_sigma ?? values.sigma_small) !== undefined)
+    throw new UsageError("--variance says what --learn_sigma and --sigma_small say; give it, or those");
+  const learned = config.outChannels === 2 * config.inChannels;
+  const process = {
+    ...noise,
+    prediction: values.prediction ?? (values.predict_xstart ? "x0" : "eps"),
+    variance: values.variance ?? (learned ? "learnedRange" : values.sigma_small ? "fixedSmall" : "fixedLarge"),
+  };
+  const lowResolution = values.small_size ?? Math.max(1, Math.floor(config.imageSize / 4));
+  return { name: "denoiser", config, process, ...(network.kind === "superRes" && { lowResolution }) };
+}
+
+async function classNames(file: string | undefined, count = 0): Promise<string[]> {
+  if (file === undefined) return Array.from({ length: count }, (_, label) => String(label));
+  const text = await readFile(file, "utf8").catch((cause) => {
+    throw new UsageError(`--classes ${file}: cannot be read (${(cause as Error).message})`, { cause });
+  });
+  const names = text.trim().split(/\r?\n/);
+  if (names.length !== count && count > 0)
+    throw new ModelError(`${file}: expected ${count} class names, one on each line, but found ${names.length}`);
+  return names;
+}
