@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
-import { type Dataset, openDataset } from "../data/dataset.ts";
+import type { Dataset } from "../data/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/bound.ts";
 import { chartSvg } from "../evaluation/chart.ts";
@@ -13,6 +13,7 @@ import { openBackend } from "../runtime/node.ts";
 import { labelOf } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { NllValues } from "./commands/nll.ts";
+import { labelsOf, namesOf, openImages } from "./images.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 
@@ -72,36 +73,6 @@ function respacingOf({ steps, respacing }: NllValues): string | undefined {
   return steps === undefined ? respacing : String(steps);
 }
 
-/** Opens images as the model's are: resized where that was asked for or its training did, grey or colour. Throws DataError where they are of another size. */
-async function openImages(
-  path: string,
-  model: Model,
-  size: number | undefined,
-  shown: Progress,
-  signal: AbortSignal,
-): Promise<Dataset> {
-  const [channels, height, width] = model.imageShape;
-  const dataset = await openDataset(path, {
-    size: size ?? model.preprocessing.size,
-    channels: channels === 1 ? 1 : 3,
-    loose: true,
-    signal,
-    onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
-  });
-  shown.end();
-  const [, h, w] = dataset.imageShape;
-  if (h !== height || w !== width)
-    throw new DataError(
-      `${path}: the images are ${w}x${h} but ${model.source} knows images of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
-    );
-  const [first] = dataset.skipped;
-  if (first)
-    shown.say(
-      `skipped ${dataset.skipped.length} files, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
-    );
-  return dataset;
-}
-
 interface Selection {
   readonly images: ImageSource;
   readonly split: "train" | "test";
@@ -139,7 +110,8 @@ interface Labelling {
   readonly words: string;
 }
 
-function labelling({ path, layout, classes }: Dataset, model: Model, values: NllValues): Labelling {
+function labelling(dataset: Dataset, model: Model, values: NllValues): Labelling {
+  const { path, layout, classes } = dataset;
   const { numClasses, nullLabel } = model.denoiser?.config ?? {};
   const { class: name, unconditional } = values;
   if (unconditional && name !== undefined)
@@ -163,21 +135,9 @@ function labelling({ path, layout, classes }: Dataset, model: Model, values: Nll
     throw new DataError(
       `${path}: the images are in no class folders, but ${model.source} is told one of ${numClasses} classes; sort them into folders, or give --class or --unconditional`,
     );
-  const labels = classes.map((known) => {
-    try {
-      return labelOf(known, model);
-    } catch (cause) {
-      throw new DataError(
-        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); rename the folder, or give --class or --unconditional`,
-        { cause },
-      );
-    }
-  });
+  const labels = labelsOf(dataset, model, "rename the folder, or give --class or --unconditional");
   return { labelFor: (label) => labels[label]!, words: `classes of the data: ${namesOf(classes)}` };
 }
-
-const namesOf = (classes: readonly string[]): string =>
-  classes.length > 20 ? `${classes.slice(0, 20).join(", ")}, ... (${classes.length})` : classes.join(", ");
 
 /** The same events, shown on the way: how far, and what the bound of whole batches is so far. */
 async function* watched(

@@ -1,32 +1,41 @@
 /*
- * Line charts as SVG: a logarithmic y axis, one or more panels above each other over a common linear x axis.
+ * Line charts as SVG: one or more panels above each other. Their y axes are logarithmic or linear; the x axis is linear, common to all
+ * panels or a panel's own.
  */
 
 export interface Line {
   readonly label: string;
   /** A CSS colour. */
   readonly color: string;
-  /** Points from left to right; those with y <= 0 have no place on a logarithmic axis and leave a gap. */
+  /** Points in the order of the line; those with y <= 0 have no place on a logarithmic axis and leave a gap. */
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
 export interface Panel {
   /** Name and unit of the y axis. */
   readonly label: string;
+  /** Default "log". */
+  readonly scale?: "log" | "linear";
+  /** Name of an x axis of its own; the chart's common one where not given. */
+  readonly xLabel?: string;
   readonly lines: readonly Line[];
 }
 
 export interface Chart {
   readonly title: string;
   readonly subtitle?: string;
-  readonly xLabel: string;
+  /** Name of the common x axis. */
+  readonly xLabel?: string;
   readonly panels: readonly Panel[];
+  /** Names the lines once, above all panels, where each panel has the same ones. */
+  readonly legend?: readonly Pick<Line, "label" | "color">[];
 }
 
 const width = 760;
 const panelHeight = 250;
 const gap = 44;
 const margin = { left: 84, right: 28, top: 92, bottom: 58 };
+const legendRow = 20;
 const ink = "#1f2933";
 const soft = "#66727f";
 const rule = "#e3e8ed";
@@ -94,7 +103,7 @@ interface Tick {
 }
 
 /** Range and ticks of a logarithmic axis that holds all values, which are positive. */
-function logAxis(values: readonly number[]): { low: number; high: number; ticks: Tick[] } {
+function logAxis(values: readonly number[]): Axis {
   const smallest = values.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY);
   const largest = values.reduce((a, b) => Math.max(a, b), 0);
   if (!(largest > 0)) return { low: 0.1, high: 1, ticks: [{ value: 1, label: "1" }] };
@@ -119,46 +128,98 @@ function logAxis(values: readonly number[]): { low: number; high: number; ticks:
   return { low: 10 ** low, high: 10 ** high, ticks };
 }
 
+interface Axis {
+  readonly low: number;
+  readonly high: number;
+  readonly ticks: readonly Tick[];
+}
+
+/** Range and ticks of a linear axis that holds all values, with a little room around them. */
+function linearAxis(values: readonly number[]): Axis {
+  const [least, most] = values.reduce(([low, high], y) => [Math.min(low, y), Math.max(high, y)], [Infinity, -Infinity]);
+  if (!(most >= least)) return { low: 0, high: 1, ticks: [] };
+  const room = most > least ? 0.06 * (most - least) : Math.max(Math.abs(most) / 10, 0.1);
+  const [low, high] = [least - room, most + room];
+  const step = niceStep(high - low, 6);
+  const digits = Math.max(0, -Math.floor(Math.log10(step) + 1e-9));
+  const first = Math.ceil(low / step);
+  const count = Math.floor(high / step) - first + 1;
+  const ticks = Array.from({ length: count }, (_, i) => (first + i) * step);
+  return { low, high, ticks: ticks.map((value) => ({ value, label: value.toFixed(digits).replace("-", "\u2212") })) };
+}
+
 /** The pieces of a line between its gaps. */
-function pieces(points: Line["points"]): (readonly [number, number])[][] {
+function pieces(points: Line["points"], drawable: (y: number) => boolean): (readonly [number, number])[][] {
   const result: (readonly [number, number])[][] = [[]];
   for (const point of points)
-    if (point[1] > 0) result.at(-1)!.push(point);
+    if (drawable(point[1])) result.at(-1)!.push(point);
     else if (result.at(-1)!.length > 0) result.push([]);
   return result.filter((piece) => piece.length > 0);
 }
 
-/** A chart as an SVG document. The same chart gives the same text. */
-export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
-  const height = margin.top + panels.length * panelHeight + (panels.length - 1) * gap + margin.bottom;
-  const [left, right] = [margin.left, width - margin.right];
-  const xs = panels.flatMap(({ lines }) => lines.flatMap(({ points }) => points.map(([x]) => x)));
+interface XAxis {
+  readonly at: (x: number) => number;
+  readonly ticks: readonly number[];
+}
+
+/** A linear x axis from `left` to `right` that holds all points of some lines. */
+function xAxis(lines: readonly Line[], left: number, right: number): XAxis {
+  const xs = lines.flatMap(({ points }) => points.map(([x]) => x));
   const [first, end] = xs.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
   const last = roundedUp(first, end);
-  const atX = (x: number): number =>
-    last > first ? left + 8 + ((x - first) / (last - first)) * (right - left - 16) : (left + right) / 2;
-  const ticksX = xs.length > 0 ? linearTicks(first, last) : [];
+  return {
+    at: (x) => (last > first ? left + 8 + ((x - first) / (last - first)) * (right - left - 16) : (left + right) / 2),
+    ticks: xs.length > 0 ? linearTicks(first, last) : [],
+  };
+}
 
-  const drawPanel = ({ label, lines }: Panel, n: number): string[] => {
-    const top = margin.top + n * (panelHeight + gap);
+/** A chart as an SVG document. The same chart gives the same text. */
+export function chartSvg({ title, subtitle, xLabel, panels, legend: shared }: Chart): string {
+  const [left, right] = [margin.left, width - margin.right];
+  const names = shared ? sharedLegend(shared, left, right, margin.top - 18) : { drawn: [], rows: 0 };
+  const first = margin.top + legendRow * names.rows;
+  const tops: number[] = [];
+  for (const [n] of panels.entries()) {
+    const before = panels[n - 1];
+    const room = before ? panelHeight + gap + (before.xLabel === undefined ? 0 : margin.bottom - 14) : 0;
+    tops.push((tops.at(-1) ?? first) + room);
+  }
+  const height = (tops.at(-1) ?? first) + panelHeight + margin.bottom;
+  const common = xAxis(
+    panels.filter((panel) => panel.xLabel === undefined).flatMap(({ lines }) => lines),
+    left,
+    right,
+  );
+  const nameX = ({ at, ticks }: XAxis, label: string, bottom: number): string[] => [
+    ...ticks.map((x) => text(at(x), bottom + 20, String(Number(x.toPrecision(12))), { anchor: "middle" })),
+    text((left + right) / 2, bottom + 44, escaped(label), { anchor: "middle", color: ink, size: 13 }),
+  ];
+
+  const drawPanel = ({ label, lines, scale = "log", xLabel: ownX }: Panel, n: number): string[] => {
+    const top = tops[n]!;
     const bottom = top + panelHeight;
-    const axis = logAxis(lines.flatMap(({ points }) => points.map(([, y]) => y).filter((y) => y > 0)));
-    const [low, span] = [Math.log(axis.low), Math.log(axis.high / axis.low)];
-    const atY = (y: number): number => bottom - ((Math.log(y) - low) / span) * panelHeight;
+    const x = ownX === undefined ? common : xAxis(lines, left, right);
+    const logarithmic = scale === "log";
+    const drawable = (y: number): boolean => Number.isFinite(y) && (y > 0 || !logarithmic);
+    const map = (y: number): number => (logarithmic ? Math.log(y) : y);
+    const ys = lines.flatMap(({ points }) => points.map(([, y]) => y).filter(drawable));
+    const axis = logarithmic ? logAxis(ys) : linearAxis(ys);
+    const [low, span] = [map(axis.low), map(axis.high) - map(axis.low)];
+    const atY = (y: number): number => bottom - ((map(y) - low) / span) * panelHeight;
     const grid = axis.ticks.flatMap(({ value, label: name }) => [
       segment(left, atY(value), right, atY(value), name === undefined ? faint : rule),
       ...(name === undefined ? [] : [text(left - 10, atY(value) + 4, name, { anchor: "end" })]),
     ]);
-    const vertical = ticksX.map((x) => segment(atX(x), top, atX(x), bottom, faint));
+    const vertical = x.ticks.map((value) => segment(x.at(value), top, x.at(value), bottom, faint));
     const drawn = lines.flatMap(({ points, color }) => {
-      const path = pieces(points)
-        .map((piece) => piece.map(([x, y], i) => `${i === 0 ? "M" : "L"}${fixed(atX(x))} ${fixed(atY(y))}`).join(""))
+      const path = pieces(points, drawable)
+        .map((piece) => piece.map(([a, b], i) => `${i === 0 ? "M" : "L"}${fixed(x.at(a))} ${fixed(atY(b))}`).join(""))
         .join("");
       // A few points are shown as such; of many, the line says enough.
-      const dots = points.length > 60 ? [] : points.filter(([, y]) => y > 0);
+      const dots = points.length > 60 ? [] : points.filter(([, y]) => drawable(y));
       return [
         `<path d="${path}" fill="none" stroke="${color}" stroke-width="2" stroke-linejoin="round" stroke-linecap="round"/>`,
-        ...dots.map(([x, y]) => `<circle cx="${fixed(atX(x))}" cy="${fixed(atY(y))}" r="3" fill="${color}"/>`),
+        ...dots.map(([a, b]) => `<circle cx="${fixed(x.at(a))}" cy="${fixed(atY(b))}" r="3" fill="${color}"/>`),
       ];
     });
     const frame = segment(left, bottom, right, bottom, soft) + segment(left, top, left, bottom, soft);
@@ -168,7 +229,15 @@ export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
       color: ink,
       size: 13,
     });
-    return [...vertical, ...grid, frame, ...drawn, axisLabel, ...legend(lines, right, top)];
+    return [
+      ...vertical,
+      ...grid,
+      frame,
+      ...drawn,
+      axisLabel,
+      ...(shared ? [] : legend(lines, right, top)),
+      ...(ownX === undefined ? [] : nameX(x, ownX, bottom)),
+    ];
   };
 
   const bottom = height - margin.bottom;
@@ -178,9 +247,9 @@ export function chartSvg({ title, subtitle, xLabel, panels }: Chart): string {
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(left, 32, escaped(title), { size: 17, weight: 600, color: ink }),
     ...(subtitle === undefined ? [] : [text(left, 54, escaped(subtitle), { size: 12.5 })]),
+    ...names.drawn,
     ...panels.flatMap(drawPanel),
-    ...ticksX.map((x) => text(atX(x), bottom + 20, String(x), { anchor: "middle" })),
-    text((left + right) / 2, bottom + 44, escaped(xLabel), { anchor: "middle", color: ink, size: 13 }),
+    ...(xLabel === undefined ? [] : nameX(common, xLabel, bottom)),
     "</svg>",
     "",
   ].join("\n");
@@ -199,4 +268,26 @@ function legend(lines: readonly Line[], right: number, top: number): string[] {
       text(end, top - 12, escaped(label), { color: ink, anchor: "end" }),
     ];
   });
+}
+
+/** Names of lines in rows from the left, the first of them at `top`. */
+function sharedLegend(
+  lines: readonly Pick<Line, "label" | "color">[],
+  left: number,
+  right: number,
+  top: number,
+): { drawn: string[]; rows: number } {
+  let [x, row] = [left, 0];
+  const drawn = lines.flatMap(({ label, color }) => {
+    const wide = 6.2 * label.length + 48;
+    if (x > left && x + wide > right + 20) [x, row] = [left, row + 1];
+    const y = top + legendRow * row;
+    const start = x;
+    x += wide;
+    return [
+      `<path d="M${fixed(start)} ${fixed(y - 4)}h20" stroke="${color}" stroke-width="3" stroke-linecap="round"/>`,
+      text(start + 26, y, escaped(label), { color: ink }),
+    ];
+  });
+  return { drawn, rows: lines.length > 0 ? row + 1 : 0 };
 }

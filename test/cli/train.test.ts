@@ -79,6 +79,10 @@ describe("training", () => {
     expect(Object.keys(model.weights)).toEqual(["denoiser", "classifier"]);
     expect(model.classifier!.process).toEqual({ schedule: "cosine", steps: 1000, rescaleTimesteps: false });
     expect((await metricsOf("straight")).filter(({ network }) => network === "classifier")).toHaveLength(6);
+    const accuracies = (await readFile(at("straight", "accuracy.csv"), "utf8")).trimEnd().split("\n");
+    expect(accuracies[0]).toBe("timestep,images,accuracy,standard_error,cross_entropy");
+    expect(accuracies).toHaveLength(12);
+    expect(joined.messages).toContain("guessing gives 50.0%");
   });
 
   test("is not begun again over a model, nor resumed with options that change it", async () => {

@@ -1,0 +1,56 @@
+import type { Model } from "../checkpoint/model.ts";
+import { type Dataset, openDataset } from "../data/dataset.ts";
+import { DataError } from "../errors.ts";
+import { labelOf } from "../sampling/settings.ts";
+import type { Progress } from "./progress.ts";
+
+/** Opens images as the model's are: resized where that was asked for or its training did, grey or colour. Throws DataError where they are of another size. */
+export async function openImages(
+  path: string,
+  model: Pick<Model, "imageShape" | "preprocessing" | "source">,
+  size: number | undefined,
+  shown: Progress,
+  signal: AbortSignal,
+): Promise<Dataset> {
+  const [channels, height, width] = model.imageShape;
+  const dataset = await openDataset(path, {
+    size: size ?? model.preprocessing.size,
+    channels: channels === 1 ? 1 : 3,
+    loose: true,
+    signal,
+    onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
+  });
+  shown.end();
+  const [, h, w] = dataset.imageShape;
+  if (h !== height || w !== width)
+    throw new DataError(
+      `${path}: the images are ${w}x${h} but ${model.source} knows images of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
+    );
+  const [first] = dataset.skipped;
+  if (first)
+    shown.say(
+      `skipped ${dataset.skipped.length} files, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
+    );
+  return dataset;
+}
+
+/** The model's label for each class of some data, by name. Throws DataError for a class that the model lacks; `remedy` ends the message. */
+export const labelsOf = (
+  { path, classes }: Pick<Dataset, "path" | "classes">,
+  model: Pick<Model, "classes" | "source">,
+  remedy: string,
+): number[] =>
+  classes.map((known) => {
+    try {
+      return labelOf(known, model);
+    } catch (cause) {
+      throw new DataError(
+        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); ${remedy}`,
+        { cause },
+      );
+    }
+  });
+
+/** Names in a line, the first twenty. */
+export const namesOf = (classes: readonly string[]): string =>
+  classes.length > 20 ? `${classes.slice(0, 20).join(", ")}, ... (${classes.length})` : classes.join(", ");

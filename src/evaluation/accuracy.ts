@@ -1,0 +1,177 @@
+import { type Model, networkShapes } from "../checkpoint/model.ts";
+import { coefficients, makeChain } from "../diffusion/chain.ts";
+import { qSample } from "../diffusion/process.ts";
+import { ModelError, UsageError } from "../errors.ts";
+import { encoderUnet } from "../models/classifier.ts";
+import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { normals } from "../random.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { oneHot } from "../tensor/tensor.ts";
+import { f32, i32, trace } from "../tensor/trace.ts";
+import { chartSvg } from "./chart.ts";
+
+/** Images with labels, to measure a noisy classifier with. */
+export interface LabelledImages {
+  readonly count: number;
+  /** Images [N, C, H, W] in [-1, 1] at these positions 0 ... count - 1, and their labels [N]. */
+  readonly take: (positions: readonly number[]) => { readonly x: NDArray<"float32">; readonly y: NDArray<"int32"> };
+}
+
+export interface AccuracyOptions {
+  /** How many timesteps, spread evenly from the least noisy to the noisiest; of a shorter chain, all. Default 21. */
+  readonly timesteps?: number;
+  /** Most images at a time; default 50. */
+  readonly batch?: number;
+  /** Seed of the noise; default 0. */
+  readonly seed?: number;
+  readonly backend: Backend;
+  /** Ends the work before the next run of the program: the iterator throws the signal's reason. */
+  readonly signal?: AbortSignal;
+}
+
+/** How well a noisy classifier reads images at one timestep. */
+export interface TimestepAccuracy {
+  readonly timestep: number;
+  readonly images: number;
+  /** Share of the images whose class is the likeliest. */
+  readonly accuracy: number;
+  /** Of the accuracy, from so many images: sqrt(p (1 - p) / n). */
+  readonly standardError: number;
+  /** Mean of -log p(y | x_t), in nats. */
+  readonly crossEntropy: number;
+}
+
+/**
+ * Accuracy of a noisy classifier p(y | x_t) by timestep, the least noisy first: every image is noised once for each timestep.
+ *
+ * @throws UsageError without images, or for a label that the classifier lacks; ModelError where the model has no classifier
+ */
+export async function* accuracyByTimestep(
+  { classifier, weights, imageShape, source }: Model,
+  images: LabelledImages,
+  { timesteps: wanted = 21, batch = 50, seed = 0, backend, signal }: AccuracyOptions,
+): AsyncGenerator<TimestepAccuracy, void, undefined> {
+  if (!classifier || !weights.classifier)
+    throw new ModelError(`${source}: the model has no classifier; \`guidestar train classifier\` adds one`);
+  if (images.count < 1)
+    throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
+  const { config } = classifier;
+  const chain = makeChain({ ...classifier.process, prediction: "eps", variance: "fixedSmall" });
+  const size = Math.min(batch, images.count);
+  const pixels = sizeOf(imageShape);
+  const shapes = networkShapes({ name: "classifier", config });
+  const perImage = f32(size);
+  const graph = trace(
+    {
+      x0: f32(size, ...imageShape),
+      noise: f32(size, ...imageShape),
+      timestep: perImage,
+      alpha: perImage,
+      sigma: perImage,
+      y: i32(size),
+      classifier: Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)])),
+    },
+    ({ x0, noise, timestep, alpha, sigma, y, classifier }) => {
+      const logits = encoderUnet(config)(classifier, qSample(x0, noise, { alpha, sigma }), timestep);
+      const own = oneHot(y, config.outChannels); // [N, classes]
+      const wrong = logits.mul(own).sum(1).less(logits.max(1)).cast("float32");
+      return { wrong, crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
+    },
+  );
+  await using program = await compile(graph, backend, { bind: { classifier: weights.classifier } });
+
+  for (const index of spread(chain.timesteps.length, wanted)) {
+    let right = 0;
+    let crossEntropy = 0;
+    for (let first = 0; first < images.count; first += size) {
+      signal?.throwIfAborted();
+      // The program takes whole batches: the last image fills the room that is left, and its copies are not counted.
+      const positions = Array.from({ length: size }, (_, i) => Math.min(first + i, images.count - 1));
+      const { x, y } = images.take(positions);
+      const bad = y.data.find((label) => label < 0 || label >= config.outChannels);
+      if (bad !== undefined)
+        throw new UsageError(
+          `labels must be from 0 to ${config.outChannels - 1}, as ${source} has them, but one is ${bad}`,
+        );
+      const noise = new Float32Array(size * pixels);
+      for (const [i, position] of positions.entries())
+        noise.set(normals(seed, position * chain.timesteps.length + index, pixels), i * pixels);
+      const { timestep, alpha, sigma } = coefficients(chain, new Array<number>(size).fill(index));
+      const result = await program.run({ x0: x, noise: float32(x.shape, noise), timestep, alpha, sigma, y });
+      for (let i = 0; i < Math.min(size, images.count - first); i++) {
+        right += 1 - result.wrong.data[i]!;
+        crossEntropy += result.crossEntropy.data[i]!;
+      }
+    }
+    const accuracy = right / images.count;
+    yield {
+      timestep: chain.timesteps[index]!,
+      images: images.count,
+      accuracy,
+      standardError: Math.sqrt((accuracy * (1 - accuracy)) / images.count),
+      crossEntropy: crossEntropy / images.count,
+    };
+  }
+}
+
+/** `count` of the indices 0 ... length - 1, evenly, with both ends. */
+function spread(length: number, count: number): number[] {
+  const n = Math.min(length, Math.max(count, 2));
+  return n === 1 ? [0] : Array.from({ length: n }, (_, i) => Math.round((i * (length - 1)) / (n - 1)));
+}
+
+/** `timestep,images,accuracy,standard_error,cross_entropy` and a line for each timestep. */
+export const accuracyCsv = (rows: readonly TimestepAccuracy[]): string =>
+  [
+    "timestep,images,accuracy,standard_error,cross_entropy",
+    ...rows.map(({ timestep, images, accuracy, standardError, crossEntropy }) =>
+      [timestep, images, accuracy, standardError, crossEntropy].join(),
+    ),
+    "",
+  ].join("\n");
+
+/** The same for a terminal, with bars. */
+export const accuracyTable = (rows: readonly TimestepAccuracy[], classes: number): string =>
+  [
+    `timestep  accuracy  of ${rows[0]?.images ?? 0} images; guessing gives ${(100 / classes).toFixed(1)}%`,
+    ...rows.map(
+      ({ timestep, accuracy }) =>
+        `${String(timestep).padStart(8)}  ${`${(100 * accuracy).toFixed(1)}%`.padStart(8)}  ${"█".repeat(Math.round(30 * accuracy))}`,
+    ),
+    "",
+  ].join("\n");
+
+/** The same as a picture, an SVG document: accuracy above, cross-entropy below, and what guessing would give. */
+export function accuracyPlot(
+  rows: readonly TimestepAccuracy[],
+  { title, classes }: { title: string; classes: number },
+): string {
+  const line = (label: string, color: string, value: (row: TimestepAccuracy) => number) => ({
+    label,
+    color,
+    points: rows.map((row) => [row.timestep, value(row)] as const),
+  });
+  return chartSvg({
+    title,
+    subtitle: `${rows[0]?.images ?? 0} images, each noised once for each timestep`,
+    xLabel: "timestep",
+    panels: [
+      {
+        label: "accuracy",
+        scale: "linear",
+        lines: [
+          line("guessing", "#9aa5b1", () => 1 / classes),
+          line("classifier", "#2563a8", ({ accuracy }) => accuracy),
+        ],
+      },
+      {
+        label: "cross-entropy in nats",
+        lines: [
+          line("guessing", "#9aa5b1", () => Math.log(classes)),
+          line("classifier", "#2563a8", ({ crossEntropy }) => crossEntropy),
+        ],
+      },
+    ],
+  });
+}

@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { Model } from "../../src/checkpoint/model.ts";
+import {
+  accuracyByTimestep,
+  accuracyCsv,
+  accuracyTable,
+  type TimestepAccuracy,
+} from "../../src/evaluation/accuracy.ts";
+import { encoderUnet } from "../../src/models/classifier.ts";
+import { float32, int32, type NDArray } from "../../src/ndarray.ts";
+import { normals } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { compile } from "../../src/runtime/compile.ts";
+import { openBackend } from "../../src/runtime/node.ts";
+import { f32, trace } from "../../src/tensor/trace.ts";
+import { tinyModel } from "../support/tiny-model.ts";
+
+const { denoiser: _, classifier, ...about } = tinyModel();
+const model = {
+  format: "guidestar-model-1",
+  source: "tiny",
+  ...about,
+  classifier: { ...classifier.record, file: "", sha256: "", parameters: 0 },
+  weights: { classifier: classifier.weights },
+} as Model;
+const count = 7;
+const x0 = normals(5, 0, count * 64).map((value) => Math.tanh(value));
+const labels = [0, 1, 2, 0, 1, 2, 0];
+const images = {
+  count,
+  take: (positions: readonly number[]) => ({
+    x: float32(
+      [positions.length, 1, 8, 8],
+      positions.flatMap((n) => [...x0.subarray(64 * n, 64 * n + 64)]),
+    ),
+    y: int32(
+      [positions.length],
+      positions.map((n) => labels[n]!),
+    ),
+  }),
+};
+
+/** alpha bar of the cosine schedule, Eq. 17 of Nichol & Dhariwal 2021, with its limit of 0.999 on beta. */
+function alphaBar(t: number, steps: number): number {
+  const f = (u: number): number => Math.cos((((u + 0.008) / 1.008) * Math.PI) / 2) ** 2;
+  let product = 1;
+  for (let i = 0; i <= t; i++) product *= 1 - Math.min(0.999, 1 - f((i + 1) / steps) / f(i / steps));
+  return product;
+}
+
+describe("accuracyByTimestep", () => {
+  let backend: Backend;
+  const measured = async (batch: number, timesteps = 3): Promise<TimestepAccuracy[]> => {
+    const rows: TimestepAccuracy[] = [];
+    for await (const row of accuracyByTimestep(model, images, { backend, batch, timesteps, seed: 3 })) rows.push(row);
+    return rows;
+  };
+  beforeAll(async () => {
+    backend = await openBackend({ threads: 1 });
+  });
+  afterAll(() => backend[Symbol.asyncDispose]());
+
+  test("counts what the network reads in images noised by the schedule's formula", async () => {
+    const rows = await measured(3);
+    expect(rows.map(({ timestep }) => timestep)).toEqual([0, 10, 19]);
+    const network = encoderUnet(classifier.record.config);
+    const shapes = Object.entries(classifier.weights).map(([key, { shape }]) => [key, f32(...shape)] as const);
+    await using program = await compile(
+      trace({ weights: Object.fromEntries(shapes), x: f32(count, 1, 8, 8), t: f32(count) }, ({ weights, x, t }) => ({
+        logits: network(weights, x, t),
+      })),
+      backend,
+      { bind: { weights: classifier.weights } },
+    );
+    for (const { timestep, ...row } of rows) {
+      const bar = alphaBar(timestep, 20);
+      const x = Float32Array.from(x0, (value, i) => {
+        const [n, pixel] = [Math.floor(i / 64), i % 64];
+        return Math.sqrt(bar) * value + Math.sqrt(1 - bar) * normals(3, n * 20 + timestep, 64)[pixel]!;
+      });
+      const t = float32([count], new Array<number>(count).fill(timestep));
+      const { logits }: { logits: NDArray } = await program.run({ x: float32([count, 1, 8, 8], x), t });
+      let [right, crossEntropy] = [0, 0];
+      for (const [n, label] of labels.entries()) {
+        const own = Array.from(logits.data.subarray(3 * n, 3 * n + 3), Number);
+        if (own[label] === Math.max(...own)) right++;
+        crossEntropy += Math.log(own.reduce((sum, value) => sum + Math.exp(value), 0)) - own[label]!;
+      }
+      expect(row.accuracy).toBeCloseTo(right / count, 6);
+      expect(row.crossEntropy).toBeCloseTo(crossEntropy / count, 4);
+      expect(row.standardError).toBeCloseTo(Math.sqrt(((right / count) * (1 - right / count)) / count), 6);
+    }
+  });
+
+  test("does not depend on the batch; takes every timestep of a short chain", async () => {
+    const [whole, parts] = [await measured(7, 100), await measured(2, 100)];
+    expect(whole.map(({ timestep }) => timestep)).toEqual(Array.from({ length: 20 }, (_, t) => t));
+    for (const [i, row] of whole.entries()) {
+      expect(parts[i]!.accuracy).toBe(row.accuracy);
+      expect(parts[i]!.crossEntropy).toBeCloseTo(row.crossEntropy, 4);
+    }
+  });
+
+  test("refuses labels that the classifier lacks, and models without one", async () => {
+    const wrong = { count: 1, take: () => ({ x: float32([1, 1, 8, 8]), y: int32([1], [3]) }) };
+    await expect(accuracyByTimestep(model, wrong, { backend }).next()).rejects.toThrow(/from 0 to 2.* one is 3/);
+    const { classifier: _, ...without } = model;
+    await expect(accuracyByTimestep(without, images, { backend }).next()).rejects.toThrow(/no classifier/);
+  });
+});
+
+test("accuracies as a table", () => {
+  const row = { timestep: 500, images: 200, accuracy: 0.5, standardError: 0.0354, crossEntropy: 1.5 };
+  expect(accuracyCsv([row]).split("\n")[1]).toBe("500,200,0.5,0.0354,1.5");
+  expect(accuracyTable([row], 10)).toContain(`     500     50.0%  ${"█".repeat(15)}\n`);
+});
