@@ -17,7 +17,12 @@ export const importRules: readonly ImportRule[] = [
   { room: "onnx", may: { tensor: "all" } },
   {
     room: "runtime",
-    may: { tensor: "all", onnx: "all", "onnxruntime-node": ["worker.ts"], "node:*": ["node.ts", "worker.ts"] },
+    may: {
+      tensor: "all",
+      onnx: "all",
+      "onnxruntime-node": ["worker.ts"],
+      "node:*": ["node.ts", "weights-on-disk.ts", "worker.ts"],
+    },
   },
 
   // Bytes and files.
@@ -65,7 +70,14 @@ export const importRules: readonly ImportRule[] = [
       diffusion: "all",
       models: "all",
       checkpoint: "all",
-      runtime: ["accuracy.ts", "likelihood.ts", "network-detector.ts"],
+      runtime: [
+        "accuracy.ts",
+        "likelihood.ts",
+        "network-detector.ts",
+        "onnx-detector.ts",
+        "products.ts",
+        "statistics.ts",
+      ],
     },
   },
 

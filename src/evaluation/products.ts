@@ -1,0 +1,97 @@
+import { DataError } from "../errors.ts";
+import { float32 } from "../ndarray.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { f32, trace } from "../tensor/trace.ts";
+import type { Matrix } from "./matrix.ts";
+
+/** Products of rows of two sets, a part of the whole table. */
+export interface ProductBlock {
+  /** Rows first ... first + count - 1 of a, and of b. */
+  readonly a: { readonly first: number; readonly count: number };
+  readonly b: { readonly first: number; readonly count: number };
+  /** Row i, column j of the block: (a_i - centre) . (b_j - centre), at i stride + j. */
+  readonly products: Float32Array;
+  readonly stride: number;
+}
+
+export interface EngineOptions {
+  readonly backend: Backend;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface ProductOptions extends EngineOptions {
+  /** [D]: taken off all rows first, since float32 keeps the digits of what is near zero. */
+  readonly centre: Float64Array;
+}
+
+/** Rows of each set in a block: two blocks of products (one computed, one read) take 2 x 16 MB, however many rows there are. */
+const side = 2048;
+
+/**
+ * All products of rows of `a` with rows of `b`, block by block, by the engine in float32; while one block is read, the next is computed.
+ * Where `b` is `a` itself, blocks below the diagonal are left out.
+ */
+export async function* blockedProducts(
+  a: Matrix,
+  b: Matrix,
+  { centre, backend, signal }: ProductOptions,
+): AsyncGenerator<ProductBlock, void, undefined> {
+  const width = a.columns;
+  const size = Math.min(side, Math.max(a.rows, b.rows));
+  const graph = trace({ a: f32(size, width), b: f32(size, width) }, (inputs) => ({
+    products: inputs.a.matmul(inputs.b.permute(1, 0)),
+  }));
+  await using program = await compile(graph, backend);
+  const centred = ({ rows, data }: Matrix, first: number) => {
+    const block = float32([size, width]);
+    const count = Math.min(size, rows - first);
+    for (let i = 0, at = first * width, to = 0; i < count; i++)
+      for (let j = 0; j < width; j++) block.data[to++] = data[at++]! - centre[j]!;
+    return { block, count };
+  };
+  let pending: Promise<ProductBlock> | undefined;
+  for (let i = 0; i < a.rows; i += size) {
+    const left = centred(a, i);
+    for (let j = a === b ? i : 0; j < b.rows; j += size) {
+      signal?.throwIfAborted();
+      const right = a === b && i === j ? left : centred(b, j);
+      const next = program.run({ a: left.block, b: right.block }).then(({ products }) => ({
+        a: { first: i, count: left.count },
+        b: { first: j, count: right.count },
+        products: products.data,
+        stride: size,
+      }));
+      if (pending) yield await pending;
+      pending = next;
+    }
+  }
+  if (pending) yield await pending;
+}
+
+/** Mean of the rows; throws DataError where a number is not finite, or the rows are too many to be held at all. */
+export function centreOf({ rows, columns, data }: Matrix, what: string): Float64Array {
+  const mean = new Float64Array(columns);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++) mean[j]! += data[at++]! / rows;
+  const bad = mean.findIndex((value) => !Number.isFinite(value));
+  if (bad >= 0) {
+    const row = Array.from({ length: rows }, (_, i) => i).find((i) => !Number.isFinite(data[i * columns + bad]!));
+    throw new DataError(`${what}: dimension ${bad} of row ${row} is ${data[row! * columns + bad]}; expected numbers`);
+  }
+  return mean;
+}
+
+/** Throws DataError unless two sets of features are of one width. */
+export function checkWidths(a: Matrix, b: Matrix): void {
+  if (a.columns !== b.columns)
+    throw new DataError(
+      `the reference's features have ${a.columns} dimensions but the samples' have ${b.columns}; take both from one detector`,
+    );
+}
+
+/** |row - centre|^2 of every row. */
+export function squaredNorms({ rows, columns, data }: Matrix, centre: Float64Array): Float64Array {
+  const norms = new Float64Array(rows);
+  for (let i = 0, at = 0; i < rows; i++) for (let j = 0; j < columns; j++) norms[i]! += (data[at++]! - centre[j]!) ** 2;
+  return norms;
+}
