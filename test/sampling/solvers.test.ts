@@ -1,0 +1,199 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { type Chain, chainOfLevels } from "../../src/diffusion/chain.ts";
+import { noiseRatio } from "../../src/diffusion/noise-level.ts";
+import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
+import { normals } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { openBackend } from "../../src/runtime/node.ts";
+import { samplingChain } from "../../src/sampling/levels.ts";
+import { guidanceForm, makeSampler, type Sampler, type SamplerKind, solverOf } from "../../src/sampling/sampler.ts";
+import { follow } from "../support/follow.ts";
+import { exactFlow, exactPredictor, type Mixture } from "../support/gaussians.ts";
+import { deviation, exactClassifier, exactDenoiser, nullLabel } from "../support/mixture.ts";
+
+const process: ProcessConfig = {
+  schedule: "cosine",
+  steps: 1000,
+  prediction: "eps",
+  variance: "fixedSmall",
+  rescaleTimesteps: false,
+};
+let backend: Backend;
+beforeAll(async () => {
+  backend = await openBackend({ threads: 1 });
+});
+afterAll(() => backend[Symbol.asyncDispose]());
+
+const mixture: Mixture = {
+  weights: [0.5, 0.3, 0.2],
+  means: [
+    [-0.7, -0.5],
+    [0.6, -0.4],
+    [0.1, 0.8],
+  ],
+  deviations: [0.3, 0.25, 0.35],
+};
+
+/** Levels with the same sigma / alpha as others, for which an image stays as it is, or becomes (1 - t) x0 + t eps. */
+const exploding = ({ config, levels }: Chain): Chain =>
+  chainOfLevels(
+    config,
+    levels.map((level) => ({ ...level, alpha: 1, sigma: noiseRatio(level) })),
+  );
+const flow = ({ config, levels }: Chain): Chain =>
+  chainOfLevels(
+    config,
+    levels.map((level) => ({ ...level, alpha: 1 / (1 + noiseRatio(level)), sigma: 1 / (1 + 1 / noiseRatio(level)) })),
+  );
+
+/** Root mean square distance of where a solver ends from the exact solution of the probability flow. */
+async function flowError(sampler: Sampler): Promise<number> {
+  const chain = samplingChain(process, sampler);
+  const [top, bottom] = [chain.levels.at(-1)!, chain.levels[0]!];
+  const scale = Math.hypot(top.alpha, top.sigma);
+  const x = Float64Array.from(normals(3, 0, 2 * points), (value) => scale * value);
+  const ends = await follow(solverOf(sampler, chain), { shape: [points, 2, 1, 1], data: x }, () =>
+    exactPredictor(mixture),
+  );
+  let sum = 0;
+  for (let n = 0; n < points; n++) {
+    const z = [x[2 * n]! / top.alpha, x[2 * n + 1]! / top.alpha];
+    const key = `${z} ${noiseRatio(top)} ${noiseRatio(bottom)}`;
+    const exact = flows.get(key) ?? exactFlow(mixture, z, noiseRatio(top), noiseRatio(bottom));
+    flows.set(key, exact);
+    sum += (ends[2 * n]! - exact[0]!) ** 2 + (ends[2 * n + 1]! - exact[1]!) ** 2;
+  }
+  return Math.sqrt(sum / points);
+}
+const points = 12;
+const flows = new Map<string, number[]>();
+
+describe("the error falls with the steps as the order of the solver says", () => {
+  const orders: [Sampler, number, number][] = [
+    [makeSampler("ddim", { levels: "karras" }), 0.85, 1.25],
+    [makeSampler("euler"), 0.85, 1.25],
+    [makeSampler("heun"), 1.8, 2.5],
+    [makeSampler("dpm++2m"), 1.8, 2.5],
+    // Three images for the predictor, four for the corrector.
+    [makeSampler("sa-solver"), 3.2, 4.8],
+  ];
+  test.each(orders)("$kind", async (sampler, least, most) => {
+    const [coarse, fine] = [await flowError({ ...sampler, steps: 32 }), await flowError({ ...sampler, steps: 128 })];
+    const order = Math.log2(coarse! / fine!) / 2;
+    expect(order).toBeGreaterThan(least);
+    expect(order).toBeLessThan(most);
+  });
+
+  test("second order is worth it at 20 evaluations, and so is the corrector", async () => {
+    const error = (kind: SamplerKind) => flowError(makeSampler(kind, { steps: 20 }));
+    const [euler, second, adams] = [await error("euler"), await error("dpm++2m"), await error("sa-solver")];
+    expect(second).toBeLessThan(euler / 2);
+    expect(adams).toBeLessThan(second);
+  });
+});
+
+/** Every sampler, with steps enough for its order. */
+const everyone: [string, Sampler][] = [
+  ["ddpm", makeSampler("ddpm", { steps: 160, levels: "karras" })],
+  ["ddim", makeSampler("ddim", { steps: 80, levels: "karras" })],
+  ["ddim, eta 1", makeSampler("ddim", { steps: 160, levels: "karras", eta: 1 })],
+  ["euler", makeSampler("euler", { steps: 60 })],
+  ["euler, churn 20", makeSampler("euler", { steps: 160, churn: 20 })],
+  ["heun", makeSampler("heun", { steps: 20 })],
+  ["heun, churn 10", makeSampler("heun", { steps: 30, churn: 10 })],
+  ["dpm++2m", makeSampler("dpm++2m", { steps: 24 })],
+  ["dpm++2m-sde", makeSampler("dpm++2m-sde", { steps: 48 })],
+  ["dpm++2m-sde, eta 0.5", makeSampler("dpm++2m-sde", { steps: 40, eta: 0.5 })],
+  ["sa-solver", makeSampler("sa-solver", { steps: 18 })],
+  ["sa-solver, eta 1", makeSampler("sa-solver", { steps: 40, eta: 1 })],
+];
+
+describe("samples are distributed as the mixture: mean, covariance, and how many belong to each mode", () => {
+  const count = 3000;
+  const noise = Float64Array.from(normals(11, 0, 2 * count));
+  /** Mean, covariance and the share of points nearest to each mode. */
+  const statistics = (x: ArrayLike<number>): number[] => {
+    const n = x.length / 2;
+    const columns = [0, 1].map((axis) => Array.from({ length: n }, (_, i) => x[2 * i + axis]!));
+    const average = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / n;
+    const means = columns.map(average);
+    const covariance = (a: number, b: number): number =>
+      average(columns[a]!.map((value, i) => (value - means[a]!) * (columns[b]![i]! - means[b]!)));
+    const nearest = columns[0]!.map((value, i) => {
+      const distances = mixture.means.map(([mx, my]) => (value - mx) ** 2 + (columns[1]![i]! - my) ** 2);
+      return distances.indexOf(Math.min(...distances));
+    });
+    const shares = mixture.means.map((_, k) => average(nearest.map((mode) => Number(mode === k))));
+    return [...means, covariance(0, 0), covariance(0, 1), covariance(1, 1), ...shares];
+  };
+  /** Points of the mixture itself, as many of each mode as its weight says: what errs by chance errs little. */
+  const drawn = (): number[] => {
+    const many = 30_000;
+    const numbers = normals(12, 0, 2 * many);
+    const modes = mixture.weights.flatMap((weight, k) => new Array<number>(Math.round(weight * many)).fill(k));
+    return statistics(
+      numbers.map((value, i) => {
+        const mode = modes[Math.floor(i / 2)]!;
+        return mixture.means[mode]![i % 2]! + mixture.deviations[mode]! * value;
+      }),
+    );
+  };
+  const expected = drawn();
+
+  test.each(everyone)("%s", async (_, sampler) => {
+    const chain = samplingChain(process, sampler);
+    const points = { shape: [count, 2, 1, 1], data: noise };
+    const solver = solverOf(sampler, chain);
+    const actual = statistics(await follow(solver, points, () => exactPredictor(mixture), { backend }));
+    // Three or four deviations of a mean of 3000 points, whose own deviation is 0.7 and less.
+    for (const [i, value] of expected.entries())
+      expect(Math.abs(actual[i]! - value), `statistic ${i}`).toBeLessThan(0.04);
+  });
+});
+
+describe("every process is the same one, seen at another scale", () => {
+  // With the same sigma / alpha all of them go the same way: pictures of the same noise are equal.
+  const noise = Float64Array.from(normals(4, 0, 2 * points));
+  const ends = (sampler: Sampler, chain: Chain): Promise<ArrayLike<number>> => {
+    const { alpha, sigma } = chain.levels.at(-1)!;
+    const x = { shape: [points, 2, 1, 1], data: noise.map((value) => Math.hypot(alpha, sigma) * value) };
+    return follow(solverOf(sampler, chain), x, () => exactPredictor(mixture));
+  };
+  // What churn adds is bounded by the range of the process itself.
+  test.each(everyone.filter(([name]) => !name.includes("churn")))("%s", async (_, sampler) => {
+    const chain = samplingChain(process, { ...sampler, steps: 12 });
+    const preserving = await ends(sampler, chain);
+    for (const other of [exploding(chain), flow(chain)])
+      for (const [i, value] of Array.from(await ends(sampler, other)).entries())
+        expect(value).toBeCloseTo(preserving[i]!, 8);
+  });
+});
+
+describe("guidance moves every sampler to the class asked for", () => {
+  const count = 300;
+  const noise = { shape: [count, 1, 1, 1], data: Float64Array.from(normals(7, 999, count)) };
+  const ways: [string, Omit<GuidanceOptions, "form">][] = [
+    ["the class is given", {}],
+    ["classifier", { unconditional: true, classifier: 1 }],
+  ];
+  test.each(
+    everyone.flatMap(([name, sampler]) => ways.map(([way, options]) => [name, way, sampler, options] as const)),
+  )("%s, %s", async (_, __, sampler, options) => {
+    const chain = samplingChain(process, sampler);
+    const ends = await follow(
+      solverOf(sampler, chain),
+      noise,
+      (c) => {
+        const model = { denoiser: exactDenoiser(c), classifier: exactClassifier(c), process, nullLabel };
+        return guide(model, { ...options, form: guidanceForm(sampler), clip: false });
+      },
+      { label: 1, backend },
+    );
+    const values = Array.from(ends);
+    const mean = values.reduce((a, b) => a + b, 0) / count;
+    const spread = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / count);
+    expect(Math.abs(mean - 1)).toBeLessThan(0.05);
+    expect(Math.abs(spread - deviation)).toBeLessThan(0.04);
+  });
+});
