@@ -13,10 +13,12 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digit
 const fileName = z.string().regex(/^[\w-]+\.safetensors$/, "expected NAME.safetensors, a file of the same folder");
 
 export const processSchema = z.strictObject({
-  schedule: z.enum(["linear", "cosine"]),
+  schedule: z.enum(["linear", "cosine", "flow", "exploding"]),
   steps: z.int().min(1).max(1_000_000),
   zeroTerminalSnr: z.boolean().optional(),
-  prediction: z.enum(["eps", "x0", "previous", "v"]),
+  sigmaRange: z.tuple([z.number().positive(), z.number().positive()]).readonly().optional(),
+  dataDeviation: z.number().positive().optional(),
+  prediction: z.enum(["eps", "x0", "previous", "v", "velocity", "edm"]),
   variance: z.enum(["fixedSmall", "fixedLarge", "learned", "learnedRange"]),
   rescaleTimesteps: z.boolean(),
 }) satisfies z.ZodType<ProcessConfig>;
@@ -71,12 +73,22 @@ const denoiserSchema = z.strictObject({
 const noisySchema = z.strictObject({
   config: classifierSchema,
   /** The noise that it knows; classifier guidance needs the denoiser's. */
-  process: processSchema.pick({ schedule: true, steps: true, zeroTerminalSnr: true, rescaleTimesteps: true }),
+  process: processSchema.omit({ prediction: true, variance: true }),
   ...network,
 });
 
 /** The samplers that there are; `sampling/sampler.ts` makes them. */
-export const samplerKinds = ["ddim", "ddpm", "euler", "heun", "dpm++2m", "dpm++2m-sde", "sa-solver"] as const;
+export const samplerKinds = [
+  "ddim",
+  "ddpm",
+  "euler",
+  "heun",
+  "dpm++2m",
+  "dpm++2m-sde",
+  "sa-solver",
+  "langevin",
+  "pc",
+] as const;
 
 /** Which noise levels a sampler visits; `sampling/levels.ts` says what they are. */
 export const levelSpacings = ["chain", "karras"] as const;

@@ -2,8 +2,8 @@ import { UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, type Spec } from "../tensor/trace.ts";
-import { discreteChain, leastTimestep, type NoiseLevel, noiseless, pureNoise } from "./noise-level.ts";
-import type { ProcessConfig } from "./process-config.ts";
+import { discreteChain, type NoiseLevel, noiseless, pureNoise } from "./noise-level.ts";
+import { isContinuous, type ProcessConfig } from "./process-config.ts";
 import { spaceTimesteps } from "./respacing.ts";
 
 export { learnsVariance, type ProcessConfig } from "./process-config.ts";
@@ -95,7 +95,7 @@ export function chainOfLevels(
   levels: readonly NoiseLevel[],
   known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array } = {},
 ): Chain {
-  const least = leastTimestep(config);
+  const least = isContinuous(config) ? levels[0]!.timestep : 0;
   const previous = (i: number): NoiseLevel => levels[i - 1] ?? { ...noiseless, timestep: least };
   const table = (entry: (level: NoiseLevel, previous: NoiseLevel, i: number) => number): Float64Array =>
     Float64Array.from(levels, (level, i) => entry(level, previous(i), i));

@@ -54,8 +54,12 @@ export function vbTerm(prediction: Prediction, x0: Tensor, xt: Tensor, c: Coeffi
   return where(c.noisy.equal(0), bitsPerDimension(decoder), bitsPerDimension(normalKl(q, p)));
 }
 
-/** The bound's term that no training changes, in bits per dimension [N]: KL(q(x_T | x_0) || N(0, 1)). */
+/**
+ * The bound's term that no training changes, in bits per dimension [N]: KL(q(x_T | x_0) || p(x_T)). Sampling starts from
+ * p = N(0, alpha_T^2 + sigma_T^2), whose variance is 1 but for noise that explodes.
+ */
 export function priorBpd(x0: Tensor, { tables: { alpha, sigma } }: Chain): Tensor {
-  const [a, s] = [alpha.at(-1)! ** 2, sigma.at(-1)! ** 2];
+  const variance = alpha.at(-1)! ** 2 + sigma.at(-1)! ** 2;
+  const [a, s] = [alpha.at(-1)! ** 2 / variance, sigma.at(-1)! ** 2 / variance];
   return bitsPerDimension(x0.square().mul(a / 2)).add((s - 1 - Math.log(s)) / 2 / Math.LN2);
 }

@@ -1,14 +1,9 @@
 import { UsageError } from "../errors.ts";
+import { continuousNoise, type NoiseLevel } from "./continuous.ts";
 import { checkProcess, type ProcessConfig } from "./process-config.ts";
 import { betas as betasOf, zeroTerminalSnr } from "./schedule.ts";
 
-/** A place between image and noise, x = alpha x_0 + sigma eps. */
-export interface NoiseLevel {
-  readonly alpha: number;
-  readonly sigma: number;
-  /** What the networks see as time; between those of the chain that a network was trained on it is a fraction. */
-  readonly timestep: number;
-}
+export type { NoiseLevel };
 
 /** Both ends of the way. */
 export const noiseless = { alpha: 1, sigma: 0 } as const;
@@ -26,10 +21,16 @@ export interface NoiseRange {
   at(ratio: number): NoiseLevel;
 }
 
-/** The levels of the discrete chain that a model was trained on, the least noisy first, and the variance that each step adds. */
-export function discreteChain(config: ProcessConfig): { levels: NoiseLevel[]; betas: Float64Array } {
+/**
+ * The levels of the chain of T steps, the least noisy first. Where a model was trained on them, also the variance that each step adds.
+ *
+ * @throws UsageError where the process contradicts itself, or there is no such chain
+ */
+export function discreteChain(config: ProcessConfig): { levels: NoiseLevel[]; betas?: Float64Array } {
   checkProcess(config);
-  const plain = betasOf(config.schedule, config.steps);
+  const { schedule, steps } = config;
+  if (schedule === "flow" || schedule === "exploding") return { levels: continuousNoise(config)!.levels(steps) };
+  const plain = betasOf(schedule, steps);
   const betas = config.zeroTerminalSnr ? zeroTerminalSnr(plain) : plain;
   const timeScale = config.rescaleTimesteps ? 1000 / config.steps : 1;
   let alphaBar = 1;
@@ -40,11 +41,9 @@ export function discreteChain(config: ProcessConfig): { levels: NoiseLevel[]; be
   return { levels, betas };
 }
 
-/** What the networks see as time where there is least noise. */
-export const leastTimestep = (_config: ProcessConfig): number => 0;
-
-/** The noise levels of a process. Between the timesteps of a discrete chain, log(sigma / alpha) is interpolated linearly. */
+/** The noise levels of a process. Between the timesteps of a schedule of steps, log(sigma / alpha) is interpolated linearly. */
 export function noiseRange(config: ProcessConfig): NoiseRange {
+  const continuous = continuousNoise(config);
   const { levels } = discreteChain(config);
   const ratios = levels.map(noiseRatio);
   const [lowest, highest] = [ratios[0]!, ratios.at(-1)!];
@@ -56,6 +55,7 @@ export function noiseRange(config: ProcessConfig): NoiseRange {
         throw new UsageError(
           `noise: the model knows ratios sigma / alpha of ${lowest.toPrecision(3)} ... ${highest.toPrecision(3)} but ${ratio.toPrecision(3)} was asked for`,
         );
+      if (continuous) return continuous.at(continuous.timestepOf(ratio));
       const above = ratios.findIndex((other) => other >= ratio);
       if (ratios[above] === ratio) return levels[above]!;
       const [low, high] = [Math.log(ratios[above - 1]!), Math.log(ratios[above]!)];

@@ -1,6 +1,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import { type Coefficients, learnsVariance, type ProcessConfig } from "./chain.ts";
+import type { Coefficients } from "./chain.ts";
 import { epsFromX0, perImage, posteriorMean, vOf, x0FromEps } from "./process.ts";
+import { dataDeviationOf, learnsVariance, type ProcessConfig } from "./process-config.ts";
 
 /**
  * What is known of an image from x_t, whatever the network's output stands for. `eps` and `x0` belong together:
@@ -41,8 +42,8 @@ export interface Noised {
 }
 
 /** What a network should answer, so that `predict` finds this image and this noise: the target of its squared error. */
-export function targetOf({ x0, noise, xt }: Noised, c: Coefficients, { prediction }: ProcessConfig): Tensor {
-  switch (prediction) {
+export function targetOf({ x0, noise, xt }: Noised, c: Coefficients, config: ProcessConfig): Tensor {
+  switch (config.prediction) {
     case "eps":
       return noise;
     case "x0":
@@ -51,7 +52,27 @@ export function targetOf({ x0, noise, xt }: Noised, c: Coefficients, { predictio
       return vOf(x0, noise, c);
     case "previous":
       return posteriorMean(x0, xt, c);
+    case "velocity":
+      return noise.sub(x0);
+    case "edm": {
+      const { skip, out } = preconditioning(xt, c, config);
+      return x0.sub(xt.mul(skip)).div(out);
+    }
   }
+}
+
+/**
+ * The image is skip x + out F(x), F the network: where there is little noise mostly x itself, and F's target has variance 1 at every
+ * noise level, for images of the deviation that the config names. Table 1, Karras et al. 2022; its loss weights are those of the
+ * plain squared error of F.
+ */
+function preconditioning(xt: Tensor, { sigma }: Pick<Coefficients, "sigma">, config: ProcessConfig) {
+  const deviation = dataDeviationOf(config);
+  const variance = sigma.square().add(deviation ** 2);
+  return {
+    skip: perImage(variance.reciprocal().mul(deviation ** 2), xt),
+    out: perImage(sigma.mul(deviation).div(variance.sqrt()), xt),
+  };
 }
 
 /** Reads a network's output at x_t. The image is not limited to [-1, 1]: see `clipX0`. */
@@ -64,14 +85,23 @@ function imageAndNoise(
   value: Tensor,
   xt: Tensor,
   c: Coefficients,
-  { prediction }: ProcessConfig,
+  config: ProcessConfig,
 ): Pick<Prediction, "eps" | "x0" | "mean"> {
+  const { prediction } = config;
   if (prediction === "eps") return { eps: value, x0: x0FromEps(xt, value, c) };
   if (prediction === "x0") return { eps: epsFromX0(xt, value, c), x0: value };
   if (prediction === "v") {
     // x_t and v are image and noise turned by an angle, for alpha^2 + sigma^2 = 1; this turns them back. No division, whatever t is.
     const [alpha, sigma] = [perImage(c.alpha, xt), perImage(c.sigma, xt)];
     return { eps: xt.mul(sigma).add(value.mul(alpha)), x0: xt.mul(alpha).sub(value.mul(sigma)) };
+  }
+  if (prediction === "velocity")
+    // alpha + sigma = 1.
+    return { eps: xt.add(value.mul(perImage(c.alpha, xt))), x0: xt.sub(value.mul(perImage(c.sigma, xt))) };
+  if (prediction === "edm") {
+    const { skip, out } = preconditioning(xt, c, config);
+    const x0 = xt.mul(skip).add(value.mul(out));
+    return { eps: epsFromX0(xt, x0, c), x0 };
   }
   // The x_0 whose posterior has this mean.
   const x0 = value.sub(xt.mul(perImage(c.posteriorXt, xt))).div(perImage(c.posteriorX0, xt));

@@ -1,38 +1,80 @@
 import { UsageError } from "../errors.ts";
 import type { Schedule } from "./schedule.ts";
 
+/**
+ * Noise that grows with a continuous time: `flow`, straight from image to noise, alpha = 1 - t and sigma = t (Liu et al. 2023; Lipman
+ * et al. 2023); `exploding`, noise beside the whole image, alpha = 1 (Song et al. 2021; Karras et al. 2022).
+ */
+export type ContinuousSchedule = "flow" | "exploding";
+
 /** What a denoiser was trained to be; stored with the model. */
 export interface ProcessConfig {
-  readonly schedule: Schedule;
-  /** Length T of the chain. */
+  /** How the noise grows: in steps, with alpha^2 + sigma^2 = 1, or with a continuous time. */
+  readonly schedule: Schedule | ContinuousSchedule;
+  /** Length T of the chain. A process of continuous time is cut into so many steps where it is sampled as a chain. */
   readonly steps: number;
   /**
-   * Move the schedule so that nothing of the image is left at its end: alpha_T = 0. See `zeroTerminalSnr`. The noise alone does not
-   * tell the image there, so this needs another prediction than eps.
+   * Move a schedule of steps so that nothing of the image is left at its end: alpha_T = 0. See `zeroTerminalSnr`. The noise alone does
+   * not tell the image there, so this needs another prediction than eps.
    */
   readonly zeroTerminalSnr?: boolean | undefined;
-  /** What the network's output stands for: the noise, the image, the mean of x_{t-1}, or v = alpha_t eps - sigma_t x_0. */
-  readonly prediction: "eps" | "x0" | "previous" | "v";
+  /** Least and largest sigma of the exploding schedule; by default 0.002 and 80. */
+  readonly sigmaRange?: readonly [number, number] | undefined;
+  /** Standard deviation of the images' values, for the exploding schedule, whose networks see x scaled by it; by default 0.5. */
+  readonly dataDeviation?: number | undefined;
+  /**
+   * What the network's output stands for: the noise, the image, the mean of x_{t-1}, v = alpha eps - sigma x_0, the `velocity` eps - x_0
+   * of the flow, or the mixture of image and noise of `edm`. See `targetOf`.
+   */
+  readonly prediction: "eps" | "x0" | "previous" | "v" | "velocity" | "edm";
   /**
    * Variance of the reverse step: beta tilde (`fixedSmall`), beta (`fixedLarge`), or given by the network in C more channels: its
    * logarithm (`learned`), or its place between the two fixed ones (`learnedRange`).
    */
   readonly variance: "fixedSmall" | "fixedLarge" | "learned" | "learnedRange";
-  /** The network sees timesteps scaled to 0 ... 1000, whatever T is. */
+  /** The network sees timesteps scaled to 0 ... 1000, whatever T is. Those of a continuous time always are. */
   readonly rescaleTimesteps: boolean;
 }
+
+/** What of a process a network knows that predicts nothing of it: a classifier. */
+export type NoiseConfig = Omit<ProcessConfig, "prediction" | "variance">;
+
+/** Does the noise grow with a continuous time, and not in steps? */
+export const isContinuous = ({ schedule }: Pick<ProcessConfig, "schedule">): boolean =>
+  schedule === "flow" || schedule === "exploding";
 
 /** Does the network give the variance, in C channels beside the C of its prediction? */
 export const learnsVariance = ({ variance }: Pick<ProcessConfig, "variance">): boolean =>
   variance === "learned" || variance === "learnedRange";
 
+/** What a network can predict so that image and noise follow at every noise level. */
+const predictions: Readonly<Record<ProcessConfig["schedule"], readonly ProcessConfig["prediction"][]>> = {
+  linear: ["eps", "x0", "previous", "v"],
+  cosine: ["eps", "x0", "previous", "v"],
+  flow: ["velocity", "x0"],
+  exploding: ["edm", "eps", "x0"],
+};
+
 /** What is wrong with a process whose parts contradict each other. */
-export function processProblem({ prediction, zeroTerminalSnr }: ProcessConfig): string | undefined {
+export function processProblem(config: ProcessConfig): string | undefined {
+  const { schedule, prediction, zeroTerminalSnr, sigmaRange, dataDeviation } = config;
+  if (!predictions[schedule].includes(prediction))
+    return `the ${schedule} schedule needs a prediction of ${predictions[schedule].join(", ")}, but it is ${prediction}`;
   if (zeroTerminalSnr && prediction === "eps")
     return (
       "zero terminal SNR leaves nothing of the image at the last timestep, where x_0 cannot be found from a predicted eps; " +
       "train with prediction v or x0, or without zero terminal SNR"
     );
+  if (zeroTerminalSnr && isContinuous(config))
+    return `zero terminal SNR is for the linear and the cosine schedule, but this is the ${schedule} one; leave it out`;
+  if (isContinuous(config) && learnsVariance(config))
+    return `variances are learned for steps of a chain, but the ${schedule} schedule has none: choose a fixed variance (--loss simple)`;
+  if (schedule !== "exploding" && (sigmaRange || dataDeviation !== undefined))
+    return "sigmaRange and dataDeviation are for the exploding schedule; leave them out";
+  if (sigmaRange && !(sigmaRange[0] > 0 && sigmaRange[0] < sigmaRange[1] && sigmaRange[1] < Infinity))
+    return `sigmaRange must be two positive numbers, the least one first, but is ${sigmaRange.join(", ")}`;
+  if (dataDeviation !== undefined && !(dataDeviation > 0 && dataDeviation < Infinity))
+    return `dataDeviation must be a positive number but is ${dataDeviation}`;
   return undefined;
 }
 
@@ -43,16 +85,17 @@ export function checkProcess(config: ProcessConfig): void {
 }
 
 /** The noise of a process in words: "cosine schedule, T = 1000". */
-export const describeNoise = ({
-  schedule,
-  steps,
-  zeroTerminalSnr,
-  rescaleTimesteps,
-}: Pick<ProcessConfig, "schedule" | "steps" | "zeroTerminalSnr" | "rescaleTimesteps">): string =>
+export const describeNoise = (config: NoiseConfig): string =>
   [
-    `${schedule} schedule, T = ${steps}`,
-    zeroTerminalSnr && "zero terminal SNR",
-    rescaleTimesteps && "rescaled timesteps",
+    `${config.schedule} schedule, T = ${config.steps}`,
+    config.zeroTerminalSnr && "zero terminal SNR",
+    config.schedule === "exploding" && `sigma ${sigmaRangeOf(config).join(" to ")}`,
+    config.schedule === "exploding" && `images of deviation ${dataDeviationOf(config)}`,
+    config.rescaleTimesteps && "rescaled timesteps",
   ]
     .filter(Boolean)
     .join(", ");
+
+/** The defaults are those of table 1, Karras et al. 2022. */
+export const sigmaRangeOf = ({ sigmaRange = [0.002, 80] }: Pick<ProcessConfig, "sigmaRange">) => sigmaRange;
+export const dataDeviationOf = ({ dataDeviation = 0.5 }: Pick<ProcessConfig, "dataDeviation">) => dataDeviation;

@@ -1,5 +1,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Coefficients } from "./chain.ts";
+import { timestepsPerFactor } from "./continuous.ts";
+import { dataDeviationOf, type ProcessConfig } from "./process-config.ts";
 
 /** One number per image [N], shaped to broadcast over x: [N, 1, 1, 1] for images. */
 export const perImage = (values: Tensor, x: Tensor): Tensor => values.reshape(-1, ...x.shape.slice(1).map(() => 1));
@@ -22,6 +24,22 @@ export const epsFromX0 = (xt: Tensor, x0: Tensor, { alpha, sigma }: Pick<Coeffic
 /** What v-prediction predicts, v = alpha_t eps - sigma_t x_0. Section 4, Salimans & Ho 2022. */
 export const vOf = (x0: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coefficients, "alpha" | "sigma">): Tensor =>
   eps.mul(perImage(alpha, eps)).sub(x0.mul(perImage(sigma, x0)));
+
+/**
+ * What a network sees of x: beside exploding noise, x divided by its deviation, c_in of table 1, Karras et al. 2022; else x itself.
+ * The timestep tells sigma, so that this needs nothing but what networks are told.
+ *
+ * @param timestep what the network sees as time, [N].
+ */
+export function networkInput(
+  x: Tensor,
+  timestep: Tensor,
+  config: Pick<ProcessConfig, "schedule" | "dataDeviation">,
+): Tensor {
+  if (config.schedule !== "exploding") return x;
+  const variance = timestep.mul(2 / timestepsPerFactor).exp();
+  return x.div(perImage(variance.add(dataDeviationOf(config) ** 2).sqrt(), x));
+}
 
 /** Mean of q(x_{t-1} | x_t, x_0). Eq. 7, Ho et al. 2020. Its variance is the coefficient `posteriorVariance`. */
 export const posteriorMean = (x0: Tensor, xt: Tensor, c: Pick<Coefficients, "posteriorX0" | "posteriorXt">): Tensor =>

@@ -1,6 +1,6 @@
 import { UsageError } from "../errors.ts";
 
-/** How the noise grows over the chain: `linear` of Ho et al. 2020, `cosine` of Nichol & Dhariwal 2021. */
+/** How the noise grows over a chain: `linear` of Ho et al. 2020, `cosine` of Nichol & Dhariwal 2021. */
 export type Schedule = "linear" | "cosine";
 
 /** No step destroys more than this part of the signal's variance: the cosine schedule would end in a singularity. */

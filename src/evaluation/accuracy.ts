@@ -1,6 +1,6 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import { coefficients, makeChain } from "../diffusion/chain.ts";
-import { qSample } from "../diffusion/process.ts";
+import { networkInput, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { encoderUnet } from "../models/classifier.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
@@ -57,7 +57,7 @@ export async function* accuracyByTimestep(
   if (images.count < 1)
     throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
   const { config } = classifier;
-  const chain = makeChain({ ...classifier.process, prediction: "eps", variance: "fixedSmall" });
+  const chain = makeChain({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
   const size = Math.min(batch, images.count);
   const pixels = sizeOf(imageShape);
   const shapes = networkShapes({ name: "classifier", config });
@@ -73,7 +73,8 @@ export async function* accuracyByTimestep(
       classifier: Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)])),
     },
     ({ x0, noise, timestep, alpha, sigma, y, classifier }) => {
-      const logits = encoderUnet(config)(classifier, qSample(x0, noise, { alpha, sigma }), timestep);
+      const x = networkInput(qSample(x0, noise, { alpha, sigma }), timestep, chain.config);
+      const logits = encoderUnet(config)(classifier, x, timestep);
       const own = oneHot(y, config.outChannels); // [N, classes]
       const wrong = logits.mul(own).sum(1).less(logits.max(1)).cast("float32");
       return { wrong, crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };

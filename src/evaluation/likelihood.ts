@@ -1,6 +1,7 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import { type Chain, coefficientSpecs, coefficients, makeChain } from "../diffusion/chain.ts";
+import { networkInput } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { unet } from "../models/unet.ts";
 import { float32, int32, type NDArray, sizeOf } from "../ndarray.ts";
@@ -153,7 +154,12 @@ export function boundGraph(
   return trace(specs, ({ x0, noise, coefficients: c, label, denoiser }) => {
     const network = unet(config);
     const y = config.numClasses === undefined ? undefined : label;
-    return boundTerms((xt) => network(denoiser, xt, c.timestep, y), c, { x0, noise, chain, clip });
+    return boundTerms((xt) => network(denoiser, networkInput(xt, c.timestep, chain.config), c.timestep, y), c, {
+      x0,
+      noise,
+      chain,
+      clip,
+    });
   });
 }
 

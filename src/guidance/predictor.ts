@@ -1,6 +1,6 @@
 import type { Coefficients, ProcessConfig } from "../diffusion/chain.ts";
 import { clipX0, type Prediction, predict } from "../diffusion/prediction.ts";
-import { perImage } from "../diffusion/process.ts";
+import { networkInput, perImage } from "../diffusion/process.ts";
 import { UsageError } from "../errors.ts";
 import { scalar, type Tensor } from "../tensor/tensor.ts";
 
@@ -32,7 +32,7 @@ export const scaled = (x: Tensor, scale: Scale): Tensor =>
 export const denoiserPredictor =
   (denoise: Denoiser, config: ProcessConfig): Predictor =>
   (xt, c, condition) =>
-    predict(denoise(xt, c.timestep, condition), xt, c, config);
+    predict(denoise(networkInput(xt, c.timestep, config), c.timestep, condition), xt, c, config);
 
 /** Limits predicted images to [-1, 1]. */
 export const clipped =

@@ -145,8 +145,16 @@ describe("zero terminal SNR", () => {
       return { moved: after.x0.sub(before.x0), eps: after.eps.sub(before.eps) };
     });
     expect(Array.from(ours.moved!.data).every(Number.isFinite)).toBe(true);
-    expect(Array.from(ours.moved!.data.slice(54)).every((value) => value === 0)).toBe(true);
-    expect(Array.from(ours.eps!.data.slice(0, 54)).some((value) => value !== 0)).toBe(true);
+    expect(
+      Array.from(ours.moved!.data)
+        .slice(54)
+        .every((value) => value === 0),
+    ).toBe(true);
+    expect(
+      Array.from(ours.eps!.data)
+        .slice(0, 54)
+        .some((value) => value !== 0),
+    ).toBe(true);
   });
 
   test("predicting eps is refused, with what to do", () => {
