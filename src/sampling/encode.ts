@@ -8,6 +8,7 @@ import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { ddimReverseStep } from "./ddim.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
+import { checkSteady } from "./guidance.ts";
 import { type Steps, samplingChain } from "./levels.ts";
 import { openDefaultBackend, type SampleEvent } from "./sample.ts";
 import { ddim } from "./sampler.ts";
@@ -33,6 +34,7 @@ export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | 
 export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): Run {
   const { images, labels, guidance, clip, batch } = options;
   const { steps = usualSteps("ddim", denoiserOf(model)) } = options;
+  checkSteady(guidance ?? {}, "encode");
   const [count = 0, ...rest] = images.shape;
   if (count === 0 || show(rest) !== show(model.imageShape))
     throw new UsageError(
@@ -50,8 +52,11 @@ export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOpt
 
 /**
  * Finds the noise of pictures by DDIM run backwards; appendix F, Dhariwal & Nichol 2021. After the last step `x` holds the latents:
- * `sample` with `start: { kind: "latents", x }` and the same steps gives the pictures again, the more exactly the more steps. One
- * denoiser run for each step: the first leads from the picture to the chain's least noise, the others one place further each.
+ * `sample` with `start: { kind: "latents", x }` and the same steps gives the pictures again: what they are off by falls with 1 / steps.
+ *
+ * One denoiser run for each step of the sampler, and where that ends, this begins. The first goes from the picture, of which the
+ * network knows no noise level, to the chain's least noise; each other one goes from a level to the next, as the reference's
+ * `ddim_reverse_sample`. The reference's step from the last level on to alpha = 0 is not taken: decoding begins at the last level.
  *
  * @throws UsageError for pictures of another shape or options that the model cannot serve; ModelError where it has no denoiser, or
  *   enlarges small images
@@ -73,16 +78,27 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
 
   const noise = float32([size, ...model.imageShape]);
   const least = chain.tables.alpha[0]!;
-  let xs = batches.map(({ indices }) => rowsOf(images, indices));
+  let xs = batches.map(({ indices }) => {
+    const x = rowsOf(images, indices);
+    return mixed(least, x, 0, x);
+  });
   for (let step = 1; step <= steps; step++) {
     const index = Math.max(0, step - 2);
     const c = coefficients(chain, new Array<number>(size).fill(index));
     const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
     for (const [i, { label }] of batches.entries()) {
       signal?.throwIfAborted();
-      const { x, x0 } = await program.run({ x: xs[i]!, noise, coefficients: c, label, memory: {}, numbers: {} });
-      // alpha x + sigma eps, where x = alpha x0 + sigma eps tells sigma eps: no step of the chain leads there from the picture.
-      results.push({ x: step === 1 ? mixed(1 + least, xs[i]!, -least, x0) : x, x0 });
+      const { x, x0 } = await program.run({
+        x: xs[i]!,
+        noise,
+        coefficients: c,
+        label,
+        memory: {},
+        numbers: {},
+        scales: {},
+      });
+      // dx / dr = eps, for x / alpha and r = sigma / alpha. From r = 0: alpha picture + sigma eps, where sigma eps = x - alpha x0.
+      results.push({ x: step === 1 ? mixed(2, xs[i]!, -least, x0) : x, x0 });
     }
     xs = results.map(({ x }) => x);
     yield {
