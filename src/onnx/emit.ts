@@ -190,6 +190,11 @@ const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "gro
   normalize: ({ inputs: [x], attributes: { epsilon } }, emitter) => emitter.normalization(x!, epsilon).normalized,
   inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, emitter) =>
     emitter.normalization(x!, epsilon).inverseDeviation,
+  kthLargest: ({ inputs: [x], attributes: { k } }, emitter) => {
+    const values = emitter.fresh();
+    emitter.add("TopK", [emitter.name(x!), emitter.integers([k])], { axis: -1 }, [values, `${values}_at`]);
+    return emitter.add("Slice", [values, emitter.integers([k - 1]), emitter.integers([k]), emitter.integers([-1])]);
+  },
 
   reshape: ({ inputs: [x], attributes: { shape } }, emitter) =>
     emitter.add("Reshape", [emitter.name(x!), emitter.integers(shape)]),

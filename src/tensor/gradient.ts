@@ -88,6 +88,11 @@ export const gradientRules: { readonly [K in Op]: Rule<K> } = {
   inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, r, dr) => [
     x!.normalize(epsilon).mul(dr.mul(r.square()).mul(-1 / x!.shape.at(-1)!)),
   ],
+  // As for `max`.
+  kthLargest: ({ inputs: [x] }, y, dy) => {
+    const hit = x!.equal(y).cast("float32");
+    return [hit.mul(dy.div(hit.sum(-1, true)))];
+  },
   // As for `normalize`, with dy scale in place of dy; its two means follow from the sums that scale and shift need anyway,
   // so only sums over pixels and four passes over the images are left.
   groupNorm: ({ inputs: [x, scale, shift], attributes: { groups, epsilon } }, _, dy) => {

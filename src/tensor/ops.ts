@@ -59,6 +59,8 @@ export interface Attributes {
   normalize: { readonly epsilon: number };
   /** 1 / sqrt(variance + epsilon); the last axis stays with length 1. */
   inverseDeviation: { readonly epsilon: number };
+  /** The k-th largest element, k from 1, of equal ones each counted; the last axis stays with length 1. */
+  kthLargest: { readonly k: number };
   /**
    * Group normalization with scale and shift: x [N, C, ...], scale and shift [N or 1, C] -> scale * normalized(x) + shift, each
    * image's groups of neighbouring channels normalized together.

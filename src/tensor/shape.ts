@@ -124,6 +124,13 @@ export const shapeRules: { readonly [K in Op]: Rule<K> } = {
     const { shape, dtype } = lastAxis(inputs, attributes, op);
     return { dtype, shape: [...shape.slice(0, -1), 1] };
   },
+  kthLargest: (inputs, attributes, op) => {
+    const { shape, dtype } = lastAxis(inputs, attributes, op);
+    const { k } = attributes;
+    if (!Number.isInteger(k) || k < 1 || k > shape.at(-1)!)
+      fail(op, `k must be from 1 to the length of the last axis of ${show(shape)} but is ${k}`);
+    return { dtype, shape: [...shape.slice(0, -1), 1] };
+  },
   groupNorm: ([x, scale, shift], { groups }, op) => {
     float(op, x!, scale!, shift!);
     const [n, channels] = x!.shape;

@@ -124,7 +124,8 @@ export class Tensor implements Type {
   private reduce(op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
     const list = axes === undefined ? this.shape.map((_, i) => i) : [axes].flat();
     const positive = list.map((axis) => (axis < 0 ? axis + this.rank : axis)).sort((a, b) => a - b);
-    const kept = positive.length === 0 ? this : apply(op, [this], { axes: positive });
+    // Of one element, sum and maximum are the element; what is outside the shape is refused by the operator's rule.
+    const kept = positive.every((axis) => this.shape[axis] === 1) ? this : apply(op, [this], { axes: positive });
     return keepDims ? kept : kept.reshape(...this.shape.filter((_, i) => !positive.includes(i)));
   }
 
@@ -139,6 +140,11 @@ export class Tensor implements Type {
   /** (x - mean) / sqrt(variance + epsilon) over the last axis. */
   normalize(epsilon: number): Tensor {
     return apply("normalize", [this], { epsilon });
+  }
+
+  /** The k-th largest element over the last axis, which stays with length 1: k = 1 is the largest. */
+  kthLargest(k: number): Tensor {
+    return apply("kthLargest", [this], { k });
   }
 
   /** The same elements in another shape; one length may be -1. */

@@ -343,6 +343,10 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
     ...unary("upsampleNearest2d", normal(2, 2, 2, 3), (x) => upsampleNearest2d(x, 2)),
     ...unary("upsampleNearest2d of threes", normal(1, 2, 2, 1), (x) => upsampleNearest2d(x, 3)),
   ],
+  kthLargest: [
+    ...unary("third largest", spaced([2, 3, 5]), (x) => x.kthLargest(3)),
+    ...unary("largest and least", spaced([2, 4]), (x) => x.kthLargest(1).sub(x.kthLargest(4))),
+  ],
 };
 
 const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());

@@ -176,6 +176,7 @@ const rules: { readonly [K in Op]: Rule<K> } = {
 
   sum: reduction(0, (sum, x) => sum + x),
   max: reduction(Number.NEGATIVE_INFINITY, Math.max),
+  kthLargest: ({ attributes: { k } }, [x]) => rows(x!, (row) => [row.toSorted((a, b) => b - a)[k - 1]!]),
   softmax: (_, [x]) => rows(x!, (row) => logSoftmax(row).map(Math.exp)),
   logSoftmax: (_, [x]) => rows(x!, logSoftmax),
   normalize: ({ attributes: { epsilon } }, [x]) =>

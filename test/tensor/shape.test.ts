@@ -76,6 +76,9 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
     [() => i32(2).sum(), "sum: takes float32 but got int32 [2]; cast it first"],
   ],
   max: [[() => f32(2, 3).max(5), "max: axis 5 is outside [2, 3]"]],
+  kthLargest: [
+    [() => f32(2, 3).kthLargest(4), "kthLargest: k must be from 1 to the length of the last axis of [2, 3] but is 4"],
+  ],
   softmax: [[() => scalar(1).softmax(), "softmax: takes at least one axis but got a scalar"]],
   logSoftmax: [[() => i32(3).logSoftmax(), "logSoftmax: takes float32 but got int32 [3]; cast it first"]],
   normalize: [[() => scalar(1).normalize(1e-5), "normalize: takes at least one axis but got a scalar"]],
