@@ -16,14 +16,16 @@ export interface BootstrapOptions {
 /** Far from the streams of what else is drawn from the same seed. */
 const BOOTSTRAP = 2 ** 51;
 
-/** How often each of `count` items is among `draws` draws with replacement: the weights of one resample. `purpose` keeps metrics apart. */
+/** The stream of one resample; `purpose` keeps metrics apart. */
+export const streamOf = (purpose: number, replicate: number): number => BOOTSTRAP + purpose * 2 ** 20 + replicate;
+
+/** How often each of `count` items is among as many draws with replacement: the weights of one resample. */
 export function resample(
   { seed, purpose, replicate }: { readonly seed: number; readonly purpose: number; readonly replicate: number },
   count: number,
-  draws = count,
 ): Float64Array {
   const weights = new Float64Array(count);
-  for (const i of integers(seed, BOOTSTRAP + purpose * 2 ** 20 + replicate, draws, count)) weights[i]! += 1;
+  for (const i of integers(seed, streamOf(purpose, replicate), count, count)) weights[i]! += 1;
   return weights;
 }
 

@@ -275,10 +275,12 @@ function tridiagonalEigenvalues(d: Float64Array, beside: Float64Array): Float64A
   const n = d.length;
   const e = new Float64Array(n);
   e.set(beside);
+  // Below this, an element is rounding of the reduction: a singular matrix leaves whole blocks of it.
+  const negligible = 2 ** -56 * d.reduce((most, value, i) => Math.max(most, Math.abs(value) + Math.abs(e[i]!)), 0);
   for (let l = 0; l < n; l++) {
     for (let round = 0; ; round++) {
       let m = l;
-      while (m < n - 1 && Math.abs(e[m]!) > Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))) m++;
+      while (m < n - 1 && Math.abs(e[m]!) > negligible + Number.EPSILON * (Math.abs(d[m]!) + Math.abs(d[m + 1]!))) m++;
       if (m === l) break;
       if (round === 100) throw new DataError("the eigenvalues of a covariance were not found; are its numbers finite?");
       // Wilkinson's shift: the eigenvalue of the leading 2 x 2 block nearer to d[l].
