@@ -91,7 +91,7 @@ export const samplerKinds = [
 ] as const;
 
 /** Which noise levels a sampler visits; `sampling/levels.ts` says what they are. */
-export const levelSpacings = ["chain", "karras"] as const;
+export const levelSpacings = ["chain", "karras", "geometric"] as const;
 
 /** Settings of `sample` where the caller gives none. */
 const samplingSchema = z.strictObject({

@@ -12,8 +12,9 @@ import { UsageError } from "../errors.ts";
 export type Steps = number | string;
 
 /**
- * Which noise levels a sampler visits: those of the model's own `chain`, evenly by timestep; or those of Karras et al. 2022, dense
- * where there is little noise. The latter lie between the chain's, as networks trained on a chain serve them well too.
+ * Which noise levels a sampler visits: those of the model's own `chain`, evenly by timestep; those of Karras et al. 2022, dense
+ * where there is little noise; or `geometric` ones. The latter two lie between the chain's, as networks trained on a chain serve
+ * them well too.
  */
 export type LevelSpacing = (typeof levelSpacings)[number];
 
@@ -38,21 +39,35 @@ export function samplingChain(
   const range = noiseRange(process);
   return chainOfLevels(
     process,
-    karrasRatios(range, steps).map((ratio) => range.at(ratio)),
+    (levels === "karras" ? karrasRatios : geometricRatios)(range, steps).map((ratio) => range.at(ratio)),
   );
 }
 
 /** Outside of these the images are as good as nothing but noise, or nothing but image. Table 1, Karras et al. 2022. */
 const [leastRatio, mostRatio] = [0.002, 80] as const;
 
+type Ends = Pick<NoiseRange, "lowest" | "highest">;
+
 /** Ratios sigma / alpha, ascending: evenly by their seventh root. Eq. 5, Karras et al. 2022. */
-export function karrasRatios({ lowest, highest }: Pick<NoiseRange, "lowest" | "highest">, count: number): number[] {
+export const karrasRatios = (ends: Ends, count: number): number[] =>
+  spaced(ends, count, (least, most, place) => {
+    const root = (ratio: number): number => ratio ** (1 / 7);
+    return (root(least) + place * (root(most) - root(least))) ** 7;
+  });
+
+/** Ratios sigma / alpha, ascending, each the same multiple of the one before. Section 3.1, Song & Ermon 2019. */
+export const geometricRatios = (ends: Ends, count: number): number[] =>
+  spaced(ends, count, (least, most, place) => least * (most / least) ** place);
+
+function spaced(
+  { lowest, highest }: Ends,
+  count: number,
+  at: (least: number, most: number, place: number) => number,
+): number[] {
   const [least, most] = [Math.max(lowest, leastRatio), Math.min(highest, mostRatio)];
-  const root = (ratio: number): number => ratio ** (1 / 7);
   return Array.from({ length: count }, (_, i) => {
     // Both ends are hit exactly, so that neither is outside the range by rounding.
     if (i === count - 1) return most;
-    if (i === 0) return least;
-    return (root(least) + (i / (count - 1)) * (root(most) - root(least))) ** 7;
+    return i === 0 ? least : at(least, most, i / (count - 1));
   });
 }

@@ -15,6 +15,12 @@ const sampler = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.enum(["euler", "heun"]), ...visited, churn: z.number().min(0) }),
   z.strictObject({ kind: z.literal("dpm++2m"), ...visited }),
   z.strictObject({ kind: z.enum(["dpm++2m-sde", "sa-solver"]), ...visited, eta }),
+  z.strictObject({
+    kind: z.enum(["langevin", "pc"]),
+    ...visited,
+    corrections: z.int().min(1).max(1000),
+    snr: z.number().gt(0).lt(1),
+  }),
 ]) satisfies z.ZodType<Sampler>;
 const guidance = z.strictObject({
   classifier: z.number(),

@@ -107,13 +107,14 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
     for (const [i, { label, seeds }] of batches.entries()) {
       const before = state[i]!;
       for (let repetition = 0; repetition < repetitions; repetition++) {
-        const stream = (purpose: Parameters<typeof streamOf>[0]): number => streamOf(purpose, all - index, repetition);
+        const stream = (purpose: Parameters<typeof streamOf>[0], evaluation = 0): number =>
+          streamOf(purpose, all - index, repetition, evaluation);
         // A step that is taken again remembers what it did the first time.
         let now = before;
         if (repetition > 0) now = { ...before, x: jumpBack(chain, index, state[i]!.x, draw(seeds, stream("jump"))) };
-        for (const { noisy, ...inputs } of given) {
+        for (const [evaluation, { noisy, ...inputs }] of given.entries()) {
           signal?.throwIfAborted();
-          const drawn = noisy ? draw(seeds, stream("step")) : silence;
+          const drawn = noisy ? draw(seeds, stream("step", evaluation)) : silence;
           now = await program.run({ x: now.x, memory: now.memory, noise: drawn, label, ...inputs, ...small?.[i] });
         }
         if (start?.kind === "inpaint") {

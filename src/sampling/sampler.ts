@@ -7,6 +7,7 @@ import { ddimStep } from "./ddim.ts";
 import { ddpmStep } from "./ddpm.ts";
 import { dpmSolver2m } from "./dpm.ts";
 import { eulerSolver } from "./euler.ts";
+import { langevinSolver, predictorCorrector } from "./langevin.ts";
 import type { LevelSpacing, Steps } from "./levels.ts";
 import { plainPlan, type Solver } from "./solver.ts";
 
@@ -17,6 +18,7 @@ export type Sampler = { readonly steps: Steps; readonly levels?: LevelSpacing | 
   | { readonly kind: "euler" | "heun"; readonly churn: number }
   | { readonly kind: "dpm++2m" }
   | { readonly kind: "dpm++2m-sde" | "sa-solver"; readonly eta: number }
+  | { readonly kind: "langevin" | "pc"; readonly corrections: number; readonly snr: number }
 );
 export type SamplerKind = (typeof samplerKinds)[number];
 
@@ -28,6 +30,9 @@ export interface SamplerSettings {
   readonly eta?: number | undefined;
   /** S_churn of Karras et al. 2022, from 0: noise that is added and removed again, over all steps. */
   readonly churn?: number | undefined;
+  /** Steps of Langevin dynamics at each noise level, and how large they are; see `LangevinOptions`. */
+  readonly corrections?: number | undefined;
+  readonly snr?: number | undefined;
 }
 
 /** Each sampler with the settings that give good pictures. */
@@ -39,6 +44,8 @@ export const usualSamplers: Readonly<Record<SamplerKind, Sampler>> = {
   "dpm++2m": { kind: "dpm++2m", steps: 15, levels: "karras" },
   "dpm++2m-sde": { kind: "dpm++2m-sde", steps: 20, levels: "karras", eta: 1 },
   "sa-solver": { kind: "sa-solver", steps: 15, levels: "karras", eta: 0 },
+  langevin: { kind: "langevin", steps: 100, levels: "geometric", corrections: 5, snr: 0.25 },
+  pc: { kind: "pc", steps: 50, levels: "karras", corrections: 1, snr: 0.16 },
 };
 
 /**
@@ -49,17 +56,25 @@ export const usualSamplers: Readonly<Record<SamplerKind, Sampler>> = {
 export function makeSampler(kind: SamplerKind, settings: SamplerSettings = {}): Sampler {
   const usual = usualSamplers[kind];
   const given = Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined));
-  for (const name of ["eta", "churn"] as const)
+  for (const name of samplerSettings)
     if (name in given && !(name in usual))
       throw new UsageError(`sampler ${kind} has no ${name}; leave it out, or choose ${samplersWith(name).join(", ")}`);
-  const { eta = 0, churn = 0 } = settings;
+  const { eta = 0, churn = 0, corrections = 1, snr = 0.5 } = settings;
   if (!(eta >= 0 && eta <= 1)) throw new UsageError(`eta must be between 0 (deterministic) and 1 but is ${eta}`);
   if (!(churn >= 0)) throw new UsageError(`churn must be at least 0 (none) but is ${churn}`);
+  if (!(Number.isInteger(corrections) && corrections >= 1 && corrections <= mostCorrections))
+    throw new UsageError(`corrections must be a whole number from 1 to ${mostCorrections} but is ${corrections}`);
+  if (!(snr > 0 && snr < 1)) throw new UsageError(`snr must be above 0, no step at all, and below 1 but is ${snr}`);
   return { ...usual, ...given };
 }
 
+/** What some samplers have and others don't. */
+const samplerSettings = ["eta", "churn", "corrections", "snr"] as const;
+/** The noise of each has a stream of its own; see `streamOf`. */
+const mostCorrections = 1000;
+
 /** The samplers that have a setting. */
-export const samplersWith = (setting: "eta" | "churn"): SamplerKind[] =>
+export const samplersWith = (setting: (typeof samplerSettings)[number]): SamplerKind[] =>
   samplerKinds.filter((kind) => setting in usualSamplers[kind]);
 
 /** DDIM (Song et al. 2021). `eta` from 0, the default, which is deterministic, to 1, as random as ancestral sampling. */
@@ -90,5 +105,9 @@ export function solverOf(sampler: Sampler, chain: Chain): Solver {
       return dpmSolver2m(chain, { eta: sampler.eta });
     case "sa-solver":
       return adamsSolver(chain, { order: 3, eta: sampler.eta });
+    case "langevin":
+      return langevinSolver(chain, sampler);
+    case "pc":
+      return predictorCorrector(chain, sampler);
   }
 }

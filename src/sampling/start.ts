@@ -32,9 +32,14 @@ const mostResample = 1000;
 /** What noise is for; each has streams of its own, so that no two read the same numbers. */
 const purposes = { step: 0, known: 1, jump: 2 } as const;
 
-/** The stream of the noise for a purpose at a step, 1 ... T, and the repetition of it, from 0. Plain sampling has stream = step. */
-export const streamOf = (purpose: keyof typeof purposes, step: number, repetition: number): number =>
-  purposes[purpose] * 2 ** 40 + repetition * 2 ** 24 + step;
+/**
+ * The stream of the noise for a purpose at a step, 1 ... T, the repetition of it, from 0, and the evaluation within it, from 0: those
+ * after the first follow the purposes. Plain sampling has stream = step.
+ */
+export const streamOf = (purpose: keyof typeof purposes, step: number, repetition: number, evaluation = 0): number =>
+  (evaluation > 0 ? Object.keys(purposes).length - 1 + evaluation : purposes[purpose]) * 2 ** 40 +
+  repetition * 2 ** 24 +
+  step;
 
 /** How often each step is taken. */
 export const repetitionsOf = (start: Start | undefined): number =>

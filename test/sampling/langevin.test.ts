@@ -1,0 +1,144 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exactScore, type Mixture } from "../../examples/support/plane.ts";
+import { type Chain, chainOfLevels, coefficientColumns, coefficientSpecs } from "../../src/diffusion/chain.ts";
+import { noiseRange } from "../../src/diffusion/noise-level.ts";
+import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { sigmaAt } from "../../src/diffusion/score-matching.ts";
+import { scorePredictor } from "../../src/guidance/score-network.ts";
+import { float32, type NDArray } from "../../src/ndarray.ts";
+import { normals } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { compile } from "../../src/runtime/compile.ts";
+import { openBackend } from "../../src/runtime/node.ts";
+import { langevinSolver, predictorCorrector } from "../../src/sampling/langevin.ts";
+import type { Evaluation, Solver } from "../../src/sampling/solver.ts";
+import { full } from "../../src/tensor/tensor.ts";
+import { f32, trace } from "../../src/tensor/trace.ts";
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await openBackend();
+});
+afterAll(() => backend[Symbol.asyncDispose]());
+
+const config: ProcessConfig = {
+  schedule: "cosine",
+  steps: 1000,
+  prediction: "eps",
+  variance: "fixedSmall",
+  rescaleTimesteps: false,
+};
+const count = 2000;
+
+/** Points [N, 2, 1, 1] by the evaluations of a solver, with the exact score of a mixture as the network. */
+async function walk(
+  mixture: Mixture,
+  solver: Solver,
+  evaluations: readonly Evaluation[],
+  start: NDArray<"float32">,
+): Promise<number[]> {
+  const points = f32(...start.shape);
+  const specs = {
+    x: points,
+    noise: points,
+    c: coefficientSpecs(count),
+    numbers: Object.fromEntries(solver.numbers.map((name) => [name, f32(count)])),
+  };
+  const graph = trace(specs, ({ x, noise, c, numbers }) => {
+    const network = (x: typeof noise, sigma: typeof noise) =>
+      exactScore(mixture, x, { alpha: full([count], 1), sigma });
+    const predictor = scorePredictor(network, config);
+    return { x: solver.step(predictor, { x, noise, coefficients: c, condition: {}, numbers }).x };
+  });
+  await using program = await compile(graph, backend);
+  let x = start;
+  for (const [i, { coefficients, numbers }] of evaluations.entries())
+    ({ x } = await program.run({
+      x,
+      noise: float32(start.shape, normals(5, i, 2 * count)),
+      c: coefficientColumns(new Array(count).fill(coefficients)),
+      numbers: Object.fromEntries(
+        solver.numbers.map((name) => [name, float32([count], new Float32Array(count).fill(numbers[name]!))]),
+      ),
+    }));
+  return Array.from(x.data);
+}
+
+const noiseOf = (deviation: number): NDArray<"float32"> =>
+  float32(
+    [count, 2, 1, 1],
+    normals(6, 0, 2 * count).map((z) => deviation * z),
+  );
+
+/** Noise beside the whole image, geometric; or levels of the cosine schedule with the same ratios. */
+function chainOf(process: "exploding" | "cosine", range: readonly [number, number], levels: number): Chain {
+  const sigmas = Array.from({ length: levels }, (_, i) => sigmaAt(range, levels > 1 ? i / (levels - 1) : 0));
+  const { at } = noiseRange(config);
+  return chainOfLevels(
+    config,
+    sigmas.map((sigma) => (process === "exploding" ? { alpha: 1, sigma, timestep: 0 } : at(sigma))),
+  );
+}
+
+function moments(values: readonly number[]): { mean: number; variance: number } {
+  const mean = values.reduce((a, b) => a + b, 0) / values.length;
+  return { mean, variance: values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length };
+}
+
+test.each([0.2, 0.4])("Langevin dynamics of step r = %d settles where its recursion says", async (snr) => {
+  const mixture: Mixture = { centres: [[0.5, 0.5]], weights: [1], labels: [0], deviation: 0.3 };
+  const chain = chainOf("cosine", [0.75, 1], 1);
+  const [{ alpha, sigma }] = chain.levels as [(typeof chain.levels)[0]];
+  const solver = langevinSolver(chain, { corrections: Math.ceil(6 / snr ** 2), snr });
+  const { mean, variance } = moments(await walk(mixture, solver, solver.plan[0]!.slice(0, -1), noiseOf(3)));
+  // x' = (1 - q)(x - m) + m + sigma sqrt(2 s) z for a normal distribution of mean m and variance v, with s = 2 r^2 and q = s sigma^2 / v.
+  const v = (alpha * 0.3) ** 2 + sigma ** 2;
+  const q = (2 * snr ** 2 * sigma ** 2) / v;
+  expect(Math.abs(mean - 0.5 * alpha)).toBeLessThan(4 * Math.sqrt(v / (2 * count)));
+  expect(Math.abs((variance * (1 - q / 2)) / v - 1)).toBeLessThan(4 * Math.sqrt(2 / (2 * count)));
+});
+
+describe("of two distributions far apart, one has a fifth of the points", () => {
+  const mixture: Mixture = {
+    centres: [
+      [-2, -1],
+      [2, 1],
+    ],
+    weights: [0.2, 0.8],
+    labels: [0, 1],
+    deviation: 0.2,
+  };
+  const shareOf = (points: readonly number[]): number => points.filter((x, i) => i % 2 === 0 && x < 0).length / count;
+
+  test.each([
+    ["annealed Langevin dynamics", langevinSolver, 48, 20],
+    ["predictor and corrector", predictorCorrector, 32, 2],
+  ] as const)("%s finds it", async (_, solverFor, levels, corrections) => {
+    const solver = solverFor(chainOf("exploding", [0.03, 20], levels), { corrections, snr: 0.25 });
+    const points = await walk(mixture, solver, solver.plan.flat(), noiseOf(20));
+    const { mean, variance } = moments(points.filter((_, i) => i % 2 === 0 && points[i]! > 0));
+    expect(Math.abs(shareOf(points) - 0.2)).toBeLessThan(0.04); // four standard deviations
+    expect(Math.abs(mean - 2)).toBeLessThan(0.03);
+    expect(Math.abs(Math.sqrt(variance) - 0.2)).toBeLessThan(0.03);
+  });
+
+  test.each([langevinSolver, predictorCorrector])(
+    "it does not matter which process $name goes down",
+    async (solver) => {
+      const points = async (process: "exploding" | "cosine"): Promise<number[]> => {
+        const chain = chainOf(process, [0.03, 20], 8);
+        const { alpha } = chain.levels.at(-1)!;
+        const made = solver(chain, { corrections: 2, snr: 0.25 });
+        return walk(mixture, made, made.plan.flat(), noiseOf(20 * alpha));
+      };
+      const [exploding, cosine] = [await points("exploding"), await points("cosine")];
+      expect(Math.max(...exploding.map((x, i) => Math.abs(x - cosine[i]!)))).toBeLessThan(1e-3);
+    },
+  );
+
+  test("without annealing, points go to what is nearest: half of them. Figure 3, Song & Ermon 2019", async () => {
+    const solver = langevinSolver(chainOf("exploding", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
+    const share = shareOf(await walk(mixture, solver, solver.plan.flat(), noiseOf(4)));
+    expect(Math.abs(share - 0.5)).toBeLessThan(0.05);
+  });
+});
