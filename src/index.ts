@@ -35,8 +35,9 @@ export { type LossKind, trainingLoss } from "./diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "./diffusion/noise-level.ts";
 export { clipX0, type Prediction, predict, reverseMean } from "./diffusion/prediction.ts";
 export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/process.ts";
+export type { ContinuousSchedule } from "./diffusion/process-config.ts";
 export { spaceTimesteps } from "./diffusion/respacing.ts";
-export { betas, type Schedule } from "./diffusion/schedule.ts";
+export { betas, type Schedule, zeroTerminalSnr } from "./diffusion/schedule.ts";
 export { score, shiftScore } from "./diffusion/score.ts";
 export { energyScore, type SigmaRange, scoreMatchingLoss, sigmaAt } from "./diffusion/score-matching.ts";
 export {
@@ -52,6 +53,7 @@ export {
 export { type Bound, type BoundTerm, boundCsv, collectBound } from "./evaluation/bound.ts";
 export { type Chart, chartSvg } from "./evaluation/chart.ts";
 export { type BoundEvent, type BoundOptions, type ImageSource, variationalBound } from "./evaluation/likelihood.ts";
+export { autoguidance } from "./guidance/autoguidance.ts";
 export {
   type Classifier,
   classifierGradient,
@@ -60,8 +62,10 @@ export {
   logProbability,
   type MeanGuidance,
 } from "./guidance/classifier.ts";
-export { classifierFree } from "./guidance/classifier-free.ts";
+export { type ClassifierFreeOptions, classifierFree } from "./guidance/classifier-free.ts";
 export { type GuidanceOptions, type GuidedModel, guide } from "./guidance/guide.ts";
+export type { Interval } from "./guidance/interval.ts";
+export { linear as linearMix, type Mix, plusPlus as cfgPlusPlusMix, rescaled as rescaledMix } from "./guidance/mix.ts";
 export {
   type Condition,
   type Denoiser,
@@ -69,6 +73,8 @@ export {
   type Predictor,
   unconditional,
 } from "./guidance/predictor.ts";
+export { type Momentum, type Projection, projected as projectedMix } from "./guidance/projected.ts";
+export { factorAt, type ScaleSchedule } from "./guidance/schedule.ts";
 export { type ScoreNetwork, scorePredictor } from "./guidance/score-network.ts";
 export { animationGif, decodeImage } from "./images/decode.ts";
 export { type GridOptions, grid, type Image, toUint8 } from "./images/image.ts";
@@ -98,6 +104,7 @@ export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "./sampling/encode.ts";
+export type { Guidance, SettledGuidance } from "./sampling/guidance.ts";
 export { type LangevinOptions, langevinSolver, predictorCorrector } from "./sampling/langevin.ts";
 export { type LevelSpacing, type Steps, samplingChain } from "./sampling/levels.ts";
 export { parseRunSpec, type RunSpec } from "./sampling/run-spec.ts";
@@ -111,7 +118,7 @@ export {
   type SamplerSettings,
   solverOf,
 } from "./sampling/sampler.ts";
-export { type Guidance, type Run, type RunOptions, settle } from "./sampling/settings.ts";
+export { type Run, type RunOptions, settle } from "./sampling/settings.ts";
 export type { Evaluation, Solver } from "./sampling/solver.ts";
 export type { Start } from "./sampling/start.ts";
 export type { Step, StepInputs, StepResult } from "./sampling/step.ts";

@@ -1,4 +1,5 @@
 import type { ProcessConfig } from "../diffusion/chain.ts";
+import { networkInput } from "../diffusion/process.ts";
 import { UsageError } from "../errors.ts";
 import { autoguidance } from "./autoguidance.ts";
 import { type Classifier, classifierMean, classifierScore, type MeanGuidance } from "./classifier.ts";
@@ -6,6 +7,7 @@ import { classifierFree } from "./classifier-free.ts";
 import { linear, type Mix, plusPlus, rescaled } from "./mix.ts";
 import { clipped, type Denoiser, denoiserPredictor, type Predictor, type Scale, unconditional } from "./predictor.ts";
 import { type Momentum, type Projection, projected } from "./projected.ts";
+import { thresholded } from "./threshold.ts";
 
 /** The networks of a conditional model, with their weights. */
 export interface GuidedModel {
@@ -20,27 +22,29 @@ export interface GuidedModel {
 
 export interface GuidanceOptions {
   /** Scale of classifier-free guidance; 1, the default, is off. */
-  readonly classifierFree?: Scale;
+  readonly classifierFree?: Scale | undefined;
   /** Scale of autoguidance; 1, the default, is off. */
-  readonly autoguidance?: Scale;
+  readonly autoguidance?: Scale | undefined;
   /** Scale of classifier guidance; 0, the default, is off. */
-  readonly classifier?: Scale;
+  readonly classifier?: Scale | undefined;
   /** CFG++: the scale of classifier-free guidance is a lambda of 0 to 1, and never off. For DDIM alone. */
-  readonly cfgPlusPlus?: boolean;
+  readonly cfgPlusPlus?: boolean | undefined;
   /** Adaptive projected guidance: of what classifier-free guidance, or autoguidance, adds. */
-  readonly apg?: Projection;
+  readonly apg?: Projection | undefined;
   /** What earlier steps left for the momentum of `apg`; without it there is none. */
-  readonly momentum?: Momentum;
+  readonly momentum?: Momentum | undefined;
   /** How far the spread of images guided without a classifier goes back to that of unguided ones: phi from 0, the default, to 1. */
-  readonly rescale?: number;
+  readonly rescale?: number | undefined;
   /** What classifier guidance shifts: the reverse `mean` (ancestral sampling) or the `score` (DDIM and other solvers). */
   readonly form: "mean" | "score";
   /** Where the mean form takes the gradient; `x_t` by default. */
-  readonly gradientAt?: MeanGuidance["gradientAt"];
+  readonly gradientAt?: MeanGuidance["gradientAt"] | undefined;
   /** Give the denoiser the null label, so that the classifier alone steers. */
-  readonly unconditional?: boolean;
+  readonly unconditional?: boolean | undefined;
   /** Limit predicted images to [-1, 1] before the classifier shifts them; on by default. */
-  readonly clip?: boolean;
+  readonly clip?: boolean | undefined;
+  /** Limit them by dynamic thresholding instead, to this percentile of their values; see `thresholded`. */
+  readonly threshold?: number | undefined;
 }
 
 /**
@@ -50,36 +54,35 @@ export interface GuidanceOptions {
  * @throws UsageError where the model lacks what an option needs, or options exclude each other.
  */
 export function guide(model: GuidedModel, options: GuidanceOptions): Predictor {
-  const { classifier = 0, form, gradientAt = "x_t", clip = true } = options;
+  const { classifier = 0, form, gradientAt = "x_t", clip = true, threshold } = options;
   checkGuidance(options);
   const free = withLabels(denoiserPredictor(model.denoiser, model.process), model.nullLabel, options);
   const mixed = withWeak(free, model.weak, options);
-  const predictor = clip ? clipped(mixed) : mixed;
+  const limited = clip ? clipped(mixed) : mixed;
+  const predictor = threshold === undefined ? limited : thresholded(mixed, threshold);
   if (classifier === 0) return predictor;
   if (!model.classifier)
     throw new UsageError(
       "classifier guidance needs a noisy classifier, but the model has none; train one, or use scale 0",
     );
+  const { classifier: network, process } = model;
+  const classify: Classifier = (x, timestep) => network(networkInput(x, timestep, process), timestep);
   return form === "mean"
-    ? classifierMean(predictor, model.classifier, { scale: classifier, gradientAt })
-    : classifierScore(predictor, model.classifier, { scale: classifier });
+    ? classifierMean(predictor, classify, { scale: classifier, gradientAt })
+    : classifierScore(predictor, classify, { scale: classifier });
 }
 
-/** Guidance that is on everywhere may be off at some noise levels; this is what then remains. */
-export const withoutGuidance = ({ form, unconditional, clip }: GuidanceOptions): GuidanceOptions => ({
-  form,
-  ...(unconditional !== undefined && { unconditional }),
-  ...(clip !== undefined && { clip }),
-});
+/** Guidance without a classifier. */
+type Mixing = Omit<GuidanceOptions, "form">;
 
 /** Does classifier-free guidance mix in the unconditional prediction? */
-const mixesLabels = ({ classifierFree = 1, cfgPlusPlus = false }: GuidanceOptions): boolean =>
+const mixesLabels = ({ classifierFree = 1, cfgPlusPlus = false }: Mixing): boolean =>
   cfgPlusPlus || classifierFree !== 1;
 
 /** Throws UsageError where options exclude each other. */
-export function checkGuidance(options: Omit<GuidanceOptions, "form">): void {
+export function checkGuidance(options: Mixing): void {
   const { classifierFree: scale = 1, autoguidance: weak = 1, cfgPlusPlus, apg, rescale = 0 } = options;
-  const mixes = mixesLabels({ form: "score", ...options });
+  const mixes = mixesLabels(options);
   const refuse = (problem: string): never => {
     throw new UsageError(problem);
   };
@@ -89,29 +92,23 @@ export function checkGuidance(options: Omit<GuidanceOptions, "form">): void {
     if (typeof scale === "number" && !(scale >= 0 && scale <= 1))
       refuse(`CFG++ mixes by a scale from 0 (no class) to 1 but it is ${scale}; usual ones are 0.2 to 0.8`);
     if (apg || rescale !== 0)
-      refuse(
-        "CFG++ stays between the two predictions, where APG and rescaling have nothing to take back; choose one",
-      );
+      refuse("CFG++ stays between the two predictions, where APG and rescaling have nothing to take back; choose one");
     if (weak !== 1)
       refuse("CFG++ takes its noise from the unconditional prediction, not from a weak model; choose one");
   }
-  if (!mixes && weak === 1 && (apg || rescale !== 0))
-    refuse(
-      "APG and rescaling change what classifier-free guidance or autoguidance add, but both are off; give one of them a scale",
-    );
   if (apg && apg.momentum !== 0 && mixes && weak !== 1)
     refuse("momentum remembers one difference, but classifier-free guidance and autoguidance make two; use momentum 0");
   if (!(rescale >= 0 && rescale <= 1)) refuse(`rescale must be from 0 (off) to 1 but is ${rescale}`);
   if (apg && !(apg.threshold >= 0)) refuse(`threshold must be at least 0 but is ${apg.threshold}`);
 }
 
-function mixOf({ cfgPlusPlus, apg, momentum, rescale = 0 }: GuidanceOptions): Mix {
+function mixOf({ cfgPlusPlus, apg, momentum, rescale = 0 }: Mixing): Mix {
   if (cfgPlusPlus) return plusPlus;
   const mix = apg ? projected(apg, momentum) : linear;
   return rescale === 0 ? mix : rescaled(mix, rescale);
 }
 
-function withLabels(predictor: Predictor, nullLabel: number | undefined, options: GuidanceOptions): Predictor {
+function withLabels(predictor: Predictor, nullLabel: number | undefined, options: Mixing): Predictor {
   const mixes = mixesLabels(options);
   if (!options.unconditional && !mixes) return predictor;
   if (nullLabel === undefined)
@@ -126,9 +123,6 @@ function withWeak(predictor: Predictor, weak: GuidedModel["weak"], options: Guid
   const { autoguidance: scale = 1, unconditional } = options;
   if (scale === 1) return predictor;
   if (!weak) throw new UsageError("autoguidance needs a weak model, but none was given; give one, or use scale 1");
-  const told = withLabels(denoiserPredictor(weak.denoiser, weak.process), weak.nullLabel, {
-    form: options.form,
-    ...(unconditional !== undefined && { unconditional }),
-  });
+  const told = withLabels(denoiserPredictor(weak.denoiser, weak.process), weak.nullLabel, { unconditional });
   return autoguidance(predictor, told, { scale, mix: mixOf(options) });
 }

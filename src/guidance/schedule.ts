@@ -1,5 +1,7 @@
 import { UsageError } from "../errors.ts";
 
+export const scheduleNames = ["constant", "linear", "cosine"] as const;
+
 /**
  * How guidance grows over the steps of a sampler, as factors of what its scale adds. `linear` and `cosine` grow from 0 at the first step to
  * 2 at the last; their mean is 1, so that the same scale means the same guidance in all. A list is a curve through its factors, evenly
@@ -7,7 +9,7 @@ import { UsageError } from "../errors.ts";
  *
  * Section 4, Wang et al. 2024, "Analysis of classifier-free guidance weight schedulers", who divide by the mean in the same way.
  */
-export type ScaleSchedule = "constant" | "linear" | "cosine" | readonly number[];
+export type ScaleSchedule = (typeof scheduleNames)[number] | readonly number[];
 
 /** The factor at step 1 ... steps. */
 export function factorAt(schedule: ScaleSchedule, step: number, steps: number): number {

@@ -17,6 +17,6 @@ export function ddimReverseStep(
   predictor: Predictor,
   { x, coefficients: c, condition }: Omit<StepInputs, "noise">,
 ): StepResult {
-  const { x0, eps } = predictor(x, c, condition);
-  return { x: x0.mul(perImage(c.alphaNext, x)).add(eps.mul(perImage(c.sigmaNext, x))), x0 };
+  const { x0, eps, renoise = eps } = predictor(x, c, condition);
+  return { x: x0.mul(perImage(c.alphaNext, x)).add(renoise.mul(perImage(c.sigmaNext, x))), x0 };
 }

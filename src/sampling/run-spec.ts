@@ -1,6 +1,8 @@
 import { z } from "zod";
 import { describeProblems, levelSpacings } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
+import { scheduleNames } from "../guidance/schedule.ts";
+import type { SettledGuidance } from "./guidance.ts";
 import type { Sampler } from "./sampler.ts";
 
 const label = z.int().min(0).max(65535);
@@ -27,7 +29,17 @@ const guidance = z.strictObject({
   classifierFree: z.number(),
   gradientAt: z.enum(["x_t", "mean"]),
   unconditional: z.boolean(),
-});
+  autoguidance: z.number().optional(),
+  cfgPlusPlus: z.boolean().optional(),
+  apg: z.strictObject({ eta: z.number(), threshold: z.number().min(0), momentum: z.number() }).optional(),
+  rescale: z.number().min(0).max(1).optional(),
+  threshold: z.number().gt(0).max(100).optional(),
+  interval: z
+    .tuple([z.number().min(0), z.number()])
+    .readonly()
+    .optional(),
+  schedule: z.union([z.enum(scheduleNames), z.array(z.number()).min(1).readonly()]).optional(),
+}) satisfies z.ZodType<SettledGuidance>;
 const batch = z.int().min(1).max(most);
 
 const file = { path: z.string(), sha256: z.string() };
@@ -65,6 +77,14 @@ const runSpecSchema = z.strictObject({
         resample: z.int().min(1),
       }),
     ])
+    .optional(),
+  /** The weak model of autoguidance. */
+  weak: z
+    .strictObject({
+      name: z.string(),
+      /** SHA-256 of its denoiser. */
+      denoiser: z.string(),
+    })
     .optional(),
   /** The second model of a cascade, which enlarged the pictures. */
   upsampler: z

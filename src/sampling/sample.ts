@@ -8,9 +8,10 @@ import { compile } from "../runtime/compile.ts";
 import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
+import { remembering, type Scales, scalesAt, withoutGuidance } from "./guidance.ts";
 import { samplingChain } from "./levels.ts";
 import { solverOf } from "./sampler.ts";
-import { type RunOptions, settle } from "./settings.ts";
+import { type Run, type RunOptions, settle } from "./settings.ts";
 import type { Evaluation } from "./solver.ts";
 import {
   blend,
@@ -50,13 +51,13 @@ export interface SampleEvent {
 
 /**
  * Draws pictures, step by step. Denoiser, classifier, its gradient and the sampler's update are one program, compiled once and run
- * once for each evaluation and batch. An upsampler draws the large pictures of small ones, `lowRes`; `cascade` gives it those of
- * another model.
+ * once for each evaluation and batch; a second one without guidance runs where its interval or schedule leaves it out. An upsampler
+ * draws the large pictures of small ones, `lowRes`; `cascade` gives it those of another model.
  *
  * @throws UsageError for options that the model cannot serve, and for small images that are missing or of another shape than an upsampler's; ModelError where it has no denoiser, or its classifier knows other noise
  */
 export async function* sample(model: Model, options: SampleOptions): AsyncGenerator<SampleEvent, void, undefined> {
-  const { signal, noise = normals, start } = options;
+  const { signal, noise = normals, start, weak } = options;
   const run = settle(model, options);
   const { process } = denoiserOf(model);
   checkLowRes(model, options.lowRes, run.seeds.length);
@@ -68,15 +69,33 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   // The levels that are visited, as a chain of their own: a solver's first step is that from the most noise that there is.
   const chain =
     steps === all ? whole : chainOfLevels(process, levels.slice(0, steps), { timesteps: timesteps.slice(0, steps) });
-  const solver = solverOf(run.sampler, chain);
+  const solver = remembering(solverOf(run.sampler, chain), run.guidance);
+  // A step that is taken late in a whole run is guided as late in one that starts from a picture.
+  const plan = solver.plan.map((evaluations, done) =>
+    evaluations.map((evaluation) => {
+      const { sigma, alpha } = evaluation.coefficients;
+      const scales = scalesAt(run.guidance, { step: all - steps + done + 1, steps: all, ratio: sigma / alpha });
+      return { ...evaluation, scales };
+    }),
+  );
 
   const batches = split(run);
   const size = batches[0]!.seeds.length;
   const shape = [size, ...model.imageShape];
-  const graph = stepGraph(model, run, size, solver);
+  // Where there is no guidance, a second program runs, which does not ask what only guidance needs.
+  const plain = { ...run, guidance: withoutGuidance(run.guidance) };
+  const stepOf = (run: Run) => ({
+    graph: stepGraph(model, run, size, solver, weak),
+    bind: boundWeights(model, run, weak),
+  });
+  const isGuided = plan.flat().map(({ scales }) => scales !== undefined);
+  const guidedStep = isGuided.includes(true) ? stepOf(run) : undefined;
+  const plainStep = isGuided.includes(false) ? stepOf(plain) : undefined;
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openDefaultBackend();
-  await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
+  const backend = (options.backend ?? ownBackend)!;
+  await using guidedProgram = guidedStep && (await compile(guidedStep.graph, backend, guidedStep));
+  await using plainProgram = plainStep && (await compile(plainStep.graph, backend, plainStep));
 
   const draw = (seeds: readonly number[], stream: number): NDArray<"float32"> => {
     const count = sizeOf(model.imageShape);
@@ -99,9 +118,13 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
     return steps < all ? noisedAt(chain, steps - 1, pictures![batch]!, noisy) : pureNoise(chain, noisy);
   }
 
-  for (const [done, evaluations] of solver.plan.entries()) {
+  for (const [done, evaluations] of plan.entries()) {
     const index = steps - 1 - done;
-    const given = evaluations.map((evaluation) => inputsOf(evaluation, size));
+    const given = evaluations.map((evaluation) => ({
+      program: (evaluation.scales ? guidedProgram : plainProgram)!,
+      noisy: evaluation.noisy,
+      inputs: inputsOf(evaluation, size),
+    }));
     // The last step ends at the picture, from where no jump leads back.
     const repetitions = index > 0 ? repetitionsOf(start) : 1;
     for (const [i, { label, seeds }] of batches.entries()) {
@@ -112,7 +135,7 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
         // A step that is taken again remembers what it did the first time.
         let now = before;
         if (repetition > 0) now = { ...before, x: jumpBack(chain, index, state[i]!.x, draw(seeds, stream("jump"))) };
-        for (const [evaluation, { noisy, ...inputs }] of given.entries()) {
+        for (const [evaluation, { program, noisy, inputs }] of given.entries()) {
           signal?.throwIfAborted();
           const drawn = noisy ? draw(seeds, stream("step", evaluation)) : silence;
           now = await program.run({ x: now.x, memory: now.memory, noise: drawn, label, ...inputs, ...small?.[i] });
@@ -134,13 +157,18 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
 }
 
 /** The inputs of a program that depend on the evaluation alone, the same for all images of a batch. */
-function inputsOf({ coefficients, numbers, noisy }: Evaluation, size: number) {
+function inputsOf(
+  { coefficients, numbers, scales = {} }: Evaluation & { readonly scales: Scales | undefined },
+  size: number,
+) {
+  const filled = (values: Readonly<Record<string, number>>, count: number) =>
+    Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, float32([count], new Float32Array(count).fill(value))]),
+    );
   return {
     coefficients: coefficientColumns(new Array(size).fill(coefficients)),
-    numbers: Object.fromEntries(
-      Object.entries(numbers).map(([name, value]) => [name, float32([size], new Float32Array(size).fill(value))]),
-    ),
-    noisy,
+    numbers: filled(numbers, size),
+    scales: filled(scales, 1),
   };
 }
 

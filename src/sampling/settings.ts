@@ -1,19 +1,8 @@
 import type { Model } from "../checkpoint/model.ts";
 import { UsageError } from "../errors.ts";
+import { type Guidance, type SettledGuidance, settleGuidance } from "./guidance.ts";
 import type { Steps } from "./levels.ts";
 import { makeSampler, type Sampler, usualSamplers } from "./sampler.ts";
-
-/** How strongly, and by what, sampling is steered towards the labels. */
-export interface Guidance {
-  /** Scale of classifier guidance; 0 is off. */
-  readonly classifier?: number;
-  /** Scale of classifier-free guidance; 1 is off. Papers that count from there write w = scale - 1. */
-  readonly classifierFree?: number;
-  /** Where ancestral sampling takes the classifier's gradient: at `x_t` (the default), or at the `mean` of x_{t-1}. */
-  readonly gradientAt?: "x_t" | "mean";
-  /** The denoiser is told no class, so that the classifier alone steers. */
-  readonly unconditional?: boolean;
-}
 
 /** What the pictures of a run depend on, beside the model. */
 export interface RunOptions {
@@ -25,18 +14,20 @@ export interface RunOptions {
   readonly sampler?: Sampler;
   /** The model's own scales by default. */
   readonly guidance?: Guidance;
+  /** A worse version of the model for autoguidance: smaller, or an earlier checkpoint. */
+  readonly weak?: Model;
   /** Limit predicted images to [-1, 1]; on by default. */
   readonly clip?: boolean;
   /** Most images at a time; pictures don't depend on it but for rounding. Default 16. */
   readonly batch?: number;
 }
 
-/** The same with every choice made; plain JSON. */
+/** The same with every choice made; plain JSON. A weak model is not in it, and is given again. */
 export interface Run {
   readonly labels: readonly number[];
   readonly seeds: readonly number[];
   readonly sampler: Sampler;
-  readonly guidance: Required<Guidance>;
+  readonly guidance: SettledGuidance;
   readonly clip: boolean;
   readonly batch: number;
 }
@@ -98,38 +89,26 @@ const mostSteps = 10_000;
  * Makes every choice that was left open.
  *
  * Scales that are not given are the model's own, else classifier-free guidance of 2 where the denoiser has a null label, else
- * classifier guidance of 1 where there is a classifier; without a class for the denoiser, classifier guidance of 2.
+ * classifier guidance of 1 where there is a classifier; without a class for the denoiser, classifier guidance of 2. A weak model takes
+ * the place of classifier-free guidance: autoguidance of 2.
  *
  * @throws UsageError for classes that the model lacks, or settings that exclude each other
  */
 export function settle(model: Described, options: RunOptions): Run {
-  const { labels, seeds, sampler = defaultSampler(model), guidance = {}, clip = true, batch = 16 } = options;
-  const { sampling = {}, denoiser, classifier } = model;
+  const { labels, seeds, sampler = defaultSampler(model), guidance = {}, weak, clip = true, batch = 16 } = options;
+  const { denoiser } = model;
   if (seeds.length === 0) throw new UsageError("sample: there are no seeds; give one for each image");
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
   if (!Number.isInteger(batch) || batch < 1)
     throw new UsageError(`sample: batch must be a whole number from 1 but is ${batch}`);
-  if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
-    throw new UsageError(
-      'sample: only ddpm has a mean to take the classifier\'s gradient at; use ddpm, or gradientAt "x_t"',
-    );
   if (denoiser) checkSteps(sampler, denoiser.process.steps);
 
   const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());
-  const { unconditional = false, gradientAt = "x_t" } = guidance;
-  const mixes = denoiser?.config.nullLabel === true && !unconditional;
-  const { classifierFree = mixes ? (sampling.classifierFree ?? 2) : 1 } = guidance;
-  const steered = unconditional ? (sampling.unconditionalClassifier ?? 2) : (sampling.classifier ?? (mixes ? 0 : 1));
   return {
     labels: seeds.map((_, i) => chosen[i % chosen.length] ?? 0),
     seeds,
     sampler,
-    guidance: {
-      classifier: guidance.classifier ?? (classifier ? steered : 0),
-      classifierFree,
-      gradientAt,
-      unconditional,
-    },
+    guidance: settleGuidance(model, { guidance, sampler, weak }),
     clip,
     batch,
   };
