@@ -1,7 +1,8 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { coefficientNames, type ProcessConfig } from "../diffusion/chain.ts";
-import { ModelError } from "../errors.ts";
+import { networkInput } from "../diffusion/process.ts";
+import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
 import { encoderUnet } from "../models/classifier.ts";
 import { superResUnet } from "../models/super-resolution.ts";
@@ -11,6 +12,7 @@ import { gradients, topological } from "../tensor/gradient.ts";
 import { constant, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { stepGraph } from "./graph.ts";
+import { checkSteady } from "./guidance.ts";
 import { samplingChain } from "./levels.ts";
 import { solverOf } from "./sampler.ts";
 import type { Run } from "./settings.ts";
@@ -87,10 +89,11 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     };
     const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
       const time = networkTime(t, process);
+      const input = networkInput(x, time, process);
       const rest = y ? [y.cast("int32")] : [];
       const out = low_res
-        ? superResUnet(config)(denoiser, x, time, low_res, ...rest)
-        : unet(config)(denoiser, x, time, ...rest);
+        ? superResUnet(config)(denoiser, input, time, low_res, ...rest)
+        : unet(config)(denoiser, input, time, ...rest);
       return { out };
     });
     return { graph, facts: denoiserFacts(record) };
@@ -99,7 +102,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
   classifier(model, { batch }) {
     const record = recordOf(model, "classifier");
     const graph = trace(classifierSpecs(model, record, batch), ({ x, t, classifier }) => ({
-      logits: encoderUnet(record.config)(classifier, x, networkTime(t, record.process)),
+      logits: logitsOf(record, classifier, x, t),
     }));
     return { graph, facts: classifierFacts(record) };
   },
@@ -108,8 +111,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const record = recordOf(model, "classifier");
     const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
     const graph = trace(specs, ({ x, t, y, classifier }) => {
-      const logits = encoderUnet(record.config)(classifier, x, networkTime(t, record.process));
-      const log_prob = logProbability(logits, y.cast("int32"));
+      const log_prob = logProbability(logitsOf(record, classifier, x, t), y.cast("int32"));
       return { log_prob, grad: gradients(log_prob.sum(), { x }).x };
     });
     return { graph, facts: classifierFacts(record) };
@@ -118,6 +120,9 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
   step(model, { batch, run }) {
     const record = recordOf(model, "denoiser");
     const { sampler, guidance, clip } = run;
+    checkSteady(guidance, "export");
+    if (guidance.autoguidance !== undefined)
+      throw new UsageError("export: a step file holds one model, and autoguidance needs two; leave autoguidance out");
     const solver = solverOf(sampler, samplingChain(record.process, sampler));
     const table = stepTable(record.process, solver);
     const inner = stepGraph(model, run, batch, solver);
@@ -203,6 +208,17 @@ const networkTime = (
   t: Tensor,
   { rescaleTimesteps, steps }: Pick<ProcessConfig, "rescaleTimesteps" | "steps">,
 ): Tensor => (rescaleTimesteps ? t.mul(1000).div(steps) : t);
+
+/** A classifier's answer to x at timesteps of the original chain. */
+function logitsOf(
+  { config, process }: ClassifierRecord,
+  weights: Record<string, Tensor>,
+  x: Tensor,
+  t: Tensor,
+): Tensor {
+  const time = networkTime(t, process);
+  return encoderUnet(config)(weights, networkInput(x, time, process), time);
+}
 
 const classifierSpecs = (model: Model, record: ClassifierRecord, batch: number) => ({
   x: f32(batch, ...model.imageShape),
