@@ -1,50 +1,21 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { Model } from "../src/checkpoint/model.ts";
 import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
-import { readTorch } from "../src/checkpoint/torch.ts";
-import type { ProcessConfig } from "../src/diffusion/chain.ts";
 import { spaceTimesteps } from "../src/diffusion/respacing.ts";
 import { collectBound } from "../src/evaluation/bound.ts";
 import { type BoundEvent, variationalBound } from "../src/evaluation/likelihood.ts";
-import { configFromReference } from "../src/models/reference.ts";
 import { float32, int32 } from "../src/ndarray.ts";
+import { file, type Noise, referenceModel } from "./support/reference-model.ts";
 
-interface Case {
+interface Case extends Noise {
   readonly case: string;
-  readonly schedule: ProcessConfig["schedule"];
-  readonly steps: number;
   readonly respacing: string;
   readonly clip_denoised: boolean;
 }
 
-const file = (name: string) => readFileSync(new URL(`./data/${name}`, import.meta.url));
 const cases: Case[] = JSON.parse(file("trajectories.json").toString());
 const arrays = readNpz(file("trajectories.npz"));
 const floats = (name: string) => arrayOf(arrays, `bpd/${name}`, "float32");
 const given = cases.find((each) => each.case === "bpd")!;
-
-function referenceModel(): Model {
-  const network = configFromReference(JSON.parse(file("networks.json").toString()).unet_adm);
-  if (network.kind !== "unet") throw new Error("unexpected network");
-  const denoiser = readTorch(file("unet_adm.pt"));
-  const { schedule, steps } = given;
-  return {
-    format: "guidestar-model-1",
-    source: "reference",
-    classes: Array.from({ length: 10 }, (_, label) => `class ${label}`),
-    imageShape: [3, 16, 16],
-    preprocessing: {},
-    denoiser: {
-      config: network.config,
-      process: { schedule, steps, rescaleTimesteps: false, prediction: "eps", variance: "learnedRange" },
-      file: "x.safetensors",
-      sha256: "",
-      parameters: Object.keys(denoiser).length,
-    },
-    weights: { denoiser },
-  };
-}
 
 /** Largest difference, relative to the expected value where that is above 1. */
 const worst = (actual: ArrayLike<number>, expected: Float32Array): number =>
@@ -60,7 +31,7 @@ describe("the variational bound equals the reference's, noise given", () => {
     const size = x0.data.length / 2;
     const slice = (data: Float32Array, at: number) => data.slice(at * size, (at + 1) * size);
     const events = variationalBound(
-      referenceModel(),
+      referenceModel(given),
       {
         count: 2,
         take: (positions) => ({

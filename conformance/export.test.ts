@@ -1,53 +1,23 @@
-import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Model } from "../src/checkpoint/model.ts";
 import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
-import { readTorch } from "../src/checkpoint/torch.ts";
 import { exportedModel } from "../src/cli/export.ts";
-import type { ProcessConfig } from "../src/diffusion/chain.ts";
-import { configFromReference, type ReferenceConfig } from "../src/models/reference.ts";
 import type { NDArray } from "../src/ndarray.ts";
 import { exportGraph } from "../src/sampling/export.ts";
 import { ddim, ddpm } from "../src/sampling/sampler.ts";
 import { type RunOptions, settle } from "../src/sampling/settings.ts";
 import { floats, integers, openOnnx } from "../test/support/onnx-file.ts";
+import { file, type Noise, referenceModel } from "./support/reference-model.ts";
 
-interface Trajectory extends Pick<ProcessConfig, "schedule" | "steps"> {
+interface Trajectory extends Noise {
   readonly case: string;
   readonly respacing: string;
   readonly sampler?: "ddpm" | "ddim";
   readonly eta: number;
   readonly classifier_scale: number;
-  readonly rescale_timesteps: boolean;
 }
 
-const file = (name: string) => readFileSync(new URL(`./data/${name}`, import.meta.url));
-const references: Record<string, ReferenceConfig> = JSON.parse(file("networks.json").toString());
 const trajectories: Trajectory[] = JSON.parse(file("trajectories.json").toString());
-const weights = { denoiser: readTorch(file("unet_adm.pt")), classifier: readTorch(file("classifier_attention.pt")) };
-
-/** The reference's two networks as a model of a process. */
-function modelOf(schedule: ProcessConfig["schedule"], steps: number, rescaleTimesteps: boolean): Model {
-  const denoiser = configFromReference(references.unet_adm!);
-  const classifier = configFromReference(references.classifier_attention!);
-  if (denoiser.kind !== "unet" || classifier.kind !== "classifier") throw new Error("unexpected networks");
-  const noise = { schedule, steps, rescaleTimesteps };
-  const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
-  return {
-    format: "guidestar-model-1",
-    source: "reference",
-    classes: Array.from({ length: 10 }, (_, label) => `class ${label}`),
-    imageShape: [3, 16, 16],
-    preprocessing: {},
-    denoiser: {
-      config: denoiser.config,
-      process: { ...noise, prediction: "eps", variance: "learnedRange" },
-      ...saved,
-    },
-    classifier: { config: classifier.config, process: noise, ...saved },
-    weights,
-  };
-}
 
 /** An export in plain ONNX Runtime. */
 const open = (
@@ -68,7 +38,7 @@ function relativeError(actual: NDArray<"float32">, expected: NDArray<"float32">)
 }
 
 const tolerance = 1e-4;
-const model = modelOf("linear", 1000, false);
+const model = referenceModel({ schedule: "linear", steps: 1000 });
 
 /** Inputs and results that the reference recorded for a network. */
 function recorded(name: string) {
@@ -102,12 +72,12 @@ describe("exported files, in plain ONNX Runtime, give the reference's numbers", 
   });
 
   test.each(trajectories.filter(({ sampler }) => sampler))("the step, looped: $case", async (trajectory) => {
-    const { case: name, schedule, steps, rescale_timesteps, respacing, eta } = trajectory;
+    const { case: name, respacing, eta } = trajectory;
     const arrays = readNpz(file("trajectories.npz"));
     const values = (key: string) => arrayOf(arrays, `${name}/${key}`, "float32");
     const [start, noise, expected] = [values("x_T"), values("noise"), values("x")];
     const [count, size] = [start.shape[0]!, start.data.length];
-    const step = await open(modelOf(schedule, steps, rescale_timesteps), "step", count, {
+    const step = await open(referenceModel(trajectory), "step", count, {
       sampler: trajectory.sampler === "ddpm" ? ddpm({ steps: respacing }) : ddim({ steps: respacing, eta }),
       guidance: { classifier: trajectory.classifier_scale, classifierFree: 1 },
     });

@@ -1,9 +1,5 @@
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Model } from "../src/checkpoint/model.ts";
 import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
-import { readTorch } from "../src/checkpoint/torch.ts";
-import { configFromReference, type ReferenceConfig } from "../src/models/reference.ts";
 import { superResUnet } from "../src/models/super-resolution.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import { parameterShapes } from "../src/nn/module.ts";
@@ -14,19 +10,17 @@ import { openBackend } from "../src/runtime/node.ts";
 import { sample } from "../src/sampling/sample.ts";
 import { ddpm } from "../src/sampling/sampler.ts";
 import { f32, i32, trace } from "../src/tensor/trace.ts";
+import { file, referenceModel } from "./support/reference-model.ts";
 
-const file = (name: string) => readFileSync(new URL(`./data/${name}`, import.meta.url));
-const references: Record<string, ReferenceConfig> = JSON.parse(file("networks.json").toString());
 const arrays = readNpz(file("unet_superres.npz"));
 const floats = (key: string) => {
   const { shape, data } = arrayOf(arrays, key, "float32");
   return float32(shape, data);
 };
 const integers = (key: string) => Array.from(arrayOf(arrays, key, "int64").data, Number);
-const read = configFromReference(references.unet_superres!);
-if (read.kind !== "superRes") throw new Error(`an upsampler was expected, not ${read.kind}`);
-const { config } = read;
-const parameters = readTorch(file("unet_superres.pt"));
+const upsampler = (steps: number) => referenceModel({ schedule: "linear", steps }, "unet_superres");
+const { config } = upsampler(1000).denoiser!;
+const parameters = upsampler(1000).weights.denoiser!;
 const [x, lowRes, out, t, y] = [floats("x"), floats("low_res"), floats("out"), integers("t"), integers("y")];
 
 const largest = (values: Iterable<number>): number =>
@@ -67,21 +61,7 @@ describe("the upsampler unet_superres", () => {
     const steps = t[image]! + 1;
     const of = ({ data }: { data: Float32Array }, count: number) => data.slice(image * count, (image + 1) * count);
     const count = 3 * 16 * 16;
-    const model: Model = {
-      format: "guidestar-model-1",
-      source: "reference",
-      classes: Array.from({ length: 10 }, (_, label) => `class ${label}`),
-      imageShape: [3, 16, 16],
-      preprocessing: {},
-      denoiser: {
-        config,
-        lowResolution: 8,
-        process: { schedule: "linear", steps, prediction: "eps", variance: "learnedRange", rescaleTimesteps: false },
-        ...{ file: "x.safetensors", sha256: "", parameters: 1 },
-      },
-      weights: { denoiser: parameters },
-    };
-    const events = sample(model, {
+    const events = sample(upsampler(steps), {
       backend,
       labels: [y[image]!],
       seeds: [5],
