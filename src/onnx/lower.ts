@@ -3,12 +3,15 @@ import { show } from "../tensor/shape.ts";
 import { apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
 import { type Graph, rewrite } from "../tensor/trace.ts";
 
+/** Pixels of an image from which on its own products are long enough. */
+const manyPixels = 256;
+
 /**
  * The gradient of a convolution to its weight, as matrix multiplications; ONNX has no operator for it.
  *
- * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over h, w, n of dy[o, h, w - kx + 1, n] x[i, h + ky - 1, w, n], both
+ * For a 3x3 kernel with padding 1: dW[o, i, ky, kx] = sum over n, h, w of dy[n, o, h, w - kx + 1] x[n, i, h + ky - 1, w], both
  * zero outside. So three horizontal shifts of dy, stacked, times each vertical shift of x give all nine taps in three products
- * [3 O, H W N] x [H W N, I] with a long inner axis. With the images innermost every shift moves whole runs of memory.
+ * [3 O, H W] x [H W, I] with a long inner axis.
  */
 function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): Tensor {
   const [x, dy] = inputs as readonly [Tensor, Tensor];
@@ -20,16 +23,23 @@ function weightGradient({ inputs, attributes }: Node<"conv2dWeightGradient">): T
   const [n, channels, height, width] = x.shape as [number, number, number, number];
   const [, out, h, w] = dy.shape as [number, number, number, number];
   if (stride === 1 && h === height && w === width) {
-    const imagesLast = (tensor: Tensor): Tensor => tensor.reshape(n, -1).transpose();
     const shifted = (rows: Tensor, amount: number): Tensor => rows.pad([0, amount], [0, -amount]);
     const taps = (size: number) => Array.from({ length: size }, (_, k) => k);
-    const xRows = imagesLast(x).reshape(channels, h * w * n);
-    const dyRows = imagesLast(dy).reshape(out * h, w * n);
-    const dys = concat(
-      taps(kw).map((kx) => shifted(dyRows, (kx - padding) * n).reshape(out, -1)),
-      0,
+    const large = h * w >= manyPixels;
+    // Small images join in one product. They stand innermost then, so that every shift moves whole runs of memory.
+    const [images, run] = large ? [n, 1] : [1, n];
+    const ordered = (tensor: Tensor): Tensor => (large ? tensor : tensor.reshape(n, -1).transpose());
+    const xRows = ordered(x).reshape(-1, h * w * run);
+    const dyRows = ordered(dy).reshape(-1, w * run);
+    const stack = concat(
+      taps(kw).map((kx) => shifted(dyRows, (kx - padding) * run).reshape(images, out, -1)),
+      1,
     );
-    const products = taps(kh).map((ky) => dys.matmul(shifted(xRows, (padding - ky) * w * n).transpose()));
+    const products = taps(kh).map((ky) => {
+      const rows = shifted(xRows, (padding - ky) * w * run).reshape(images, channels, -1);
+      const product = stack.matmul(rows.transpose());
+      return large ? product.sum(0) : product.reshape(-1, channels);
+    });
     return concat(products, 0).reshape(kh, kw, out, channels).permute(2, 3, 0, 1);
   }
   // The channel first, so that images join the inner axis of the product.

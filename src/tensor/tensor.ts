@@ -124,8 +124,7 @@ export class Tensor implements Type {
   private reduce(op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
     const list = axes === undefined ? this.shape.map((_, i) => i) : [axes].flat();
     const positive = list.map((axis) => (axis < 0 ? axis + this.rank : axis)).sort((a, b) => a - b);
-    // Of one element, sum and maximum are the element; what is outside the shape is refused by the operator's rule.
-    const kept = positive.every((axis) => this.shape[axis] === 1) ? this : apply(op, [this], { axes: positive });
+    const kept = positive.length === 0 ? this : apply(op, [this], { axes: positive });
     return keepDims ? kept : kept.reshape(...this.shape.filter((_, i) => !positive.includes(i)));
   }
 
