@@ -158,11 +158,12 @@ export const remembering = <S extends Pick<Solver, "memory">>(solver: S, { apg }
   apg && apg.momentum !== 0 ? { ...solver, memory: [...solver.memory, guidanceMemory] } : solver;
 
 /** The same with everything off. */
-export const withoutGuidance = ({ gradientAt, unconditional }: SettledGuidance): SettledGuidance => ({
+export const withoutGuidance = ({ gradientAt, unconditional, threshold }: SettledGuidance): SettledGuidance => ({
   classifier: 0,
   classifierFree: 1,
   gradientAt,
   unconditional,
+  ...(threshold !== undefined && { threshold }),
 });
 
 /** Value at which each scale is off. */

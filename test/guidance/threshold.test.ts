@@ -26,7 +26,10 @@ async function limited(images: readonly (readonly number[])[], percentile: numbe
     const { x0: image, eps } = thresholded(plain, percentile)(xt, c, {});
     return { image, eps };
   });
-  return { images: images.map((_, n) => [...result.image!.data].slice(5 * n, 5 * n + 5)), eps: result.eps!.data };
+  return {
+    images: images.map((_, n) => Array.from(result.image!.data).slice(5 * n, 5 * n + 5)),
+    eps: result.eps!.data,
+  };
 }
 
 describe("dynamic thresholding", () => {
