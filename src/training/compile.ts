@@ -15,7 +15,15 @@ export async function compileTraining(
   options: Pick<CompileOptions<never, never, never>, "profile"> = {},
 ) {
   const shapes = mapValues(state.params, ({ shape }) => shape);
-  const kept = mapState(state, (values) => mapValues(values, keptValues));
+  // A run begins with zeros in two places, and with the same weights in two: each array is reordered once.
+  const reordered = new Map<unknown, ReturnType<typeof keptValues>>();
+  const kept = mapState(state, (values) =>
+    mapValues(values, (value) => {
+      const known = reordered.get(value) ?? keptValues(value);
+      reordered.set(value, known);
+      return known;
+    }),
+  );
   const program = await compile(graph, backend, { ...options, state: kept });
   return {
     run: program.run,
