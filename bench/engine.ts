@@ -15,7 +15,7 @@ import { f32, type Graph, i32, trace } from "../src/tensor/trace.ts";
 import { compileTraining } from "../src/training/compile.ts";
 import { batch, labels, linear, noise, side, trainingStep, weightsOf } from "./networks.ts";
 
-const rounds = 7;
+const rounds = 11;
 const images = [batch, 3, side, side] as const;
 const classifierConfig: ClassifierConfig = {
   imageSize: side,
