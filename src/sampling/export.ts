@@ -1,7 +1,7 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { coefficientNames, type ProcessConfig } from "../diffusion/chain.ts";
-import { networkInput } from "../diffusion/process.ts";
+import { networkInput, perImage } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
 import { encoderUnet } from "../models/classifier.ts";
@@ -9,7 +9,7 @@ import { superResUnet } from "../models/super-resolution.ts";
 import { unet } from "../models/unet.ts";
 import { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
-import { constant, type Tensor, where } from "../tensor/tensor.ts";
+import { constant, oneHot, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
@@ -57,6 +57,8 @@ interface Made {
  *   noise, `y` where the class matters -> `x_next`, the x of the next step, and `x0`, the pictures that the step expects. Samplers
  *   that remember earlier steps also take `memory_NAME`, zeros at first, and give `memory_NAME_next`; heun's steps are two of these.
  *
+ * A label or step that does not exist makes what is computed of it NaN: a file has no other way to refuse its inputs.
+ *
  * @throws ModelError where the model lacks the network; UsageError for guidance that the model cannot serve
  */
 export function exportGraph(model: Model, options: ExportOptions): Exported {
@@ -94,7 +96,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
       const out = low_res
         ? superResUnet(config)(denoiser, input, time, low_res, ...rest)
         : unet(config)(denoiser, input, time, ...rest);
-      return { out };
+      return { out: y ? ifKnown(y, labelCount(model), out) : out };
     });
     return { graph, facts: denoiserFacts(record) };
   },
@@ -112,7 +114,8 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
     const graph = trace(specs, ({ x, t, y, classifier }) => {
       const log_prob = logProbability(logitsOf(record, classifier, x, t), y.cast("int32"));
-      return { log_prob, grad: gradients(log_prob.sum(), { x }).x };
+      const known = (value: Tensor) => ifKnown(y, record.config.outChannels, value);
+      return { log_prob: known(log_prob), grad: known(gradients(log_prob.sum(), { x }).x) };
     });
     return { graph, facts: classifierFacts(record) };
   },
@@ -141,7 +144,8 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
       for (const [name, { dtype }] of asked) values.set(name, given[publicName(name)]!.cast(dtype));
       const outputs = call(inner, values);
       const memory = solver.memory.map((name) => [`memory_${name}_next`, outputs.get(`memory/${name}`)!] as const);
-      return { x_next: outputs.get("x")!, x0: outputs.get("x0")!, ...Object.fromEntries(memory) };
+      const known = (value: Tensor) => (given.y ? ifKnown(given.y, labelCount(model), value) : value);
+      return { x_next: known(outputs.get("x")!), x0: known(outputs.get("x0")!), ...Object.fromEntries(memory) };
     });
     const guide = guidance.classifier === 0 ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
     return { graph, facts: { ...denoiserFacts(record), ...guide, sampler, guidance, clip, ...table } };
@@ -191,8 +195,11 @@ function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tenso
       Array.from({ length: steps }, (_, i) => i),
     ),
   );
-  // Chosen, not multiplied: an entry stays what it is to the last bit. A step outside the table has no entry but zero.
-  const row = where(indices.equal(step.cast("int32")), table, 0).sum(0);
+  const chosen = indices.equal(step.cast("int32"));
+  // Chosen, not multiplied: an entry stays what it is to the last bit. A step outside the table gives 0 / 0.
+  const row = where(chosen, table, 0)
+    .sum(0)
+    .div(where(chosen, 1, 0).sum(0));
   return new Map(Object.keys(tables).map((name, i) => [name, row.slice(0, i, i + 1).expand(batch)]));
 }
 
@@ -201,6 +208,18 @@ function call(graph: Graph, values: ReadonlyMap<string, Tensor>): ReadonlyMap<st
   const substitute = (tensor: Tensor): Tensor =>
     tensor.node.op === "input" ? (values.get(tensor.node.attributes.name) ?? tensor) : tensor;
   return rewrite({ ...graph, inputs: new Map() }, substitute).outputs;
+}
+
+/** Labels that a model's denoiser can be told, "no class" included; the classes, where it is told none. */
+const labelCount = ({ denoiser, classes }: Model): number => {
+  const { numClasses, nullLabel } = denoiser!.config;
+  return (numClasses ?? classes.length) + (nullLabel ? 1 : 0);
+};
+
+/** Values [N, ...] of the images whose label, int [N], is one of 0 ... count - 1; NaN for the others, by 0 / 0. */
+function ifKnown(labels: Tensor, count: number, values: Tensor): Tensor {
+  const known = oneHot(labels.cast("int32"), count).sum(-1);
+  return values.mul(perImage(known.div(known), values));
 }
 
 /** What the network sees as time, for timesteps of the original chain. */

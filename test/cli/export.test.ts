@@ -55,6 +55,34 @@ const inMemory = (model: Model, what: "denoiser" | "step", batch: number) => {
   return openOnnx(exportedModel(exportGraph(model, { what, batch, run }), "x").bytes);
 };
 
+test("a label or step that does not exist makes what is computed of it NaN, and nothing else", async () => {
+  const finite = (values: ArrayLike<number | bigint>) =>
+    Array.from(values, Number).map((value) => (Number.isFinite(value) ? 1 : 0));
+  const each = (image: number) => [0, 1, 2].map((i) => (i === image ? 0 : 1));
+  const images = (flags: number[]) => flags.flatMap((flag) => new Array<number>(64).fill(flag));
+  const denoiser = await exported("refusing-denoiser.onnx", "--what", "denoiser", "--batch", "3");
+  const values = (y: number[]) => ({ x: floats(shape, x), t: floats([3], times), y: integers([3], y) });
+  const { out } = await denoiser.run(values([2, 4, 3])); // 3 stands for "no class"
+  expect(finite(out!.data)).toEqual(each(1).flatMap((flag) => new Array<number>(128).fill(flag)));
+
+  const gradient = await exported("refusing-gradient.onnx", "--what", "classifier-gradient", "--batch", "3");
+  const { log_prob, grad } = await gradient.run(values([-1, 0, 2]));
+  expect(finite(log_prob!.data)).toEqual(each(0));
+  expect(finite(grad!.data)).toEqual(images(each(0)));
+
+  const guided = ["--steps", "5", "--classifier-scale", "1"];
+  const step = await exported("refusing-step.onnx", "--what", "step", "--batch", "3", ...guided);
+  const stepAt = async (k: number, y: number[]) => {
+    const noise = floats(shape, normals(6, 0, sizeOf(shape)));
+    const { x_next, x0 } = await step.run({ x: floats(shape, x), noise, step: integers([], [k]), y: integers([3], y) });
+    expect(finite(x0!.data)).toEqual(finite(x_next!.data));
+    return finite(x_next!.data);
+  };
+  expect(await stepAt(4, [0, 1, 7])).toEqual(images(each(2)));
+  expect(await stepAt(4, [0, 1, 2])).toEqual(images([1, 1, 1]));
+  for (const k of [5, -1]) expect(await stepAt(k, [0, 1, 2])).toEqual(images([0, 0, 0]));
+});
+
 const randomWeights = (record: Pick<DenoiserRecord, "config" | "lowResolution">): Weights =>
   Object.fromEntries(
     Object.entries(networkShapes({ name: "denoiser", ...record })).map(([key, shape], stream) => [
