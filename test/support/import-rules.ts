@@ -78,6 +78,7 @@ export const importRules: readonly ImportRule[] = [
         "products.ts",
         "statistics.ts",
       ],
+      zod: ["declaration.ts"],
     },
   },
 

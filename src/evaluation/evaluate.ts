@@ -1,0 +1,99 @@
+import { DataError } from "../errors.ts";
+import type { Estimate } from "./bootstrap.ts";
+import { classAccuracy, inceptionScore } from "./class-scores.ts";
+import type { FeatureSet } from "./features.ts";
+import { frechetDistance } from "./frechet.ts";
+import { frechetError } from "./frechet-error.ts";
+import { kernelDistance } from "./kernel-distance.ts";
+import type { Matrix } from "./matrix.ts";
+import { precisionRecall } from "./precision-recall.ts";
+import type { EngineOptions } from "./products.ts";
+import { type Moments, moments, type Statistics } from "./statistics.ts";
+
+/** Real images: their features; or their statistics, from which the Frechet distances alone follow. */
+export interface ReferenceSet extends Partial<FeatureSet> {
+  readonly statistics?: Statistics;
+}
+
+export interface EvaluateOptions extends EngineOptions {
+  /** Neighbours of precision and recall. Default 3. */
+  readonly k?: number;
+  /** Seed of the resamples. Default 0. */
+  readonly seed?: number;
+  /** Class of each sample, a column of its probabilities: for the accuracy. */
+  readonly labels?: ArrayLike<number>;
+  /** Called before each metric. */
+  readonly onMetric?: (name: string) => void;
+}
+
+/** Metrics of samples; those that nothing was given for are missing. */
+export interface Report {
+  readonly counts: { readonly samples: number; readonly reference: number | undefined };
+  readonly fid?: Estimate;
+  readonly sfid?: Estimate;
+  readonly precision?: Estimate;
+  readonly recall?: Estimate;
+  readonly kid?: Estimate;
+  readonly inceptionScore?: Estimate;
+  readonly accuracy?: Estimate;
+  /** What a reader of the numbers must know. */
+  readonly warnings: readonly string[];
+}
+
+/**
+ * All metrics for which something is there.
+ *
+ * @param reference undefined: only what needs none
+ * @throws DataError where the sets don't fit each other, are too small, or hold what is no number
+ */
+export async function evaluate(
+  samples: FeatureSet,
+  reference: ReferenceSet | undefined,
+  { backend, signal, seed = 0, k = 3, labels, onMetric = () => {} }: EvaluateOptions,
+): Promise<Report> {
+  const engine = { backend, ...(signal && { signal }) };
+  const distance = async (points: Matrix, real: Moments, of: "frechet" | "spatial"): Promise<Estimate> => {
+    const value = frechetDistance(await moments([points], engine), real);
+    return { value, error: frechetError(points, real, { seed, of }) };
+  };
+  const momentsOf = async (given: Moments | undefined, points: Matrix | undefined): Promise<Moments | undefined> =>
+    given ?? (points && moments([points], engine));
+
+  let metrics: Omit<Report, "counts" | "warnings"> = {};
+  let count: number | undefined;
+  const warnings: string[] = [];
+  if (reference) {
+    onMetric("Frechet distance");
+    const real = await momentsOf(reference.statistics, reference.features);
+    if (!real) throw new DataError("a reference needs features or statistics, but has neither");
+    count = real.count;
+    metrics = { ...metrics, fid: await distance(samples.features, real, "frechet") };
+    warnings.push(...biasWarnings(samples.features, count));
+    const spatial = samples.spatial && (await momentsOf(reference.statistics?.spatial, reference.spatial));
+    if (spatial) metrics = { ...metrics, sfid: await distance(samples.spatial!, spatial, "spatial") };
+  }
+  if (reference?.features) {
+    onMetric("precision and recall");
+    metrics = { ...metrics, ...(await precisionRecall(reference.features, samples.features, { k, seed, ...engine })) };
+    onMetric("kernel distance");
+    metrics = { ...metrics, kid: await kernelDistance(reference.features, samples.features, { seed, ...engine }) };
+  }
+  if (samples.probabilities) {
+    const { probabilities } = samples;
+    metrics = { ...metrics, inceptionScore: inceptionScore(probabilities, { seed }) };
+    if (labels) metrics = { ...metrics, accuracy: classAccuracy(probabilities, labels, { seed }) };
+  }
+  return { counts: { samples: samples.features.rows, reference: count }, ...metrics, warnings };
+}
+
+/** Images for each dimension. Between equal normal distributions N images add about D^2 / 4N: at 10 D, 2.5% of the total variance. */
+const enough = 10;
+
+function biasWarnings({ rows, columns }: Matrix, reference: number | undefined): string[] {
+  const least = Math.min(rows, reference ?? Number.POSITIVE_INFINITY);
+  if (least >= enough * columns) return [];
+  const singular = least <= columns ? "; the covariance of so few is singular" : "";
+  return [
+    `${least} images are few for features of ${columns} dimensions${singular}: the Frechet distance is biased upwards, so compare it only with others of the same counts, or use at least ${enough * columns} images; the kernel distance has no such bias`,
+  ];
+}

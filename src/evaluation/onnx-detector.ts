@@ -1,0 +1,122 @@
+import { DataError, ModelError } from "../errors.ts";
+import { float32, type NDArray } from "../ndarray.ts";
+import type { Backend } from "../runtime/backend.ts";
+import { compile } from "../runtime/compile.ts";
+import { show } from "../tensor/shape.ts";
+import { f32, trace } from "../tensor/trace.ts";
+import { type DetectorDeclaration, preprocess } from "./declaration.ts";
+import type { Detector, Observation } from "./detector.ts";
+
+export interface OnnxDetectorOptions {
+  /** For reports. */
+  readonly name: string;
+  /** The ONNX file. */
+  readonly bytes: Uint8Array;
+  readonly declaration: DetectorDeclaration;
+  /** [C, H, W] of the images that will come. */
+  readonly imageShape: readonly [channels: number, height: number, width: number];
+  readonly backend: Backend;
+}
+
+/**
+ * A detector of an ONNX file, of any program. It is tried on grey images once, so that what does not fit is found first.
+ *
+ * @throws ModelError where the file cannot be loaded, or its inputs and outputs are not as declared
+ */
+export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detector> {
+  const { name, bytes, declaration, imageShape, backend } = options;
+  const { batch, input } = declaration;
+  const outputs = (["features", "spatial", "logits", "probabilities"] as const).flatMap((key) => {
+    const output = declaration[key];
+    return output === undefined ? [] : [[key, output] as const];
+  });
+  const failed = (cause: unknown): never => {
+    throw new ModelError(
+      `${name}: cannot be run as declared: ${(cause as Error).message.split("\n")[0]}; check the file, and "input", "size", "channels", "layout", "batch" and the names of outputs in its declaration`,
+      { cause },
+    );
+  };
+  const graph = trace({ x: f32(batch, ...imageShape) }, ({ x }) => ({ y: preprocess(x, declaration) }));
+  const network = await backend
+    .load({ bytes, externalData: [] }, { state: new Map(), inPlace: new Set() })
+    .catch(failed);
+  const prepare = await compile(graph, backend);
+  const dispose = async (): Promise<void> => {
+    await prepare[Symbol.asyncDispose]();
+    await network[Symbol.asyncDispose]();
+  };
+
+  /** One batch, filled up; rows [batch, ...] of each output, flat. */
+  const see = async (x: NDArray<"float32">): Promise<Record<string, NDArray<"float32">>> => {
+    const { y } = await prepare.run({ x });
+    const results = await network
+      .run(
+        new Map([[input, y]]),
+        outputs.map(([, output]) => output),
+      )
+      .catch(failed);
+    return Object.fromEntries(
+      outputs.map(([key, output]) => {
+        const { dtype, shape, data } = results.get(output)!;
+        if (dtype !== "float32" || shape[0] !== batch)
+          throw new ModelError(
+            `${name}: expected its output "${output}" as float32 [${batch}, ...] but it is ${dtype} ${show(shape)}; check "batch" in its declaration`,
+          );
+        return [key, float32([batch, data.length / batch], data as Float32Array)];
+      }),
+    );
+  };
+  const tried = await see(float32([batch, ...imageShape])).catch(async (error) => {
+    await dispose();
+    throw error;
+  });
+  const width = tried.features!.shape[1]!;
+  const pixels = imageShape[0] * imageShape[1] * imageShape[2];
+
+  return {
+    name,
+    width,
+    imageShape,
+    ...(declaration.classes && { classes: declaration.classes }),
+    async observe({ shape, data }) {
+      const count = shape[0] ?? 0;
+      if (show(shape) !== show([count, ...imageShape]))
+        throw new DataError(`${name} was opened for images ${show([...imageShape])} but ${show(shape.slice(1))} came`);
+      const seen: Record<string, Float32Array> = {};
+      for (let start = 0; start < count; start += batch) {
+        const x = float32([batch, ...imageShape]);
+        x.data.set(data.subarray(start * pixels, (start + batch) * pixels));
+        for (const [key, rows] of Object.entries(await see(x))) {
+          const columns = rows.shape[1]!;
+          seen[key] ??= new Float32Array(count * columns);
+          seen[key].set(rows.data.subarray(0, Math.min(batch, count - start) * columns), start * columns);
+        }
+      }
+      const rows = (values: Float32Array): NDArray<"float32"> => float32([count, values.length / count], values);
+      const observation: Observation = {
+        features: rows(seen.features ?? new Float32Array(0)),
+        ...(seen.spatial && { spatial: rows(seen.spatial) }),
+        ...(seen.logits && { probabilities: rows(softmaxRows(seen.logits, seen.logits.length / count)) }),
+        ...(seen.probabilities && { probabilities: rows(seen.probabilities) }),
+      };
+      return observation;
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+/** exp(x) / sum exp(x) of each row. */
+function softmaxRows(logits: Float32Array, columns: number): Float32Array {
+  const result = new Float32Array(logits.length);
+  for (let at = 0; at < logits.length; at += columns) {
+    const row = logits.subarray(at, at + columns);
+    const largest = row.reduce((most, value) => Math.max(most, value), Number.NEGATIVE_INFINITY);
+    const exps = row.map((value) => Math.exp(value - largest));
+    const sum = exps.reduce((total, value) => total + value, 0);
+    result.set(
+      exps.map((value) => value / sum),
+      at,
+    );
+  }
+  return result;
+}
