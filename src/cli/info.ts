@@ -5,7 +5,8 @@ import type { Sampler } from "../sampling/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { InfoValues } from "./commands/info.ts";
-import { describeGuidance, readSpec } from "./sample/spec.ts";
+import { describeGuidance } from "./sample/guidance.ts";
+import { readSpec } from "./sample/spec.ts";
 
 /** `guidestar info`. */
 export async function runInfo({ json }: InfoValues, { terminal }: Context, subject: string): Promise<void> {

@@ -37,13 +37,19 @@ export async function* cascade(
   upsampler: Model,
   { upsampling, ...options }: CascadeOptions,
 ): AsyncGenerator<CascadeEvent, void, undefined> {
-  const { backend, signal, start, noise = normals } = options;
+  const { backend, signal, start, weak, noise = normals } = options;
   const around = { ...(backend && { backend }), ...(signal && { signal }) };
   const run = settle(base, options);
   // Before the first step: what does not fit is said at once, not after the small pictures are drawn.
   const second = settleUpsampling(base, upsampler, run, upsampling);
   let pictures: NDArray<"float32"> | undefined;
-  for await (const event of sample(base, { ...run, ...around, ...(start && { start }), noise })) {
+  for await (const event of sample(base, {
+    ...run,
+    ...around,
+    ...(start && { start }),
+    ...(weak && { weak }),
+    noise,
+  })) {
     yield { ...event, stage: "base" };
     pictures = event.x;
   }

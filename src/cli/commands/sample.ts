@@ -1,6 +1,7 @@
 import { levelSpacings, samplerKinds } from "../../checkpoint/schema.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, custom, real, text, toggle, whole } from "../option.ts";
+import { guidanceOptions } from "./guidance-options.ts";
 
 const steps = <const S extends { otherwise: string }>(help: string, settings: S) =>
   custom("n|spec", help, (value) => (/^\d+$/.test(value) ? Number(value) : value), settings);
@@ -32,12 +33,7 @@ const options = {
     least: 0,
     otherwise: "the model's, else 0",
   }),
-  cfgScale: real("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
-    otherwise: "the model's, else 2",
-  }),
-  classifierScale: real("classifier guidance; 0 is off", { otherwise: "the model's, else 0; 2 with --unconditional" }),
-  unconditional: toggle("tell the denoiser no class, so that the classifier alone steers"),
-  gradientAt: choice(["x_t", "mean"], "where ddpm takes the classifier's gradient", { otherwise: "x_t" }),
+  ...guidanceOptions,
   seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", {
     fallback: 0,
     least: 0,
@@ -78,6 +74,8 @@ export const sample = define({
     "guidestar sample --class 5 --unconditional --classifier-scale 3   # the classifier alone steers",
     "guidestar sample --model runs/photos --class cat --count 8 --npz cats.npz --gif cats.gif",
     "guidestar sample --model runs/small --upsampler runs/large --upsampler-steps 25",
+    "guidestar sample --cfg-scale 4 --guidance-interval 0.2:5          # guidance where it helps, and cheaper",
+    "guidestar sample --model runs/photos --weak-model runs/early --autoguidance-scale 2",
     "guidestar sample --init three.png --strength 0.6 --class 8 --count 4",
     "guidestar sample --init three.png --mask lower.png --resample 5 --class 3",
     "guidestar sample --from grid.png --out again.png               # the same picture, byte for byte",

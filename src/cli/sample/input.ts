@@ -2,6 +2,7 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
 import type { Start } from "../../sampling/start.ts";
+import { guidanceOptions } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
 import { type Latents, readLatents } from "./latents.ts";
@@ -11,7 +12,10 @@ import { modelMask, modelPicture, readInput } from "./picture.ts";
 export type InputRecord = NonNullable<RunSpec["input"]>;
 
 /** Options that latents decide. */
-const decidedByLatents = ["count", "seed", "sampler", "steps", "eta", "unconditional", "gradientAt", "classifierScale"];
+const decidedByLatents = [
+  ...["count", "seed", "sampler", "steps", "levels", "eta", "churn"],
+  ...Object.keys(guidanceOptions).filter((key) => key !== "cfgScale"),
+];
 const ofPictures = ["init", "strength", "mask", "resample"];
 
 /** Throws UsageError for options that exclude each other, or that say something of one that is missing. */

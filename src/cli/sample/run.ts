@@ -14,12 +14,12 @@ import type { Context } from "../command.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import { progress } from "../progress.ts";
+import { describeGuidance, openWeakModel } from "./guidance.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {
   checkFrom,
   checkSameModel,
   decodingOptions,
-  describeGuidance,
   describeInput,
   describeUpsampling,
   readSpec,
@@ -48,9 +48,13 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   const model = await loadModel(name);
   if (before) checkSameModel(before, model);
   if (latents) checkLatentsModel(latents, input!.path, model);
+  const weak = await openWeakModel(values.weakModel, before);
   const run =
     before ??
-    settle(model, latents ? decodingOptions(values, latents.spec, given.has("class")) : runOptions(values, model));
+    settle(
+      model,
+      latents ? decodingOptions(values, latents.spec, given.has("class")) : runOptions(values, model, weak?.model),
+    );
   const { labels, seeds, sampler, guidance } = run;
   const start = input && (await openStart(input, model, seeds.length));
   const upsampler = await openUpsampler(values, { base: model, run, before });
@@ -66,7 +70,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   const frames: Image[] = [];
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
-  const options = { ...run, ...(start && { start }), backend, signal };
+  const options = { ...run, ...(weak && { weak: weak.model }), ...(start && { start }), backend, signal };
   const events = upsampler
     ? cascade(model, upsampler.model, { ...options, upsampling: upsampler.record })
     : sample(model, options);
@@ -99,6 +103,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
         device,
         ...run,
         ...(input && { input }),
+        ...(weak && { weak: weak.record }),
         ...(upsampler && { upsampler: upsampler.record }),
       };
   const files: [string, Uint8Array][] = [

@@ -4,9 +4,11 @@ import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
 import { makeSampler, type Sampler, samplersWith } from "../../sampling/sampler.ts";
-import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
+import { defaultSampler, type RunOptions } from "../../sampling/settings.ts";
+import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
+import { guidanceOf } from "./guidance.ts";
 
 /** The spec that a PNG carries. Throws DataError where there is none. */
 export async function readSpec(path: string): Promise<RunSpec> {
@@ -24,6 +26,7 @@ const allowedWithFrom: readonly string[] = [
   "from",
   "model",
   "upsampler",
+  "weakModel",
   "out",
   "npz",
   "gif",
@@ -54,31 +57,21 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
 
 type RunValues = Pick<
   SampleValues,
-  | "class"
-  | "count"
-  | "seed"
-  | "batch"
-  | "sampler"
-  | "steps"
-  | "levels"
-  | "eta"
-  | "churn"
-  | "cfgScale"
-  | "classifierScale"
-  | "gradientAt"
-  | "unconditional"
->;
+  "class" | "count" | "seed" | "batch" | "sampler" | "steps" | "levels" | "eta" | "churn"
+> &
+  Partial<GuidanceValues>;
 
-/** The run that the options ask for. */
-export function runOptions(values: RunValues, model: Model): RunOptions {
-  const { class: names, seed, batch, cfgScale, classifierScale, gradientAt, unconditional } = values;
+/**
+ * The run that the options ask for.
+ *
+ * @param weak the model that `weakModel` names
+ */
+export function runOptions(values: RunValues, model: Model, weak?: Model): RunOptions {
+  const { class: names, seed, batch } = values;
   const sampler = samplerOf(values, model);
-  if (gradientAt === "mean" && sampler.kind !== "ddpm")
+  const guidance = guidanceOf(values);
+  if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
     throw new UsageError("--gradient-at mean belongs to ddpm; leave it out, or give --sampler ddpm");
-  if (unconditional && cfgScale !== undefined && cfgScale !== 1)
-    throw new UsageError(
-      `--cfg-scale ${cfgScale} mixes in the prediction for the class, which --unconditional turns off; leave one out`,
-    );
   const known = names === "all" ? [...model.classes] : model.classes.includes(names) ? [names] : names.split(",");
   const labels = known.map((name) => name.trim()).filter((name) => name !== "");
   if (labels.length === 0 && model.classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
@@ -87,12 +80,8 @@ export function runOptions(values: RunValues, model: Model): RunOptions {
     ...(labels.length > 0 && { labels }),
     seeds: Array.from({ length: count }, (_, i) => seed + i),
     sampler,
-    guidance: {
-      unconditional,
-      ...(cfgScale !== undefined && { classifierFree: cfgScale }),
-      ...(classifierScale !== undefined && { classifier: classifierScale }),
-      ...(gradientAt !== undefined && { gradientAt }),
-    },
+    guidance,
+    ...(weak && { weak }),
     ...(batch !== undefined && { batch }),
   };
 }
@@ -142,19 +131,6 @@ function samplerOf({ sampler, steps, levels, eta, churn }: RunValues, model: Mod
 
 const definedOf = <T extends object>(settings: T): Partial<T> =>
   Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>;
-
-/** "classifier-free 2, classifier 1 at the mean" */
-export function describeGuidance({ guidance, sampler }: Run): string {
-  const { classifier, classifierFree, gradientAt, unconditional } = guidance;
-  const at = sampler.kind === "ddpm" && gradientAt === "mean" ? " at the mean" : "";
-  const parts = [
-    ...(unconditional ? ["no class for the denoiser"] : []),
-    ...(classifierFree === 1 ? [] : [`classifier-free ${classifierFree}`]),
-    ...(classifier === 0 ? [] : [`classifier ${classifier}${at}`]),
-  ];
-  if (unconditional && classifier === 0) return "no class for the denoiser and no classifier: pictures of any class";
-  return parts.length > 0 ? parts.join(", ") : "no guidance";
-}
 
 /** "enlarged by runs/large, ddim 25 steps" */
 export const describeUpsampling = ({ name, sampler }: NonNullable<RunSpec["upsampler"]>): string =>

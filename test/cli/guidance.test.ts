@@ -1,0 +1,122 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { saveModel } from "../../src/checkpoint/model-folder.ts";
+import { readPngText } from "../../src/images/png.ts";
+import { tinyModel } from "../support/tiny-model.ts";
+import { guidestar, sameBytes, temporaryFolder } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (name: string): string => join(folder.path, name);
+const { classifier, denoiser, ...facts } = tinyModel();
+/** The denoiser with another number at each place. */
+const weaker = {
+  ...denoiser,
+  weights: Object.fromEntries(
+    Object.entries(denoiser.weights).map(([key, array]) => [key, { ...array, data: array.data.map((v) => 0.9 * v) }]),
+  ),
+};
+const sample = (...more: string[]) =>
+  guidestar(["sample", "--model", at("model"), "--steps", "4", "--threads", "1", "--count", "2", ...more]);
+const specOf = async (name: string) => JSON.parse(readPngText(await readFile(at(name))).guidestar!);
+
+beforeAll(async () => {
+  await saveModel(at("model"), { ...facts, denoiser, classifier });
+  await saveModel(at("weak"), { ...facts, denoiser: weaker });
+  await sample("--cfg-scale", "3", "--out", at("plain.png"));
+});
+
+describe("options of guidance", () => {
+  const ways: [string, string[], object][] = [
+    [
+      "interval",
+      ["--cfg-scale", "3", "--classifier-scale", "1", "--guidance-interval", "0.3:2"],
+      { classifierFree: 3, classifier: 1, interval: [0.3, 2] },
+    ],
+    [
+      "apg",
+      [
+        "--cfg-scale",
+        "3",
+        "--apg-momentum",
+        "-0.5",
+        "--apg-threshold",
+        "2",
+        "--cfg-rescale",
+        "0.5",
+        "--guidance-schedule",
+        "0,1,2",
+      ],
+      { apg: { eta: 0, threshold: 2, momentum: -0.5 }, rescale: 0.5, schedule: [0, 1, 2] },
+    ],
+    ["plus-plus", ["--cfg-plus-plus"], { classifierFree: 0.6, cfgPlusPlus: true }],
+    [
+      "weak",
+      ["--weak-model", "weak", "--guidance-schedule", "cosine"],
+      { classifierFree: 1, autoguidance: 2, schedule: "cosine" },
+    ],
+  ];
+  test.each(ways)("are recorded, and --from draws the same bytes: %s", async (name, options, guidance) => {
+    const given = options.map((option) => (option === "weak" ? at("weak") : option));
+    const { code, messages } = await sample(...given, "--out", at(`${name}.png`));
+    expect(code, messages).toBe(0);
+    const spec = await specOf(`${name}.png`);
+    expect(spec.guidance).toMatchObject(guidance);
+    expect(spec.weak?.name).toBe(name === "weak" ? at("weak") : undefined);
+    expect((await guidestar(["sample", "--from", at(`${name}.png`), "--out", at("again.png")])).code).toBe(0);
+    expect(await sameBytes(at(`${name}.png`), at("again.png"))).toBe(true);
+    expect(await sameBytes(at(`${name}.png`), at("plain.png"))).toBe(false);
+  });
+
+  test("are said before drawing", async () => {
+    const { messages } = await sample(
+      "--cfg-scale",
+      "3",
+      "--guidance-interval",
+      "0.3:2",
+      "--apg-eta",
+      "0.5",
+      "--out",
+      at("x.png"),
+    );
+    expect(messages).toContain("classifier-free 3, projected, eta 0.5, threshold 0, momentum 0, in noise 0.3 to 2");
+  });
+
+  test.each([
+    [["--guidance-interval", "2"], /--guidance-interval must be two noise levels, as 0.2:5, but is "2"/],
+    [["--guidance-interval", "5:2"], /0 <= low < high/],
+    [["--guidance-schedule", "up"], /--guidance-schedule must be constant, linear, cosine or factors/],
+    [["--autoguidance-scale", "2"], /give --weak-model FOLDER too/],
+    [["--cfg-plus-plus", "--sampler", "ddpm"], /CFG\+\+ changes the step of ddim/],
+    [["--cfg-plus-plus", "--cfg-scale", "4"], /from 0 \(no class\) to 1 but it is 4/],
+    [["--cfg-rescale", "2"], /--cfg-rescale must be a number from 0 to 1/],
+    [["--unconditional", "--apg-eta", "0"], /both are off here/],
+  ] as [string[], RegExp][])("that make no sense are refused: %j", async (options, message) => {
+    const { code, messages } = await sample(...options, "--out", at("none.png"));
+    expect(messages).toMatch(message);
+    expect(code).toBe(2);
+  });
+
+  test("a weak model that is another one now, or that the record has not, is refused", async () => {
+    const other = await guidestar([
+      "sample",
+      "--from",
+      at("weak.png"),
+      "--weak-model",
+      at("model"),
+      "--out",
+      at("o.png"),
+    ]);
+    expect([other.code, other.messages]).toEqual([3, expect.stringMatching(/guided by other weights/)]);
+    const none = await guidestar([
+      "sample",
+      "--from",
+      at("plain.png"),
+      "--weak-model",
+      at("weak"),
+      "--out",
+      at("o.png"),
+    ]);
+    expect([none.code, none.messages]).toEqual([2, expect.stringMatching(/was drawn without one/)]);
+  });
+});
