@@ -44,6 +44,38 @@ export const float32 = (shape: Shape, data: ArrayLike<number> = new Float32Array
 export const int32 = (shape: Shape, data: ArrayLike<number> = new Int32Array(sizeOf(shape))): NDArray<"int32"> =>
   checked("int32", shape, data instanceof Int32Array ? data : Int32Array.from(data));
 
+/** Where the elements of an array lie in a file: little-endian, row-major, one after the other. */
+export interface Place {
+  readonly folder: string;
+  readonly file: string;
+  /** Bytes before the first element. */
+  readonly offset: number;
+  /** When the file was last written, in ms since 1970: what is written later may hold other numbers. */
+  readonly modified: number;
+}
+
+const places = new WeakMap<NDArray, Place>();
+
+/**
+ * A float32 value whose elements stay outside memory: `data` reads them anew each time, so who needs them twice keeps them.
+ *
+ * @param place where they lie as they are, so that an engine can map the file instead
+ */
+export function storedArray(shape: Shape, read: () => Float32Array, place?: Place): NDArray<"float32"> {
+  const value = {
+    dtype: "float32",
+    shape,
+    get data() {
+      return read();
+    },
+  } as const;
+  if (place) places.set(value, place);
+  return value;
+}
+
+/** Where a stored array's elements lie; undefined for arrays in memory, copies of stored ones among them. */
+export const placeOf = (value: NDArray): Place | undefined => places.get(value);
+
 /** A tree of values with string keys: arguments and results of programs, state dicts. */
 export interface Tree<T> {
   readonly [key: string]: T | Tree<T>;

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ModelError } from "../errors.ts";
 import type { ByteSource } from "./bytes.ts";
 
@@ -30,6 +30,17 @@ export function openFile(path: string): { readonly source: ByteSource; close(): 
     return result;
   };
   return { source: { size: status.size, read }, close };
+}
+
+/** A file of any size that is opened for each read alone, so it can be asked at any time. Throws ModelError where it has changed since. */
+export function reopenedFile(path: string): ByteSource & { readonly modified: number } {
+  const { size, mtimeMs: modified } = statSync(path);
+  const read = (offset: number, length: number): Uint8Array => {
+    if (statSync(path).mtimeMs !== modified)
+      throw new ModelError(`${path}: the file was replaced while it was in use; load the model again`);
+    return withFile(path, (source) => source.read(offset, length));
+  };
+  return { size, modified, read };
 }
 
 /** What `use` makes of a file, which is closed then. */

@@ -1,9 +1,9 @@
-import { access, mkdir, readdir, readFile, rename } from "node:fs/promises";
-import { join } from "node:path";
+import { access, mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
+import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError } from "../errors.ts";
-import type { NDArray } from "../ndarray.ts";
-import { hashOf, withFile } from "./file-source.ts";
+import { type NDArray, type Place, storedArray } from "../ndarray.ts";
+import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
   checkRecord,
   checkWeights,
@@ -16,7 +16,7 @@ import {
   type Weights,
 } from "./model.ts";
 import { writeAtomically } from "./run-folder.ts";
-import { readSafetensors, type Safetensors, writeSafetensors } from "./safetensors.ts";
+import { readSafetensors, type SafeTensor, type Safetensors, writeSafetensors } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
 /** Folder of the models that come with the package. */
@@ -99,7 +99,25 @@ async function readWeights(folder: string, network: NamedNetwork): Promise<Weigh
   const interrupted = (await exists(pending)) && withFile(pending, hashOf) === network.sha256;
   if (!interrupted && !(await exists(path)))
     throw new ModelError(`${path}: model.json names this file, but it cannot be read: there is none`);
-  return withFile(interrupted ? pending : path, (source) => parseWeights(source, hashOf(source), network, path));
+  const actual = interrupted ? pending : path;
+  const { size } = await stat(actual);
+  return size < storedFrom
+    ? withFile(actual, (source) => parseWeights(source, hashOf(source), network, path))
+    : storedWeights(actual, network, path);
+}
+
+/** Weights from this size on (bytes) stay in their file. */
+const storedFrom = 2 ** 26;
+
+function storedWeights(path: string, network: NamedNetwork, where: string): Weights {
+  const source = reopenedFile(path);
+  const file = { folder: dirname(resolve(path)), file: basename(path), modified: source.modified };
+  // The engine can map float32 where it lies; anything else is converted each time it is asked for.
+  const placeOf = ({ storage, offset }: SafeTensor): Place | undefined =>
+    storage === "F32" && offset % 4 === 0 ? { ...file, offset } : undefined;
+  return parseWeights(source, hashOf(source), network, where, (tensor) =>
+    storedArray(tensor.shape, () => tensor.read().data, placeOf(tensor)),
+  );
 }
 
 /** What saving a network adds to its record. */

@@ -17,6 +17,8 @@ const LONGEST_HEADER = 100_000_000;
 export interface SafeTensor extends LazyTensor {
   /** How it is stored: "F32", "F16" or "BF16". */
   readonly storage: string;
+  /** Bytes of the file before its first element. */
+  readonly offset: number;
 }
 
 export interface Safetensors<T> {
@@ -95,7 +97,7 @@ export function openSafetensors(source: ByteSource, file = "safetensors"): Safet
       for (let at = begin; at < end; at += partLength)
         yield convert(source.read(start + at, Math.min(partLength, end - at)));
     }
-    return [name, { shape, storage, read, parts }] as const;
+    return [name, { shape, storage, offset: start + begin, read, parts }] as const;
   });
   return { tensors: Object.fromEntries(tensors), metadata: metadata as Record<string, string> };
 }

@@ -1,15 +1,27 @@
-import type { DType, NDArray } from "../ndarray.ts";
+import { type DType, type NDArray, placeOf, sizeOf } from "../ndarray.ts";
 import type { Type } from "../tensor/shape.ts";
 import { Message } from "./protobuf.ts";
+
+/** Weights beside a model's own bytes; `data` may be read from a file each time it is asked for. */
+export interface ExternalData {
+  readonly path: string;
+  /** Bytes of `data`. */
+  readonly length: number;
+  readonly data: Uint8Array;
+}
 
 /** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`; those of one path follow each other. */
 export interface OnnxModel {
   readonly bytes: Uint8Array;
-  readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+  readonly externalData: readonly ExternalData[];
+  /** Files that were there before, hold weights and are referred to: their folder, and when each was last written. */
+  readonly stored?: { readonly folder: string; readonly files: ReadonlyMap<string, number> };
 }
 
 // onnx.proto: TensorProto.DataType
 export const elementType: Record<DType, number> = { float32: 1, float64: 11, int32: 6, int64: 7, bool: 9 };
+/** Bytes of an element. */
+export const elementBytes: Record<DType, number> = { float32: 4, float64: 8, int32: 4, int64: 8, bool: 1 };
 /** Opset 17 is the last whose every operator ONNX Runtime's layout and fusion passes know. */
 const opset = 17;
 /** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
@@ -18,6 +30,8 @@ const externalFrom = 1 << 16;
 export interface WriterOptions {
   /** Weights lie in the model's own bytes, or in one file beside it, whose name this is; by default each is apart, not copied. */
   readonly weights?: "inside" | { readonly file: string };
+  /** Stored arrays are referred to in the files of this folder. */
+  readonly folder?: string;
   /** Texts that the model carries. */
   readonly metadata?: Readonly<Record<string, string>>;
 }
@@ -35,7 +49,8 @@ interface OnnxNode {
 /** Collects the nodes and values of an ONNX model, then writes it. */
 export class ModelWriter {
   private readonly graph = new Message().text(2, "guidestar");
-  private readonly externalData: { path: string; data: Uint8Array }[] = [];
+  private readonly externalData: ExternalData[] = [];
+  private readonly files = new Map<string, number>();
   private readonly constants = new Map<string, string>();
   private readonly nodes: OnnxNode[] = [];
   private readonly made = new Set<string>();
@@ -67,21 +82,34 @@ export class ModelWriter {
   }
 
   /** Adds a fixed value under a name. */
-  initializer(name: string, { dtype, shape, data }: NDArray): string {
+  initializer(name: string, value: NDArray): string {
+    const { dtype, shape } = value;
     const tensor = new Message();
     for (const n of shape) tensor.integer(1, n);
     tensor.integer(2, elementType[dtype]).text(8, name);
-    const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    const { weights } = this.options;
-    if (weights === "inside" || bytes.length < externalFrom) tensor.bytes(9, bytes);
+    const length = sizeOf(shape) * elementBytes[dtype];
+    const { weights, folder } = this.options;
+    const place = placeOf(value);
+    const outside = (location: Readonly<Record<string, string | number>>): void => {
+      for (const [key, entry] of Object.entries({ ...location, length }))
+        tensor.message(13, new Message().text(1, key).text(2, String(entry)));
+      tensor.integer(14, 1);
+    };
+    if (place && place.folder === folder) {
+      this.files.set(place.file, place.modified);
+      outside({ location: place.file, offset: place.offset });
+    } else if (weights === "inside" || length < externalFrom) tensor.bytes(9, bytesOf(value));
     else {
       const path = weights?.file ?? name;
-      this.externalData.push({ path, data: bytes });
-      tensor.message(13, new Message().text(1, "location").text(2, path));
-      if (weights) tensor.message(13, new Message().text(1, "offset").text(2, String(this.externalBytes)));
-      this.externalBytes += bytes.length;
-      tensor.message(13, new Message().text(1, "length").text(2, String(bytes.length)));
-      tensor.integer(14, 1);
+      this.externalData.push({
+        path,
+        length,
+        get data() {
+          return bytesOf(value);
+        },
+      });
+      outside({ location: path, ...(weights && { offset: this.externalBytes }) });
+      this.externalBytes += length;
     }
     this.graph.message(5, tensor);
     return name;
@@ -123,9 +151,13 @@ export class ModelWriter {
     for (const [domain, version] of domains) model.message(8, new Message().text(1, domain).integer(2, version));
     for (const [key, value] of Object.entries(this.options.metadata ?? {}))
       model.message(14, new Message().text(1, key).text(2, value));
-    return { bytes: model.toBytes(), externalData: this.externalData };
+    const { folder } = this.options;
+    const stored = folder !== undefined && this.files.size > 0 ? { folder, files: this.files } : undefined;
+    return { bytes: model.toBytes(), externalData: this.externalData, ...(stored && { stored }) };
   }
 }
+
+const bytesOf = ({ data }: NDArray): Uint8Array => new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 
 function nodeMessage(
   { type, domain, inputs, outputs, attributes }: OnnxNode,

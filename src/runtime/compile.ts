@@ -16,6 +16,7 @@ import {
 } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
 import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
+import { carrying } from "./fixed-values.ts";
 import { inPlaceStates } from "./in-place.ts";
 
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
@@ -80,7 +81,7 @@ export async function compile<
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
   const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;
   const lowered = lower(graph);
-  const model = await backend.load(emit(lowered, { bound, channelBlock }), {
+  const model = await backend.load(emit(lowered, { bound, channelBlock, ...carrying([...bound.values()]) }), {
     state: initial,
     inPlace: inPlaceStates(lowered, initial.keys()),
     ...(profile ? { profile } : {}),

@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { RuntimeFailure } from "../errors.ts";
 import type { Backend, BackendOptions, LoadedModel } from "./backend.ts";
+import { weightsOnDisk } from "./weights-on-disk.ts";
 import type { Named, Request, Settings } from "./worker.ts";
 
 /** Tests run the TypeScript sources; Node 20 does not load those in a thread by itself. */
@@ -56,16 +57,18 @@ export async function openBackend({
 
   return {
     device,
-    async load({ bytes, externalData }, { state, inPlace, profile }): Promise<LoadedModel> {
+    async load(onnx, { state, inPlace, profile }): Promise<LoadedModel> {
+      const onDisk = await weightsOnDisk(onnx);
       const request = {
         kind: "load",
-        bytes,
-        externalData,
+        bytes: onnx.bytes,
+        externalData: onDisk ? [] : onnx.externalData.map(({ path, data }) => ({ path, data })),
         state: [...state],
         inPlace,
+        ...(onDisk && { folder: onDisk.folder }),
         ...(profile ? { profile } : {}),
       } as const;
-      const model = (await ask(request)) as number;
+      const model = (await ask(request).finally(() => onDisk?.done())) as number;
       return {
         run: async (inputs, outputs) =>
           new Map((await ask({ kind: "run", model, inputs: [...inputs], outputs })) as Named),

@@ -15,6 +15,8 @@ export type Request =
       readonly kind: "load";
       readonly bytes: Uint8Array;
       readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
+      /** Where the files lie that the model refers to and that are not given as data. */
+      readonly folder?: string;
       readonly state: Named;
       readonly inPlace: ReadonlySet<string>;
       readonly profile?: string;
@@ -64,7 +66,12 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
     // An arena keeps what it once took: good for the same step again and again, but a training step's tensors of many sizes break it up.
     enableCpuMemArena: request.state.length === 0,
     logSeverityLevel: 3,
-    extra: { session: { set_denormal_as_zero: "1" } },
+    extra: {
+      session: {
+        set_denormal_as_zero: "1",
+        ...(request.folder !== undefined && { model_external_initializers_file_folder_path: request.folder }),
+      },
+    },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
   });
   // What came in the message is a copy already, but two states may have come as one array, and each needs memory of its own.
@@ -94,14 +101,15 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
 async function run({ model, inputs, outputs }: Extract<Request, { kind: "run" }>): Promise<Named> {
   const loaded = models.get(model)!;
   const feeds: Record<string, Ort.Tensor> = Object.fromEntries(inputs.map(([name, value]) => [name, toTensor(value)]));
-  const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries(
-    outputs.map((name) => [outputName(name), null]),
-  );
+  // Models of other programs have names of their own.
+  const fetched = (name: string): string =>
+    loaded.session.outputNames.includes(outputName(name)) ? outputName(name) : name;
+  const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries(outputs.map((name) => [fetched(name), null]));
   for (const [name, tensor] of loaded.current) feeds[name] = tensor;
   for (const [name, tensor] of loaded.spare) fetches[outputName(name)] = tensor;
   const results = await loaded.session.run(feeds, fetches as never);
   [loaded.current, loaded.spare] = [loaded.spare, loaded.current];
-  return outputs.map((name) => [name, toArray(results[outputName(name)]!)]);
+  return outputs.map((name) => [name, toArray(results[fetched(name)]!)]);
 }
 
 async function release(model: number): Promise<void> {
