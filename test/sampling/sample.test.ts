@@ -6,7 +6,7 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { respacingOf } from "../../src/sampling/levels.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
-import { ddim, ddpm, type Sampler } from "../../src/sampling/sampler.ts";
+import { ddim, ddpm, makeSampler, type Sampler } from "../../src/sampling/sampler.ts";
 import { settle } from "../../src/sampling/settings.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 
@@ -31,6 +31,8 @@ const samplers: [string, Sampler][] = [
   ["ddim", ddim({ steps: 4 })],
   ["ddim, eta 0.7", ddim({ steps: 4, eta: 0.7 })],
   ["ddpm", ddpm({ steps: 4 })],
+  ["heun with churn", makeSampler("heun", { steps: 3, churn: 2 })],
+  ["sa-solver", makeSampler("sa-solver", { steps: 5, eta: 0.5 })],
 ];
 const guidances = {
   none: { classifierFree: 1 },
