@@ -1,6 +1,6 @@
 // Distributions of points in the plane of which everything is known in closed form: mixtures of round normal distributions.
 // A point is an image of two channels and one pixel, so whatever is made for images serves: [N, 2, 1, 1].
-import { concat, constant, float32, int32, normals, oneHot, type Tensor, uniforms } from "../../src/index.ts";
+import { concat, constant, float32, full, int32, normals, oneHot, type Tensor, uniforms } from "../../src/index.ts";
 
 export type Point = readonly [x: number, y: number];
 
@@ -79,6 +79,12 @@ export function logDensity(mixture: Mixture, [x, y]: Point, { alpha, sigma } = c
 /** alpha and sigma of each point, [N]. */
 export type Levels = { readonly alpha: Tensor; readonly sigma: Tensor };
 
+/** The same level for each of N points. */
+export const levelsOf = ({ alpha, sigma }: Level, count: number): Levels => ({
+  alpha: full([count], alpha),
+  sigma: full([count], sigma),
+});
+
 const column = (values: Tensor): Tensor => values.reshape(-1, 1);
 
 /** log of weight times density of each component at x [N, 2, 1, 1], but for what all share: [N, K]. */
@@ -136,4 +142,24 @@ export function exactLogits(mixture: Mixture, x: Tensor, levels: Levels): Tensor
       .log();
   });
   return concat(sums, 1);
+}
+
+/** log p(class | x_t) of a point, float64. */
+export const logPosterior = (mixture: Mixture, point: Point, label: number, level?: Level): number =>
+  logDensity(mixture, point, level, label) + Math.log(shareOf(mixture, label)) - logDensity(mixture, point, level);
+
+const shareOf = ({ weights, labels }: Mixture, label: number): number =>
+  weights.reduce((sum, weight, i) => (labels[i] === label ? sum + weight : sum), 0);
+
+/** How far a point is from the nearest centre of its class. */
+export const distanceTo = ({ centres, labels }: Mixture, [x, y]: Point, label: number): number =>
+  Math.min(...centres.map(([cx, cy], i) => (labels[i] === label ? Math.hypot(x - cx, y - cy) : Infinity)));
+
+/** Share of the mixture's centres that are nearest to at least one of the points of their class. */
+export function coverage({ centres, labels }: Mixture, points: readonly Point[], classes: readonly number[]): number {
+  const found = points.map(([x, y], i) => {
+    const distances = centres.map(([cx, cy], j) => (labels[j] === classes[i] ? Math.hypot(x - cx, y - cy) : Infinity));
+    return distances.indexOf(Math.min(...distances));
+  });
+  return new Set(found).size / centres.length;
 }
