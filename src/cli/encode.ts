@@ -3,7 +3,9 @@ import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
+import { fitPixels } from "../data/decode.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { decodeImage } from "../images/decode.ts";
 import type { NDArray } from "../ndarray.ts";
 import { openBackend } from "../runtime/node.ts";
 import { encode, reconstructionErrors, settleEncoding } from "../sampling/encode.ts";
@@ -15,7 +17,7 @@ import type { EncodeValues } from "./commands/encode.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { writeLatents } from "./sample/latents.ts";
-import { isFolder, modelPicture, readInput } from "./sample/picture.ts";
+import { isFolder, modelImages, readInput } from "./sample/picture.ts";
 
 /** `guidestar encode`. */
 export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
@@ -94,10 +96,11 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!(await isFolder(path)) && ![".npz", ".zip"].includes(extname(path).toLowerCase())) {
     if (told && given === undefined) throw missing();
     const { bytes } = await readInput(path);
-    return { images: await modelPicture(bytes, path, model), labels: [given ?? 0] };
+    const picture = await fitPixels(await decodeImage(bytes, path), values.size ?? model.preprocessing.size);
+    return { images: modelImages(picture, path, model), labels: [given ?? 0] };
   }
   const [channels, height, width] = model.imageShape;
-  const { train, classes, layout } = await openDataset(path, {
+  const { classes, layout, ...splits } = await openDataset(path, {
     size: values.size ?? model.preprocessing.size,
     channels: channels === 1 ? 1 : 3,
     loose: true,
@@ -105,14 +108,16 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
     strict: true,
     signal,
   });
-  const [, h, w] = train.shape;
+  const split = splits[values.split];
+  if (!split) throw new DataError(`${path}: there are no test pictures; leave --split out for the others`);
+  const [, h, w] = split.shape;
   if (h !== height || w !== width)
     throw new DataError(
       `${path}: the pictures are ${w}x${h} but ${model.source} knows pictures of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
     );
   const { x, y } = gather(
-    train,
-    Array.from({ length: train.count }, (_, i) => i),
+    split,
+    Array.from({ length: split.count }, (_, i) => i),
   );
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };
   if (layout === "loose images") throw missing();

@@ -74,6 +74,24 @@ describe("encode", () => {
     expect(refused).toMatchObject({ code: 3 });
     expect(refused.messages).toMatch(/give --class, or --unconditional/);
   });
+
+  test("resizes a picture as the model's training did, or as asked; reads the test images where asked", async () => {
+    const wide = Uint8Array.from({ length: 32 * 16 }, (_, i) => ((i % 32) * 8) % 256);
+    await writeFile(at("wide.png"), picture(32, 16, wide));
+    const options = ["--model", at("model"), "--class", "1", "--steps", "3", "--out", at("sized.npz")];
+    expect((await run("encode", at("wide.png"), ...options)).code).toBe(0);
+    const refused = await run("encode", at("wide.png"), ...options, "--size", "16");
+    expect(refused).toMatchObject({ code: 3, messages: expect.stringMatching(/is 16x16 but .* must be 8x8/) });
+
+    await writeImages(at("both", "train"), 3);
+    await writeImages(at("both", "test"), 1);
+    const lines = async (...more: string[]) =>
+      (await run("encode", at("both"), ...options, ...more)).out.match(/ error /g);
+    expect(await lines()).toHaveLength(7); // and the mean
+    expect(await lines("--split", "test")).toHaveLength(3);
+    const none = await run("encode", at("images"), ...options, "--split", "test");
+    expect(none).toMatchObject({ code: 3, messages: expect.stringMatching(/no test pictures/) });
+  });
 });
 
 describe("sample --init", () => {

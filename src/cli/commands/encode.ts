@@ -12,6 +12,7 @@ const options = {
     { otherwise: "50" },
   ),
   cfgScale: real("classifier-free guidance; 1 is off", { fallback: 1 }),
+  split: choice(["train", "test"], "which pictures, of data that has both", { fallback: "train" }),
   size: whole("side that pictures are resized and cropped to", {
     otherwise: "as in the model's training, else as they are",
   }),

@@ -18,17 +18,24 @@ export async function readInput(path: string): Promise<{ readonly bytes: Uint8Ar
 export const isFolder = async (path: string): Promise<boolean> =>
   (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 
-/**
- * A picture file as the model's pictures, `count` times: [count, C, H, W]. Grey becomes colour, and colour grey as luma (ITU-R BT.601),
- * as the model has it. Throws DataError where it is of another size.
- */
-export async function modelPicture(
+/** A picture file as `modelImages` makes it. */
+export const modelPicture = async (
   bytes: Uint8Array,
+  path: string,
+  model: Pick<Model, "imageShape" | "source">,
+  count: number,
+): Promise<NDArray<"float32">> => modelImages(await decodeImage(bytes, path), path, model, count);
+
+/**
+ * A picture as the model's, `count` times: [count, C, H, W]. Grey becomes colour, and colour grey as luma (ITU-R BT.601), as the model
+ * has it. Throws DataError where it is of another size.
+ */
+export function modelImages(
+  image: Image,
   path: string,
   { imageShape, source }: Pick<Model, "imageShape" | "source">,
   count = 1,
-): Promise<NDArray<"float32">> {
-  const image = await decodeImage(bytes, path);
+): NDArray<"float32"> {
   const [channels, height, width] = imageShape;
   checkSize(image, path, `the pictures of ${source}`, imageShape);
   const area = height * width;
