@@ -1,13 +1,14 @@
 /**
- * Every figure about speed that the README quotes: `npm run bench`, or one part of it: `npm run bench -- engine|memory|large|command-line`.
+ * Every figure about speed that the README quotes: `npm run bench`, or one part of it: `npm run bench -- engine|memory|large|command-line|samplers`.
  * Timings on shared machines drift, so programs run in turn and each figure is the median of ratios within a round.
  */
 import { commandLine } from "./command-line.ts";
 import { engine } from "./engine.ts";
 import { large } from "./large.ts";
 import { memory } from "./memory.ts";
+import { samplers } from "./samplers.ts";
 
-const parts = { engine, memory, large, "command-line": commandLine };
+const parts = { engine, memory, large, "command-line": commandLine, samplers };
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.find((name) => !Object.hasOwn(parts, name));
