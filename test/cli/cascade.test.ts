@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
 import { decodeImage } from "../../src/images/decode.ts";
-import { readPngText } from "../../src/images/png.ts";
+import { encodePng, readPngText } from "../../src/images/png.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
 import { guidestar, sameBytes, temporaryFolder } from "./world.ts";
 
@@ -62,8 +62,32 @@ describe("sample --upsampler", () => {
   });
 
   test("takes its own sampler and steps", async () => {
-    await cascade("--count", "1", "--upsampler-sampler", "ddim", "--upsampler-steps", "4,2", "--out", at("own.png"));
+    const ddim = ["--upsampler-sampler", "ddim", "--upsampler-steps", "4,2"];
+    await cascade("--count", "1", ...ddim, "--out", at("own.png"));
     expect((await specOf(at("own.png"))).upsampler.sampler).toEqual({ kind: "ddim", steps: "4,2", eta: 0 });
+    await cascade("--count", "1", ...ddim, "--upsampler-eta", "0.5", "--out", at("random.png"));
+    expect((await specOf(at("random.png"))).upsampler.sampler).toEqual({ kind: "ddim", steps: "4,2", eta: 0.5 });
+    expect(await sameBytes(at("own.png"), at("random.png"))).toBe(false);
+    const refused = await cascade("--upsampler-eta", "0.5", "--out", at("none.png"));
+    expect(refused).toMatchObject({ code: 2, messages: expect.stringContaining("sampler ddpm has no eta") });
+  });
+
+  test("enlarges what was made from a picture or from latents, and draws it again", async () => {
+    const data = Uint8Array.from({ length: 64 }, (_, i) => (i * 29) % 256);
+    await writeFile(at("picture.png"), encodePng({ width: 8, height: 8, channels: 1, data }));
+    const init = ["--init", at("picture.png"), "--strength", "0.7", "--count", "2", "--class", "star"];
+    expect(await cascade(...init, "--out", at("init.png"), "--npz", at("init.npz"))).toMatchObject({ code: 0 });
+    expect((await pixelsOf(at("init.npz"))).shape).toEqual([2, 16, 16, 1]);
+    const encode = ["encode", at("picture.png"), "--model", at("small"), "--class", "star", "--steps", "4"];
+    expect((await guidestar([...encode, "--out", at("latents.npz")])).code).toBe(0);
+    const latents = ["sample", "--from-latents", at("latents.npz"), "--upsampler", at("large")];
+    expect((await guidestar([...latents, "--out", at("decoded.png"), "--npz", at("decoded.npz")])).code).toBe(0);
+    expect((await pixelsOf(at("decoded.npz"))).shape).toEqual([1, 16, 16, 1]);
+    for (const name of ["init", "decoded"]) {
+      expect(await specOf(at(`${name}.png`))).toHaveProperty("input.kind", name === "init" ? "picture" : "latents");
+      expect((await guidestar(["sample", "--from", at(`${name}.png`), "--out", at("redrawn.png")])).code).toBe(0);
+      expect(await sameBytes(at(`${name}.png`), at("redrawn.png"))).toBe(true);
+    }
   });
 
   test("info says what an upsampler enlarges", async () => {

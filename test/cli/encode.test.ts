@@ -124,7 +124,6 @@ describe("sample --init", () => {
     [["--resample", "3", "--strength", "0.5"], 2, /--resample needs --mask/],
     [["--mask", "small.png"], 3, /is 4x4 but a mask for the pictures of .* must be 8x8/],
     [["--mask", "black.png"], 3, /black everywhere/],
-    [["--strength", "0.5", "--upsampler", "x"], 2, /--upsampler cannot be given with it/],
   ] as const)("%j is refused", async (options, exit, message) => {
     const placed = options.map((option) => (option.endsWith(".png") ? at(option) : option));
     const { code, messages } = await fromPicture(...placed, "--out", at("refused.png"));

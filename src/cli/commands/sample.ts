@@ -15,16 +15,14 @@ const options = {
   }),
   sampler: choice(samplerKinds, "how noise becomes a picture: see below", { otherwise: "the model's, else ddim" }),
   steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
-    otherwise: "the model's, else 50 for ddim, 250 for ddpm",
+    otherwise: "the model's, else what is usual for the sampler",
   }),
   levels: choice(
     levelSpacings,
-    "noise levels to visit: evenly by the model's timesteps, or dense where there is little noise",
-    {
-      otherwise: "the model's, else chain for ddim and ddpm",
-    },
+    "noise levels to visit: evenly by the model's timesteps, dense where there is little noise, or by one factor",
+    { otherwise: "the model's, else chain for ddim and ddpm, karras for the others" },
   ),
-  eta: real("randomness of ddim and dpm++2m-sde: 0 none, 1 as much as ddpm", {
+  eta: real("randomness of ddim, dpm++2m-sde and sa-solver: 0 none, 1 as much as ddpm", {
     least: 0,
     most: 1,
     otherwise: "the model's, else 0; 1 for dpm++2m-sde",
@@ -33,6 +31,8 @@ const options = {
     least: 0,
     otherwise: "the model's, else 0",
   }),
+  corrections: whole("Langevin steps of langevin and pc at each noise level", { most: 1000, otherwise: "5 and 1" }),
+  snr: real("size of these steps: above 0, below 1", { least: 0, most: 1, otherwise: "0.25 and 0.16" }),
   ...guidanceOptions,
   seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", {
     fallback: 0,
@@ -57,6 +57,11 @@ const options = {
   upsamplerSteps: steps("steps of the upsampler, as --steps", {
     otherwise: "the upsampler's, else 50 for ddim, 250 for ddpm",
   }),
+  upsamplerEta: real("randomness of the upsampler's sampler, as --eta", {
+    least: 0,
+    most: 1,
+    otherwise: "the upsampler's, as of --eta",
+  }),
   out: text("file.png", "the sheet", { fallback: "samples.png" }),
   npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),
   gif: text("file.gif", "also the sheet at every step; with --upsampler, its steps"),
@@ -72,16 +77,22 @@ export const sample = define({
     "guidestar sample                                               # all ten digits",
     "guidestar sample --class 3,7 --count 16 --out grid.png",
     "guidestar sample --class 5 --unconditional --classifier-scale 3   # the classifier alone steers",
+    "guidestar sample --sampler dpm++2m-sde --steps 20 --levels karras   # few steps",
     "guidestar sample --model runs/photos --class cat --count 8 --npz cats.npz --gif cats.gif",
     "guidestar sample --model runs/small --upsampler runs/large --upsampler-steps 25",
     "guidestar sample --cfg-scale 4 --guidance-interval 0.2:5          # guidance where it helps, and cheaper",
     "guidestar sample --model runs/photos --weak-model runs/early --autoguidance-scale 2",
     "guidestar sample --init three.png --strength 0.6 --class 8 --count 4",
+    "guidestar sample --model runs/small --init cat.png --strength 0.5 --upsampler runs/large",
     "guidestar sample --init three.png --mask lower.png --resample 5 --class 3",
     "guidestar sample --from grid.png --out again.png               # the same picture, byte for byte",
   ],
   options,
   notes:
+    "Samplers. ddim: straight steps along the probability flow, or random ones (--eta). ddpm: ancestral sampling, many steps. euler, heun: the\n" +
+    "flow by Euler's and Heun's method, heun with two runs of the network a step; --churn makes them random. dpm++2m, dpm++2m-sde:\n" +
+    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of higher order. langevin:\n" +
+    "annealed Langevin dynamics. pc: ancestral steps, each corrected by Langevin dynamics.\n" +
     "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from\n" +
     "there, w = s - 1. --cfg-scale takes s.\n" +
     "A picture depends on its own seed alone, not on how many are drawn with it.",

@@ -26,9 +26,6 @@ export function checkInputOptions(given: ReadonlySet<string>): void {
       throw new UsageError(`${flagOf(key)} ${why}, so ${both.join(", ")} cannot be given with it; leave one out`);
   };
   excluded("fromLatents", [...decidedByLatents, ...ofPictures], "starts from what encode found, and with its steps");
-  const upsampling = ["upsampler", "upsamplerSampler", "upsamplerSteps"];
-  excluded("fromLatents", upsampling, "draws with one model");
-  excluded("init", upsampling, "draws with one model");
   const needs = (key: string, other: string): void => {
     if (given.has(key) && !given.has(other))
       throw new UsageError(`${flagOf(key)} needs ${flagOf(other)}; give it too, or leave ${flagOf(key)} out`);

@@ -3,7 +3,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import type { Sampler } from "../../sampling/sampler.ts";
+import { makeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../../sampling/sampler.ts";
 import { defaultSampler, type Run } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
@@ -21,12 +21,12 @@ export interface Upsampler {
  * others than those of the record
  */
 export async function openUpsampler(
-  { upsampler: folder, upsamplerSampler: kind, upsamplerSteps: steps }: SampleValues,
+  { upsampler: folder, upsamplerSampler, upsamplerSteps, upsamplerEta }: SampleValues,
   { base, run, before }: { readonly base: Model; readonly run: Run; readonly before: RunSpec | undefined },
 ): Promise<Upsampler | undefined> {
   if (before) return reopen(before, folder);
   if (folder === undefined) {
-    const without = Object.entries({ upsamplerSampler: kind, upsamplerSteps: steps }).filter(
+    const without = Object.entries({ upsamplerSampler, upsamplerSteps, upsamplerEta }).filter(
       ([, value]) => value !== undefined,
     );
     if (without.length === 0) return undefined;
@@ -36,7 +36,7 @@ export async function openUpsampler(
   }
   const model = await loadModel(folder);
   const { sampler, guidance, clip, batch } = settleUpsampling(base, model, run, {
-    sampler: samplerOf(model, kind, steps),
+    sampler: samplerOf(model, upsamplerSampler, { steps: upsamplerSteps, eta: upsamplerEta }),
   });
   return { model, record: { name: folder, denoiser: model.denoiser!.sha256, sampler, guidance, clip, batch } };
 }
@@ -52,7 +52,7 @@ async function reopen({ upsampler: record }: RunSpec, folder: string | undefined
   return { model, record };
 }
 
-function samplerOf(model: Model, kind: Sampler["kind"] | undefined, steps: Sampler["steps"] | undefined): Sampler {
-  const fallback = defaultSampler(model, kind);
-  return steps === undefined ? fallback : { ...fallback, steps };
+function samplerOf(model: Model, asked: SamplerKind | undefined, { steps, eta }: SamplerSettings): Sampler {
+  const { kind, ...usual } = defaultSampler(model, asked);
+  return makeSampler(kind, { ...usual, ...(steps !== undefined && { steps }), ...(eta !== undefined && { eta }) });
 }
