@@ -1,0 +1,54 @@
+import { basename } from "node:path";
+import { loadModel } from "../../checkpoint/model-folder.ts";
+import { UsageError } from "../../errors.ts";
+import { accuracyCsv, accuracyPlot, accuracyTable } from "../../evaluation/accuracy.ts";
+import { measureAccuracy } from "../accuracy.ts";
+import type { Context } from "../command.ts";
+import type { EvaluateValues } from "../commands/evaluate.ts";
+import { labelsOf, openImages } from "../images.ts";
+import { checkOutput, writeFiles } from "../output.ts";
+import type { Surroundings } from "./sources.ts";
+
+/** `guidestar evaluate DATA --classifier MODEL`: the accuracy of its noisy classifier by timestep, on all images, or the test images where there are some. */
+export async function evaluateClassifier(
+  path: string,
+  name: string,
+  { csv, plot, size, json, seed }: EvaluateValues,
+  { terminal }: Pick<Context, "terminal">,
+  { backend, signal, shown }: Surroundings,
+): Promise<void> {
+  if (path === "")
+    throw new UsageError("--classifier needs labelled images: guidestar evaluate DATA --classifier MODEL");
+  if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
+  if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
+  const model = await loadModel(name);
+  const dataset = await openImages(path, model, size, shown, signal);
+  const labels = labelsOf(dataset, model, "rename the folder");
+  const split = dataset.test ?? dataset.train;
+  const rows = await measureAccuracy(model, split, {
+    backend,
+    signal,
+    shown,
+    count: split.count,
+    timesteps: 21,
+    seed,
+    labelFor: (label) => labels[label]!,
+  });
+  const classes = model.classes.length;
+  await writeFiles([
+    ...(csv === undefined ? [] : [[csv, new TextEncoder().encode(accuracyCsv(rows))] as const]),
+    ...(plot === undefined
+      ? []
+      : [
+          [
+            plot,
+            new TextEncoder().encode(accuracyPlot(rows, { title: `${basename(name)} on ${basename(path)}`, classes })),
+          ] as const,
+        ]),
+  ]);
+  terminal.out(
+    json
+      ? `${JSON.stringify({ model: name, data: path, classes, seed, timesteps: rows })}\n`
+      : accuracyTable(rows, classes),
+  );
+}

@@ -1,0 +1,44 @@
+import type { Report } from "../../evaluation/evaluate.ts";
+
+/** Metrics with what they are called in a table. */
+const names = {
+  fid: "Frechet distance",
+  sfid: "spatial Frechet distance",
+  precision: "precision",
+  recall: "recall",
+  kid: "kernel distance",
+  inceptionScore: "inception score",
+  accuracy: "class accuracy",
+} as const;
+const keys = Object.keys(names) as (keyof typeof names)[];
+
+/** A report as JSON has it: `fid` and `fidError`, and so on, side by side; what could not be measured is left out. */
+export const reportJson = ({ counts, warnings, ...metrics }: Report): Readonly<Record<string, unknown>> => ({
+  ...Object.fromEntries(
+    keys.flatMap((key) => {
+      const metric = metrics[key];
+      return metric
+        ? [
+            [key, metric.value],
+            [`${key}Error`, metric.error],
+          ]
+        : [];
+    }),
+  ),
+  samples: counts.samples,
+  reference: counts.reference ?? null,
+  warnings,
+});
+
+/** A report as a table. */
+export function describeReport({ counts, ...metrics }: Report, detector: string | undefined): string {
+  const rows = keys.flatMap((key) => {
+    const metric = metrics[key];
+    return metric
+      ? [`${names[key].padEnd(26)}${metric.value.toPrecision(5).padEnd(12)}± ${metric.error.toPrecision(2)}`]
+      : [];
+  });
+  const against =
+    metrics.fid === undefined ? "" : ` against ${counts.reference ?? "an unknown number of"} of the reference`;
+  return [`${counts.samples} samples${against}${detector ? `, detector ${detector}` : ""}`, ...rows, ""].join("\n");
+}

@@ -1,0 +1,155 @@
+import type { Dataset } from "../../data/dataset.ts";
+import { DataError, UsageError } from "../../errors.ts";
+import type { Detector } from "../../evaluation/detector.ts";
+import { digitsReference } from "../../evaluation/digits.ts";
+import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
+import type { FeatureSet } from "../../evaluation/features.ts";
+import {
+  featuresFrom,
+  featuresNpz,
+  isStatistics,
+  rowsOf,
+  statisticsFrom,
+  statisticsNpz,
+} from "../../evaluation/files.ts";
+import { moments } from "../../evaluation/statistics.ts";
+import { openBackend } from "../../runtime/node.ts";
+import type { Context } from "../command.ts";
+import type { EvaluateValues } from "../commands/evaluate.ts";
+import { checkOutput, writeFiles } from "../output.ts";
+import { duration, progress } from "../progress.ts";
+import { evaluateClassifier } from "./classifier.ts";
+import { describeReport, reportJson } from "./report.ts";
+import { openDetector, openPictures, readArrays, type Surroundings, see } from "./sources.ts";
+
+/** `guidestar evaluate`. */
+export async function runEvaluate(values: EvaluateValues, { terminal, signal }: Context, path: string): Promise<void> {
+  const { saveFeatures, saveStatistics, device, threads, seed, k } = values;
+  checkTogether(values, path);
+  for (const [flag, file] of Object.entries({ "--save-features": saveFeatures, "--save-statistics": saveStatistics }))
+    if (file !== undefined) await checkOutput(flag, file, ".npz");
+  const began = performance.now();
+  const shown = progress(terminal);
+  const perCore = threads && { threads };
+  // Sums of float64 numbers are for the CPU.
+  await using engine = await openBackend({ ...perCore });
+  await using other = device === "cpu" ? undefined : await openBackend({ device, ...perCore });
+  const around = { backend: other ?? engine, signal, shown };
+  if (values.classifier !== undefined)
+    return await evaluateClassifier(path, values.classifier, values, { terminal }, around);
+
+  await using sources = new Sources(values, around);
+  const { samples, labels } = await sources.samples(path);
+  const reference = await sources.reference();
+  const options = { backend: engine, signal, seed, k, ...(labels && { labels }) };
+  const report = await evaluate(samples, reference, {
+    ...options,
+    onMetric: (name) => shown.update(0, 1, name),
+  });
+  shown.end();
+  const { features, spatial } = samples;
+  const statistics = async () => ({
+    ...(await moments([features], { backend: engine, signal })),
+    ...(spatial && { spatial: await moments([spatial], { backend: engine, signal }) }),
+  });
+  await writeFiles([
+    ...(saveFeatures === undefined ? [] : [[saveFeatures, featuresNpz(samples)] as const]),
+    ...(saveStatistics === undefined ? [] : [[saveStatistics, statisticsNpz(await statistics())] as const]),
+  ]);
+  for (const warning of report.warnings) shown.say(`warning: ${warning}`);
+  shown.say(duration((performance.now() - began) / 1000));
+  terminal.out(
+    values.json
+      ? `${JSON.stringify({ detector: sources.name, ...reportJson(report), k, seed })}\n`
+      : describeReport(report, sources.name),
+  );
+}
+
+function checkTogether(values: EvaluateValues, path: string): void {
+  const { reference, referenceFeatures, sampleFeatures, probabilities } = values;
+  if (path === "" && sampleFeatures === undefined)
+    throw new UsageError("nothing to measure: give SAMPLES, or --sample-features; see guidestar evaluate --help");
+  if (path !== "" && (sampleFeatures ?? probabilities) !== undefined)
+    throw new UsageError("SAMPLES and --sample-features (or --probabilities) both say what to measure; leave one out");
+  if (reference !== undefined && referenceFeatures !== undefined)
+    throw new UsageError("--reference and --reference-features both say what to compare with; leave one out");
+}
+
+/** Where features come from: files, or a detector that is opened when it is needed. */
+class Sources implements AsyncDisposable {
+  private detector: Detector | undefined;
+  private readonly values: EvaluateValues;
+  private readonly around: Surroundings;
+  constructor(values: EvaluateValues, around: Surroundings) {
+    this.values = values;
+    this.around = around;
+  }
+
+  /** Of the detector; undefined where all features came from files. */
+  get name(): string | undefined {
+    return this.detector?.name;
+  }
+
+  async samples(path: string): Promise<{ samples: FeatureSet; labels?: readonly number[] }> {
+    const { sampleFeatures, probabilities } = this.values;
+    if (sampleFeatures !== undefined) {
+      const samples = featuresFrom(await readArrays(sampleFeatures), sampleFeatures);
+      if (probabilities === undefined) return { samples };
+      const [array] = Object.values(await readArrays(probabilities));
+      if (!array) throw new DataError(`${probabilities}: the archive is empty`);
+      const rows = rowsOf(array, probabilities);
+      if (rows.rows !== samples.features.rows)
+        throw new DataError(`${probabilities}: there are ${rows.rows} rows for ${samples.features.rows} images`);
+      return { samples: { ...samples, probabilities: rows } };
+    }
+    const dataset = await openPictures(path, this.values, this.around);
+    const splits = dataset.test ? [dataset.train, dataset.test] : [dataset.train];
+    const detector = await this.detectorFor(dataset);
+    const samples = await see(splits, detector, this.around);
+    const labels = labelsFor(dataset, detector);
+    return {
+      samples,
+      ...(labels && { labels: splits.flatMap((split) => Array.from(split.labels, (label) => labels[label]!)) }),
+    };
+  }
+
+  async reference(): Promise<ReferenceSet | undefined> {
+    const { reference, referenceFeatures, sampleFeatures, detector, split } = this.values;
+    const file = referenceFeatures ?? reference;
+    if (file === undefined)
+      return detector === "bundled" && sampleFeatures === undefined ? digitsReference() : undefined;
+    if (file.endsWith(".npz")) {
+      const arrays = await readArrays(file);
+      if (isStatistics(arrays)) return { statistics: statisticsFrom(arrays, file) };
+      if (referenceFeatures !== undefined || !("arr_0" in arrays && arrays.arr_0!.shape.length === 4))
+        return featuresFrom(arrays, file);
+    }
+    const dataset = await openPictures(file, this.values, this.around);
+    const images = split === "test" ? dataset.test : dataset.train;
+    if (!images) throw new DataError(`${file}: there are no test images; leave --split out`);
+    return see([images], await this.detectorFor(dataset), this.around);
+  }
+
+  private async detectorFor({ path, imageShape }: Dataset): Promise<Detector> {
+    const { detector, backend } = { ...this.values, ...this.around };
+    const before = this.detector?.imageShape;
+    // An ONNX detector is opened for one shape of images; real and drawn ones may be of two.
+    if (before && before.join() !== imageShape.join()) {
+      await this.detector?.[Symbol.asyncDispose]();
+      this.detector = undefined;
+      if (detector === "bundled") throw new DataError(`${path}: expected images ${before} but they are ${imageShape}`);
+    }
+    this.detector ??= await openDetector(detector, imageShape, backend);
+    return this.detector;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.detector?.[Symbol.asyncDispose]();
+  }
+}
+
+/** The detector's class for each of the data's, by name; undefined where it does not know them all. */
+function labelsFor({ classes }: Dataset, { classes: known = [] }: Detector): readonly number[] | undefined {
+  const labels = classes.map((name) => known.indexOf(name));
+  return labels.every((label) => label >= 0) ? labels : undefined;
+}

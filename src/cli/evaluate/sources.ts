@@ -1,0 +1,112 @@
+import { readFile } from "node:fs/promises";
+import { basename, extname } from "node:path";
+import type { NumpyArray } from "../../checkpoint/npy.ts";
+import { readNpz } from "../../checkpoint/npz.ts";
+import { gather } from "../../data/batches.ts";
+import type { Split } from "../../data/content.ts";
+import { type Dataset, openDataset } from "../../data/dataset.ts";
+import { DataError, ModelError, UsageError } from "../../errors.ts";
+import { parseDeclaration } from "../../evaluation/declaration.ts";
+import type { Detector } from "../../evaluation/detector.ts";
+import { digitsDetector } from "../../evaluation/digits.ts";
+import { collectFeatures, type FeatureSet, features } from "../../evaluation/features.ts";
+import { onnxDetector } from "../../evaluation/onnx-detector.ts";
+import type { NDArray } from "../../ndarray.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import type { Progress } from "../progress.ts";
+
+export interface Surroundings {
+  readonly backend: Backend;
+  readonly signal: AbortSignal;
+  readonly shown: Progress;
+}
+
+/** The arrays of an npz file. Throws DataError, which names the file. */
+export async function readArrays(path: string): Promise<Record<string, NumpyArray>> {
+  const bytes = await readFile(path).catch((cause: Error) => {
+    throw new DataError(`${path}: cannot be read (${cause.message})`, { cause });
+  });
+  try {
+    return readNpz(bytes);
+  } catch (cause) {
+    if (!(cause instanceof DataError)) throw cause;
+    throw new DataError(`${path}: ${cause.message}`, { cause });
+  }
+}
+
+/** The detector that an option names, for images of a shape. */
+export async function openDetector(
+  name: string,
+  imageShape: readonly [number, number, number],
+  backend: Backend,
+): Promise<Detector> {
+  if (name === "bundled") return digitsDetector(backend);
+  if (extname(name) !== ".onnx")
+    throw new UsageError(`--detector must be bundled, or a file that ends in .onnx, but is "${name}"`);
+  const where = name.replace(/\.onnx$/, ".json");
+  const read = (path: string, what: string) =>
+    readFile(path).catch((cause: Error) => {
+      throw new ModelError(`${path}: ${what} (${cause.message})`, { cause });
+    });
+  const bytes = await read(name, "the detector cannot be read");
+  const text = await read(
+    where,
+    'a detector needs its declaration here, such as { "input": "x", "size": 299, "range": [-1, 1], "features": "pool" }',
+  );
+  const declaration = parseDeclaration(text.toString(), where);
+  return onnxDetector({ name: basename(name), bytes, declaration, imageShape, backend });
+}
+
+/** Opens images for a detector: the bundled one takes one size, others any. */
+export async function openPictures(
+  path: string,
+  { detector, size }: { readonly detector: string; readonly size: number | undefined },
+  { signal, shown }: Surroundings,
+): Promise<Dataset> {
+  const dataset = await openDataset(path, {
+    size,
+    ...(detector === "bundled" && { channels: 1 }),
+    loose: true,
+    signal,
+    onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
+  });
+  shown.end();
+  const [, height, width] = dataset.imageShape;
+  if (detector === "bundled" && (height !== 28 || width !== 28))
+    throw new DataError(
+      `${path}: the images are ${width}x${height} but the bundled detector sees digits of 28x28; give --size 28 to resize them, or another --detector`,
+    );
+  const [first] = dataset.skipped;
+  if (first)
+    shown.say(
+      `skipped ${dataset.skipped.length} files, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
+    );
+  return dataset;
+}
+
+const together = 64;
+
+/** Images of splits in batches, shown on the way. */
+function* batches(splits: readonly Split[], { shown }: Surroundings): Generator<NDArray<"float32">> {
+  const total = splits.reduce((sum, { count }) => sum + count, 0);
+  let done = 0;
+  for (const split of splits)
+    for (let start = 0; start < split.count; start += together) {
+      const count = Math.min(together, split.count - start);
+      yield gather(
+        split,
+        Array.from({ length: count }, (_, i) => start + i),
+      ).x;
+      done += count;
+      shown.update(done, total, "images seen by the detector");
+    }
+}
+
+/** What a detector sees in all images of splits. */
+export async function see(splits: readonly Split[], detector: Detector, around: Surroundings): Promise<FeatureSet> {
+  const seen = await collectFeatures(
+    features(batches(splits, around), detector, { batch: together, signal: around.signal }),
+  );
+  around.shown.end();
+  return seen;
+}
