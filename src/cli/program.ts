@@ -5,6 +5,7 @@ import { type Command, type Context, command, type Terminal } from "./command.ts
 import { dataCheck } from "./commands/data-check.ts";
 import { doctor } from "./commands/doctor.ts";
 import { encode } from "./commands/encode.ts";
+import { evaluate } from "./commands/evaluate.ts";
 import { exportModel } from "./commands/export.ts";
 import { importCheckpoint } from "./commands/import.ts";
 import { info } from "./commands/info.ts";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
   command(encode, async () => (await import("./encode.ts")).runEncode),
   command(nll, async () => (await import("./nll.ts")).runNll),
+  command(evaluate, async () => (await import("./evaluate/run.ts")).runEvaluate),
   command(importCheckpoint, async () => (await import("./import/run.ts")).runImport),
   command(info, async () => (await import("./info.ts")).runInfo),
   command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
@@ -101,7 +103,11 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
   const { name, argument, summary, examples, options, notes } = definition;
   base(target, context.terminal, examples).description(summary);
   if (argument)
-    target.argument(argument.fallback ? `[${argument.name}]` : `<${argument.name}>`, argument.help, argument.fallback);
+    target.argument(
+      argument.fallback === undefined ? `<${argument.name}>` : `[${argument.name}]`,
+      argument.help,
+      argument.fallback || undefined,
+    );
   for (const [key, option] of Object.entries(options)) {
     const { placeholder, help, parse } = option;
     const flag = flagOf(key);
@@ -118,7 +124,7 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
     for (const [key, { required, help }] of Object.entries(options))
       if (required && values[key] === undefined)
         throw new UsageError(`${flagOf(key)} is missing: ${help}; see guidestar ${name} --help`);
-    await run(values, { ...context, given: new Set(Object.keys(given)) }, argument ? String(first) : "");
+    await run(values, { ...context, given: new Set(Object.keys(given)) }, argument ? String(first ?? "") : "");
   });
 }
 
