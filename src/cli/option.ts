@@ -4,6 +4,8 @@ import { UsageError } from "../errors.ts";
 export interface Option<T> {
   /** What stands for the value in the help; a switch has none. */
   readonly placeholder?: string;
+  /** The text that the flag alone stands for, where it may come without a value. */
+  readonly bare?: string;
   readonly help: string;
   /** Throws UsageError where the text is not a value. `flag` is for that error. */
   readonly parse: (text: string, flag: string) => T;

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { Command as CommanderCommand, CommanderError } from "commander";
+import { Command as CommanderCommand, CommanderError, Option as CommanderOption } from "commander";
 import { UsageError } from "../errors.ts";
 import { type Command, type Context, command, type Terminal } from "./command.ts";
 import { dataCheck } from "./commands/data-check.ts";
@@ -11,6 +11,7 @@ import { importCheckpoint } from "./commands/import.ts";
 import { info } from "./commands/info.ts";
 import { nll } from "./commands/nll.ts";
 import { sample } from "./commands/sample.ts";
+import { sweep } from "./commands/sweep.ts";
 import { trainClassifier } from "./commands/train-classifier.ts";
 import { trainDenoiser } from "./commands/train-denoiser.ts";
 import { describeError, exitCode } from "./errors.ts";
@@ -24,6 +25,7 @@ export const commands: readonly Command[] = [
   command(encode, async () => (await import("./encode.ts")).runEncode),
   command(nll, async () => (await import("./nll.ts")).runNll),
   command(evaluate, async () => (await import("./evaluate/run.ts")).runEvaluate),
+  command(sweep, async () => (await import("./sweep/run.ts")).runSweep),
   command(importCheckpoint, async () => (await import("./import/run.ts")).runImport),
   command(info, async () => (await import("./info.ts")).runInfo),
   command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
@@ -109,9 +111,15 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
       argument.fallback || undefined,
     );
   for (const [key, option] of Object.entries(options)) {
-    const { placeholder, help, parse } = option;
+    const { placeholder, bare, help, parse } = option;
     const flag = flagOf(key);
     if (placeholder === undefined) target.option(flag, help);
+    else if (bare !== undefined)
+      target.addOption(
+        new CommanderOption(`${flag} [${placeholder}]`, help + defaultOf(option))
+          .preset(bare)
+          .argParser((value: string) => parse(value, flag)),
+      );
     else target.option(`${flag} <${placeholder}>`, help + defaultOf(option), (value: string) => parse(value, flag));
   }
   target.option("--verbose", "show where errors come from");

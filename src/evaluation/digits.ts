@@ -1,7 +1,10 @@
 import { bundledWeights } from "../checkpoint/model-folder.ts";
 import { digitFeatures } from "../models/digit-features.ts";
 import type { Detector } from "./detector.ts";
+import type { ReferenceSet } from "./evaluate.ts";
+import { type Matrix, matrixOf } from "./matrix.ts";
 import { type NetworkDetectorOptions, networkDetector } from "./network-detector.ts";
+import type { Moments } from "./statistics.ts";
 
 /** File of the bundled feature network, in the folder of bundled models. `bench/digit-features.ts` trained it. */
 const file = "digits/features.safetensors";
@@ -20,4 +23,19 @@ export function digitsDetector(backend: NetworkDetectorOptions["backend"]): Prom
     weights: tensors,
     backend,
   });
+}
+
+/** What the digits detector sees in the MNIST training set: statistics of all its images, and the features of 2000 of them. */
+export function digitsReference(): Required<Pick<ReferenceSet, "statistics">> & { features: Matrix; name: string } {
+  const { tensors, metadata } = bundledWeights("digits/reference-statistics.safetensors");
+  const momentsOf = (ending: string): Moments => ({
+    count: Number(metadata.images),
+    mean: Float64Array.from(tensors[`mu${ending}`]!.data),
+    covariance: Float64Array.from(tensors[`sigma${ending}`]!.data),
+  });
+  return {
+    name: "MNIST training set",
+    statistics: { ...momentsOf(""), spatial: momentsOf("_s") },
+    features: matrixOf(bundledWeights("digits/reference-features.safetensors").tensors.features!),
+  };
 }

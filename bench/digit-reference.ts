@@ -1,0 +1,54 @@
+/**
+ * What the bundled detector sees in the MNIST training set, for comparisons without the data:
+ * `npx tsx bench/digit-reference.ts mnist.zip models/digits`. Writes reference-statistics.safetensors (of all training images, float32)
+ * and reference-features.safetensors (of 2000 of them, spread evenly, float16).
+ */
+
+import { join } from "node:path";
+import { writeAtomically } from "../src/checkpoint/run-folder.ts";
+import { writeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { gather } from "../src/data/batches.ts";
+import { openDataset } from "../src/data/dataset.ts";
+import type { Observation } from "../src/evaluation/detector.ts";
+import { digitsDetector } from "../src/evaluation/digits.ts";
+import { type Moments, statistics } from "../src/evaluation/statistics.ts";
+import { float32 } from "../src/ndarray.ts";
+import { openBackend } from "../src/runtime/node.ts";
+
+const [path, folder] = process.argv.slice(2);
+if (path === undefined || folder === undefined) {
+  console.error("usage: npx tsx bench/digit-reference.ts mnist.zip models/digits");
+  process.exit(2);
+}
+const { train } = await openDataset(path);
+await using backend = await openBackend();
+const detector = await digitsDetector(backend);
+const chosen = Array.from({ length: 2000 }, (_, i) => Math.floor((i * train.count) / 2000));
+
+async function* observations(): AsyncGenerator<Observation> {
+  for (let start = 0; start < train.count; start += 1000)
+    yield detector.observe(
+      gather(
+        train,
+        Array.from({ length: Math.min(1000, train.count - start) }, (_, i) => start + i),
+      ).x,
+    );
+}
+const { spatial, ...plain } = await statistics(observations(), { backend });
+const { features } = await detector.observe(gather(train, chosen).x);
+const command = "npx tsx bench/digit-reference.ts mnist.zip models/digits";
+const tensorsOf = ({ mean, covariance }: Moments, ending: string) => ({
+  [`mu${ending}`]: float32([mean.length], mean),
+  [`sigma${ending}`]: float32([mean.length, mean.length], covariance),
+});
+await writeAtomically(
+  join(folder, "reference-statistics.safetensors"),
+  writeSafetensors(
+    { ...tensorsOf(plain, ""), ...tensorsOf(spatial!, "_s") },
+    { metadata: { command, images: String(train.count) } },
+  ),
+);
+await writeAtomically(
+  join(folder, "reference-features.safetensors"),
+  writeSafetensors({ features }, { dtype: "float16", metadata: { command, images: String(chosen.length) } }),
+);

@@ -1,0 +1,224 @@
+import { createHash } from "node:crypto";
+import { basename } from "node:path";
+import type { Model } from "../../checkpoint/model.ts";
+import { loadModel } from "../../checkpoint/model-folder.ts";
+import { gather } from "../../data/batches.ts";
+import { UsageError } from "../../errors.ts";
+import type { Detector } from "../../evaluation/detector.ts";
+import { digitsDetector, digitsReference } from "../../evaluation/digits.ts";
+import type { ReferenceSet } from "../../evaluation/evaluate.ts";
+import { type Matrix, matrixOf } from "../../evaluation/matrix.ts";
+import { statistics } from "../../evaluation/statistics.ts";
+import { float32, type NDArray, sizeOf } from "../../ndarray.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { openBackend } from "../../runtime/node.ts";
+import { collect, sample } from "../../sampling/sample.ts";
+import type { Context } from "../command.ts";
+import type { SweepValues } from "../commands/sweep.ts";
+import { openImages } from "../images.ts";
+import { duration, type Progress, progress } from "../progress.ts";
+import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
+import { type Cell, describeCell, gridOf } from "./grid.ts";
+import { measure, type Ruler } from "./measure.ts";
+import { writeReport } from "./report.ts";
+
+/** `guidestar sweep`. */
+export async function runSweep(values: SweepValues, { terminal, signal }: Context): Promise<void> {
+  const { out, count, seed, device, threads, dryRun } = values;
+  const model = await loadModel(values.model);
+  const weakModels = new Map<string, Model>();
+  for (const name of values.weakModel ?? []) if (name) weakModels.set(name, await loadModel(name));
+  const { cells, leftOut } = gridOf(values, model, weakModels);
+  const shown = progress(terminal);
+  for (const [reason, times] of leftOut) shown.say(`${times} combinations left out: ${reason}`);
+
+  await using backend = await openBackend({ device, ...(threads && { threads }) });
+  await using detector = await detectorFor(model, backend);
+  const reference = await referenceFor(values, model, detector, { backend, signal, shown });
+  const record: SweepRecord = {
+    format,
+    denoiser: model.denoiser?.sha256 ?? "",
+    classifier: model.classifier?.sha256 ?? null,
+    classes: values.class,
+    count,
+    seed,
+    detector: detector.name,
+    reference: reference.name,
+  };
+  const folder = await openSweep(out, record);
+  const left = remaining(cells, folder.finished);
+  const done = cells.length - left.length;
+  if (dryRun) {
+    const lines = cells.map((cell) => `${left.includes(cell) ? "      " : "done  "}${describeCell(cell)}\n`);
+    const [first] = left;
+    const time = first ? await estimate(model, left, { backend, signal }) : 0;
+    return terminal.out(
+      `${lines.join("")}${cells.length} cells of ${count} pictures, ${done} done; about ${duration(time)} for the others\n`,
+    );
+  }
+
+  const about = {
+    title: `${basename(values.model)}: guidance swept`,
+    subtitle: `${count} pictures a cell against the ${reference.name}; detector "${detector.name}". FID falls with the count: compare within.`,
+  };
+  const ruler: Ruler = { detector, reference, classes: classesOf(model, detector), backend, signal };
+  warnOfBias(count, detector.width, shown);
+  const began = performance.now();
+  for (const [n, cell] of left.entries()) {
+    const start = performance.now();
+    const pictures = await draw(model, cell, { backend, signal }, (part) => {
+      const soFar = (performance.now() - began) / 1000;
+      const rest = n + part > 0.02 ? `, ${duration((soFar / (n + part)) * (left.length - n - part))} left` : "";
+      shown.update(done + n, cells.length, `cells${rest}; ${describeCell(cell)}: ${Math.round(100 * part)}%`);
+    });
+    const metrics = await measure(pictures, cell.run.labels, ruler);
+    const seconds = Number(((performance.now() - start) / 1000).toFixed(1));
+    const finished = { settings: cell.settings, metrics, count, referenceCount: reference.features.rows, seconds };
+    await folder.add(finished);
+    await writeReport(out, folder.finished, about);
+    shown.say(`${describeCell(cell)}: ${describeMetrics(finished)}`);
+    shown.update(done + n + 1, cells.length, "cells");
+  }
+  shown.end();
+  const report = await writeReport(out, folder.finished, about);
+  terminal.out([`${out}/cells.jsonl`, ...report, ""].join("\n"));
+}
+
+/** The detector that suits a model: of images, and so of classes, that it knows. */
+async function detectorFor({ imageShape, source }: Model, backend: Backend): Promise<Detector> {
+  const detector = await digitsDetector(backend);
+  if (detector.imageShape?.join() === imageShape.join()) return detector;
+  throw new UsageError(
+    `${source}: its pictures are [${imageShape.join(", ")}], but the bundled detector looks at handwritten digits [${detector.imageShape}]`,
+  );
+}
+
+interface Work {
+  readonly backend: Backend;
+  readonly signal: AbortSignal;
+}
+
+/** What cells are compared with: statistics of all images, and the features of some. */
+interface Reference extends ReferenceSet {
+  readonly name: string;
+  readonly features: Matrix;
+}
+
+/** The images that --reference names, seen by the detector; the bundled ones without. */
+async function referenceFor(
+  { reference: path, referenceCount, count }: SweepValues,
+  model: Model,
+  detector: Detector,
+  { backend, signal, shown }: Work & { readonly shown: Progress },
+): Promise<Reference> {
+  if (path === undefined) {
+    if (referenceCount !== undefined)
+      throw new UsageError("--reference-count chooses among the images of --reference; give that too, or leave it out");
+    return digitsReference();
+  }
+  const { train } = await openImages(path, model, undefined, shown, signal);
+  const hash = createHash("sha256").update(train.images).digest("hex").slice(0, 12);
+  const step = Math.max(64, Math.floor(2 ** 22 / sizeOf(model.imageShape)));
+  async function* observations() {
+    for (let start = 0; start < train.count; start += step) {
+      signal.throwIfAborted();
+      shown.update(start, train.count, "images of the reference");
+      yield detector.observe(gather(train, range(start, Math.min(step, train.count - start))).x);
+    }
+  }
+  const seen = await statistics(observations(), { backend, signal });
+  shown.end();
+  const most = Math.min(referenceCount ?? count, train.count);
+  const chosen = range(0, most).map((i) => Math.floor((i * train.count) / most));
+  const { features } = await detector.observe(gather(train, chosen).x);
+  return {
+    name: `${train.count} images of ${basename(path)} (${hash})`,
+    statistics: seen,
+    features: matrixOf(features),
+  };
+}
+
+const range = (start: number, count: number): number[] => Array.from({ length: count }, (_, i) => start + i);
+
+/** The detector's class for each of the model's, by name. */
+function classesOf({ classes }: Model, detector: Detector): number[] | undefined {
+  const found = classes.map((name) => detector.classes?.indexOf(name) ?? -1);
+  return found.length > 0 && !found.includes(-1) ? found : undefined;
+}
+
+/** A part at a time, so that no more than about 64 MB of pictures are on the way. */
+async function draw(
+  model: Model,
+  { run, weak }: Cell,
+  { backend, signal }: Work,
+  tell: (share: number) => void,
+): Promise<NDArray<"float32">> {
+  const pixels = sizeOf(model.imageShape);
+  const count = run.seeds.length;
+  const part = Math.max(run.batch, Math.floor(2 ** 22 / pixels));
+  const data = new Float32Array(count * pixels);
+  for (let start = 0; start < count; start += part) {
+    const options = {
+      ...run,
+      ...(weak && { weak }),
+      seeds: run.seeds.slice(start, start + part),
+      labels: run.labels.slice(start, start + part),
+    };
+    const share = options.seeds.length / count;
+    async function* told() {
+      for await (const event of sample(model, { ...options, backend, signal })) {
+        tell(start / count + (share * event.step) / event.steps);
+        yield event;
+      }
+    }
+    data.set((await collect(told())).data, start * pixels);
+  }
+  return float32([count, ...model.imageShape], data);
+}
+
+/** Seconds that cells take, from the second step of one batch of each kind of cell: which sampler, and which networks take part. */
+async function estimate(model: Model, cells: readonly Cell[], { backend, signal }: Work): Promise<number> {
+  const kinds = new Map<string, number>();
+  let total = 0;
+  for (const { run, weak } of cells) {
+    const { guidance, sampler, seeds, batch } = run;
+    const { steps, levels } = sampler;
+    const kind = JSON.stringify([
+      sampler.kind,
+      steps,
+      levels,
+      guidance.classifier !== 0,
+      guidance.classifierFree !== 1,
+    ]);
+    let seconds = kinds.get(kind);
+    if (seconds === undefined) {
+      let before = performance.now();
+      const few = { ...run, ...(weak && { weak }), seeds: seeds.slice(0, batch), labels: run.labels.slice(0, batch) };
+      for await (const { step, steps } of sample(model, { ...few, backend, signal })) {
+        const now = performance.now();
+        seconds = (((now - before) / 1000) * steps) / few.seeds.length;
+        before = now;
+        if (step === 2) break;
+      }
+      kinds.set(kind, seconds!);
+    }
+    total += seconds! * seeds.length;
+  }
+  return total;
+}
+
+function warnOfBias(count: number, width: number, shown: Progress): void {
+  if (count < 10 * width)
+    shown.say(
+      `warning: ${count} pictures are few for features of ${width} dimensions: FID is too high by a part that falls with the count`,
+    );
+}
+
+/** "FID 1.23 ± 0.1, precision 0.9 ± ..." */
+const describeMetrics = ({ metrics, seconds }: Pick<Finished, "metrics" | "seconds">): string =>
+  [
+    ...Object.entries(metrics).flatMap(([name, metric]) =>
+      metric ? [`${name} ${metric.value.toPrecision(4)} ± ${metric.error.toPrecision(1)}`] : [],
+    ),
+    `${seconds} s`,
+  ].join(", ");

@@ -1,0 +1,139 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import sharp from "sharp";
+import { describe, expect, test } from "vitest";
+import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
+import { guidestar, temporaryFolder } from "./world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+const quick = ["--sampler", "dpm++2m", "--steps", "2", "--count", "10", "--threads", "1"];
+const sweep = (out: string, ...more: string[]) => guidestar(["sweep", "--out", at(out), ...quick, ...more]);
+const lines = async (out: string): Promise<Record<string, unknown>[]> =>
+  (await readFile(at(out, "cells.jsonl"), "utf8"))
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line));
+
+describe("the grid", () => {
+  const list = async (...argv: string[]) => {
+    const { code, out, messages } = await guidestar(["sweep", "--dry-run", "--out", at("none"), ...quick, ...argv]);
+    expect({ code, messages }).toMatchObject({ code: 0 });
+    return { cells: out.trimEnd().split("\n").slice(0, -1), last: out.trimEnd().split("\n").at(-1), messages };
+  };
+
+  test("is every combination; ranges, lists and what excludes each other", async () => {
+    const { cells, last, messages } = await list(
+      "--classifier-scale",
+      "0:3:1.5",
+      "--cfg-scale",
+      "1,2",
+      "--unconditional",
+      "no,yes",
+    );
+    expect(cells.map((cell) => cell.trim())).toContain(
+      "classifierScale 1.5, cfgScale 2, dpm++2m, steps 2, levels karras",
+    );
+    // 3 x 2 told the class; of the 6 that are not, those with --cfg-scale 2 have no meaning.
+    expect(cells).toHaveLength(9);
+    expect(messages).toMatch(/^3 combinations left out: --cfg-scale 2 mixes in/);
+    expect(last).toMatch(/^9 cells of 10 pictures, 0 done; about \d+ s for the others$/);
+    expect(existsSync(at("none"))).toBe(false);
+  });
+
+  test("takes every setting of sample, and values that hold commas", async () => {
+    const { cells } = await list("--guidance-interval", "0.1:2,0.5:5", "--unconditional", "--classifier-scale", "1");
+    expect(cells.map((cell) => cell.trim())).toEqual([
+      "classifierScale 1, cfgScale 1, unconditional, guidanceInterval [0.1,2], dpm++2m, steps 2, levels karras",
+      "classifierScale 1, cfgScale 1, unconditional, guidanceInterval [0.5,5], dpm++2m, steps 2, levels karras",
+    ]);
+    expect((await list("--guidance-schedule", "0,1;1,0", "--cfg-scale", "3")).cells).toHaveLength(2);
+  });
+
+  test.each([
+    [["--classifier-scale", "3:1"], /"3:1" should rise/],
+    [["--unconditional", "maybe"], /yes, no or yes,no but got "maybe"/],
+    [["--cfg-scale", "1,two"], /--cfg-scale must be a number but is "two"/],
+    [["--reference-count", "10"], /give that too/],
+  ])("refuses %j", async (argv, message) => {
+    const { code, messages } = await sweep("refused", ...argv);
+    expect(code).toBe(2);
+    expect(messages).toMatch(message);
+  });
+});
+
+describe("sweep", () => {
+  test("killed in the middle, goes on without a lost or a repeated cell, to the numbers of an undisturbed one", async () => {
+    const argv = ["--classifier-scale", "0:3:1", "--cfg-scale", "1"];
+    const command = ["--import", "tsx", "src/cli/main.ts", "sweep", "--out", at("killed"), ...quick, ...argv];
+    const child = spawn(process.execPath, command, { stdio: ["ignore", "ignore", "pipe"] });
+    let messages = "";
+    const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on("exit", (_, signal) => resolve(signal)));
+    child.stderr.on("data", (text: Buffer) => {
+      messages += text;
+      if (messages.includes("classifierScale 1, cfgScale 1, dpm++2m, steps 2, levels karras: fid"))
+        child.kill("SIGKILL");
+    });
+    expect(await ended).toBe("SIGKILL");
+    const before = await readFile(at("killed", "cells.jsonl"), "utf8");
+    const finished = before.trimEnd().split("\n").length;
+    expect(finished).toBeGreaterThanOrEqual(2);
+    expect(finished).toBeLessThan(4);
+
+    const again = await sweep("killed", ...argv);
+    expect(again.code).toBe(0);
+    expect((await readFile(at("killed", "cells.jsonl"), "utf8")).startsWith(before)).toBe(true);
+    expect((await sweep("whole", ...argv)).code).toBe(0);
+    const timeless = async (out: string) => (await lines(out)).map(({ seconds: _, ...cell }) => cell);
+    expect(await timeless("killed")).toEqual(await timeless("whole"));
+    expect((await lines("killed")).map(({ classifierScale }) => classifierScale)).toEqual([0, 1, 2, 3]);
+    expect((await lines("killed"))[1]).toMatchObject({ cfgScale: 1, sampler: "dpm++2m", steps: 2, count: 10 });
+    for (const name of ["fid", "sfid", "precision", "recall", "kid", "inceptionScore", "accuracy"])
+      expect((await lines("killed"))[1]).toMatchObject({
+        [name]: expect.any(Number),
+        [`${name}Error`]: expect.any(Number),
+      });
+  });
+
+  test("writes a report; other values add cells to it, finished ones are not measured again", async () => {
+    const [head, ...rows] = (await readFile(at("killed", "report.csv"), "utf8")).trimEnd().split("\n");
+    expect(head).toMatch(/^classifierScale,cfgScale,unconditional,sampler,.*,fid,fidError,.*,accuracy,accuracyError,count,/);
+    expect(rows).toHaveLength(4);
+    expect((await sharp(at("killed", "report.png")).metadata()).format).toBe("png");
+    const before = await readFile(at("killed", "cells.jsonl"), "utf8");
+    const more = await sweep("killed", "--cfg-scale", "1,2", "--classifier-scale", "0");
+    expect(more.code).toBe(0);
+    expect((await readFile(at("killed", "cells.jsonl"), "utf8")).startsWith(before)).toBe(true);
+    expect(await lines("killed")).toHaveLength(5);
+    expect(await readFile(at("killed", "report.svg"), "utf8")).toContain("classifier-free");
+  });
+
+  test("refuses the folder of another model, or of other pictures; the cells stay", async () => {
+    const before = await readFile(at("killed", "cells.jsonl"), "utf8");
+    const { denoiser, classifier, weights, ...model } = await loadModel("digits");
+    const other = {
+      ...weights.denoiser!,
+      "out.2.bias": { ...weights.denoiser!["out.2.bias"]!, data: new Float32Array(2).fill(0.5) },
+    };
+    await saveModel(at("other"), {
+      classes: model.classes,
+      imageShape: model.imageShape,
+      preprocessing: model.preprocessing,
+      denoiser: { record: denoiser!, weights: other },
+    });
+    const refused = await sweep("killed", "--model", at("other"), "--cfg-scale", "1");
+    expect(refused.code).toBe(3);
+    expect(refused.messages).toMatch(/another model.*denoiser was/s);
+    const fewer = await sweep("killed", "--cfg-scale", "1", "--count", "12");
+    expect(fewer.code).toBe(3);
+    expect(fewer.messages).toContain("count was 10, now 12");
+    expect(await readFile(at("killed", "cells.jsonl"), "utf8")).toBe(before);
+
+    await writeFile(at("killed", "cells.jsonl"), before.slice(0, before.length - 20));
+    const damaged = await sweep("killed", "--cfg-scale", "1", "--classifier-scale", "0");
+    expect(damaged.code).toBe(3);
+    expect(damaged.messages).toMatch(/cells\.jsonl, line 5: not JSON; delete the line/);
+  });
+});
