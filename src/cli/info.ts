@@ -16,8 +16,8 @@ export async function runInfo({ json }: InfoValues, { terminal }: Context, subje
   terminal.out(json ? `${JSON.stringify(facts)}\n` : `${lines.join("\n")}\n`);
 }
 
-const describeSampler = (sampler: Sampler): string =>
-  `${sampler.kind}, ${sampler.steps} steps${sampler.kind === "ddim" ? `, eta ${sampler.eta}` : ""}`;
+const describeSampler = ({ kind, steps, ...settings }: Sampler): string =>
+  [`${kind}, ${steps} steps`, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)].join(", ");
 
 interface Description {
   /** For --json. */
@@ -70,7 +70,7 @@ async function describeModel(name: string): Promise<Description> {
       ...training(denoiser),
     );
     const run = settle({ ...record, source: name }, { seeds: [0] });
-    lines.push(`sampling    ${run.sampler.kind}, ${run.sampler.steps} steps, ${describeGuidance(run)}`);
+    lines.push(`sampling    ${describeSampler(run.sampler)}, ${describeGuidance(run)}`);
   }
   if (classifier) {
     lines.push(`classifier  ${size(classifier)}; ${describeNoise(classifier.process)}`, ...training(classifier));

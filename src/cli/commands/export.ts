@@ -2,10 +2,23 @@ import { define, type ValuesOf } from "../command.ts";
 import { choice, text, whole } from "../option.ts";
 import { sample } from "./sample.ts";
 
-const { sampler, steps, levels, eta, churn, cfgScale, classifierScale, unconditional, gradientAt } = sample.options;
+const { sampler, steps, levels, eta, churn, corrections, snr, cfgScale, classifierScale, unconditional, gradientAt } =
+  sample.options;
 
 /** What a step is made of. */
-export const stepOptions = { sampler, steps, levels, eta, churn, cfgScale, classifierScale, unconditional, gradientAt };
+export const stepOptions = {
+  sampler,
+  steps,
+  levels,
+  eta,
+  churn,
+  corrections,
+  snr,
+  cfgScale,
+  classifierScale,
+  unconditional,
+  gradientAt,
+};
 
 const options = {
   what: choice(["denoiser", "classifier", "classifier-gradient", "step"], "a network, a gradient, or a guided step", {

@@ -55,10 +55,10 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
-type RunValues = Pick<
-  SampleValues,
-  "class" | "count" | "seed" | "batch" | "sampler" | "steps" | "levels" | "eta" | "churn"
-> &
+/** How a sampler is described by options. */
+type SamplerValues = Pick<SampleValues, "sampler" | "steps" | "levels" | "eta" | "churn" | "corrections" | "snr">;
+
+type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch" | keyof SamplerValues> &
   Partial<GuidanceValues>;
 
 /**
@@ -116,10 +116,10 @@ export const describeInput = (input: RunSpec["input"]): string => {
   return `; from ${input.path}${parts}, strength ${input.strength}`;
 };
 
-function samplerOf({ sampler, steps, levels, eta, churn }: RunValues, model: Model): Sampler {
+function samplerOf({ sampler, steps, levels, eta, churn, corrections, snr }: SamplerValues, model: Model): Sampler {
   const { kind, ...fallback } = defaultSampler(model, sampler);
-  const given = { steps, levels, eta, churn };
-  for (const setting of ["eta", "churn"] as const) {
+  const given = { steps, levels, eta, churn, corrections, snr };
+  for (const setting of ["eta", "churn", "corrections", "snr"] as const) {
     const kinds = samplersWith(setting);
     if (given[setting] !== undefined && !kinds.includes(kind))
       throw new UsageError(
