@@ -1,5 +1,7 @@
 import { coefficients, makeChain, type ProcessConfig } from "../diffusion/chain.ts";
-import { qSample } from "../diffusion/process.ts";
+import { coefficientsAt, levelSampler } from "../diffusion/level-sampler.ts";
+import { networkInput, qSample } from "../diffusion/process.ts";
+import { isContinuous } from "../diffusion/process-config.ts";
 import { oneHot, type Tensor } from "../tensor/tensor.ts";
 import { f32, i32 } from "../tensor/trace.ts";
 import type { Tensors } from "./adamw.ts";
@@ -49,14 +51,23 @@ export function classifierGraph({ network, weights, batchSize, imageShape, ...op
 export function classifierTask(options: ClassifierOptions): Task {
   const { weights, process, batchAt, batchSize, imageShape, seed } = options;
   const chain = makeChain(process);
+  const levels = isContinuous(process) && levelSampler(process, "uniform");
+  const coefficientsOf = (uniforms: Float64Array) =>
+    levels
+      ? coefficientsAt(process, levels({ uniforms: () => uniforms, normals: () => [] }))
+      : coefficients(
+          chain,
+          Array.from(uniforms, (u) => Math.floor(u * chain.timesteps.length)),
+        );
+  const network: ClassifierOptions["network"] = (params, x, t) =>
+    options.network(params, networkInput(x, t, process), t);
   return {
-    graph: () => classifierGraph(options),
+    graph: () => classifierGraph({ ...options, network }),
     weights,
     batchSize,
     async batchAt(step) {
       const { x, y } = await batchAt(step);
-      const indices = Array.from(drawTimesteps(seed, step, batchSize), (u) => Math.floor(u * chain.timesteps.length));
-      const { timestep, alpha, sigma } = coefficients(chain, indices);
+      const { timestep, alpha, sigma } = coefficientsOf(drawTimesteps(seed, step, batchSize));
       return { x0: x, noise: drawNoise(seed, step, [batchSize, ...imageShape]), timestep, alpha, sigma, y };
     },
   };

@@ -5,15 +5,18 @@ import {
   makeChain,
   type ProcessConfig,
 } from "../diffusion/chain.ts";
+import { coefficientsAt, drawsLevels, type LogNormal, levelSampler } from "../diffusion/level-sampler.ts";
 import { type LossKind, type LossWeight, trainingLoss } from "../diffusion/losses.ts";
-import { qSample } from "../diffusion/process.ts";
+import type { NoiseLevel } from "../diffusion/noise-level.ts";
+import { networkInput, qSample } from "../diffusion/process.ts";
+import { checkProcess, learnsVariance } from "../diffusion/process-config.ts";
 import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../diffusion/timestep-sampler.ts";
 import { UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, i32 } from "../tensor/trace.ts";
 import type { Tensors } from "./adamw.ts";
-import { drawNoise, drawTimesteps, dropLabels } from "./draws.ts";
+import { drawLevelNormals, drawNoise, drawTimesteps, dropLabels } from "./draws.ts";
 import type { Weights } from "./events.ts";
 import { type StepOptions, shapesOf, trainingGraph } from "./program.ts";
 import type { Task } from "./task.ts";
@@ -52,8 +55,8 @@ export interface DenoiserGraphOptions extends StepOptions {
 }
 
 export interface DenoiserOptions extends DenoiserGraphOptions, DataOptions {
-  /** How timesteps are picked. */
-  timesteps?: TimestepSampling;
+  /** How noise levels are picked: timesteps of the chain, or by the logarithm of sigma / alpha, of which those of a chain are few. */
+  timesteps?: TimestepSampling | LogNormal;
   /** Share of the images that are trained with the null label, for classifier-free guidance. */
   labelDropout?: number;
 }
@@ -89,12 +92,30 @@ export function denoiserGraph({
     (params, { x0, noise, weight, y, ...batch }) => {
       const c = batch.coefficients as Coefficients;
       const xt = qSample(x0, noise, c);
-      const output = network(params, xt, c.timestep, y);
+      const output = network(params, networkInput(xt, c.timestep, process), c.timestep, y);
       const { loss, ...metrics } = trainingLoss(kind, output, { x0, noise, xt }, c, chain, lossWeight);
       return { objective: loss.mul(weight), metrics };
     },
     options,
   );
+}
+
+/** The noise levels of each step, where they are not those of the chain. Throws UsageError where the loss needs a chain's. */
+function levelDraws(options: DenoiserOptions): ((step: number) => NoiseLevel[]) | undefined {
+  const { process, timesteps = "uniform", loss = "rescaledMse", batchSize, seed } = options;
+  checkProcess(process);
+  if (!drawsLevels(process, timesteps)) return undefined;
+  if (learnsVariance(process) || process.prediction === "previous" || loss === "kl" || loss === "rescaledKl")
+    throw new UsageError(
+      "noise levels between those of the chain have no step before them, which learned variances, the variational bound and the " +
+        "mean of x_{t-1} are about: predict something else with a fixed variance and the squared error, or pick timesteps of the chain",
+    );
+  const sampler = levelSampler(process, timesteps);
+  return (step) =>
+    sampler({
+      uniforms: () => drawTimesteps(seed, step, batchSize),
+      normals: () => drawLevelNormals(seed, step, batchSize),
+    });
 }
 
 /** Training a denoiser: timesteps, noise and dropped labels are drawn afresh for every image. */
@@ -112,32 +133,42 @@ export function denoiserTask(options: DenoiserOptions): Task {
   } = options;
   if (labelDropout > 0 && classes === undefined)
     throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
+  const levels = levelDraws(options);
   const chain = makeChain(process);
-  let sampler = timestepSampler(timesteps, chain.timesteps.length);
+  const ofChain = typeof timesteps === "string" ? timesteps : "uniform";
+  let sampler = timestepSampler(ofChain, chain.timesteps.length);
   let drawn: ReturnType<typeof sampler.sample>;
+  const drawAt = (step: number) => {
+    if (levels)
+      return { weight: new Float32Array(batchSize).fill(1), coefficients: coefficientsAt(process, levels(step)) };
+    drawn = sampler.sample(drawTimesteps(seed, step, batchSize));
+    return { weight: drawn.weights, coefficients: coefficients(chain, drawn.indices) };
+  };
   return {
     graph: () => denoiserGraph(options),
     weights,
     batchSize,
     async batchAt(step) {
       const { x, y } = await batchAt(step);
-      drawn = sampler.sample(drawTimesteps(seed, step, batchSize));
+      const { weight, coefficients } = drawAt(step);
       return {
         x0: x,
         noise: drawNoise(seed, step, [batchSize, ...imageShape]),
-        weight: float32([batchSize], drawn.weights),
-        coefficients: coefficients(chain, drawn.indices),
+        weight: float32([batchSize], weight),
+        coefficients,
         ...(classes === undefined ? {} : { y: dropLabels(seed, step, y, classes, labelDropout) }),
       };
     },
-    observe: (objective) =>
+    observe(objective) {
+      if (levels) return;
       sampler.update(
         drawn.indices,
         objective.map((value, i) => value / drawn.weights[i]!),
-      ),
+      );
+    },
     remember: () => sampler.state(),
     restore(memory) {
-      sampler = timestepSampler(timesteps, chain.timesteps.length, memory as TimestepSamplerState);
+      sampler = timestepSampler(ofChain, chain.timesteps.length, memory as TimestepSamplerState);
     },
   };
 }

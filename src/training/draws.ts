@@ -16,6 +16,10 @@ export const drawNoise = (seed: number, step: number, shape: Shape): NDArray<"fl
 export const drawTimesteps = (seed: number, step: number, count: number): Float64Array =>
   uniforms(seed, streamOf("timesteps", step), count);
 
+/** One number of N(0, 1) per image, to pick its noise level with. */
+export const drawLevelNormals = (seed: number, step: number, count: number): Float32Array =>
+  normals(seed, streamOf("timesteps", step), count);
+
 /** The labels, each replaced by the null label with probability `dropout`. Ho & Salimans, 2022, algorithm 1. */
 export function dropLabels(
   seed: number,

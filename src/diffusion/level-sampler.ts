@@ -1,0 +1,69 @@
+import { UsageError } from "../errors.ts";
+import { chainOfLevels, coefficientColumns, coefficientRow } from "./chain.ts";
+import { continuousNoise } from "./continuous.ts";
+import { type NoiseLevel, noiseRange } from "./noise-level.ts";
+import { isContinuous, type ProcessConfig } from "./process-config.ts";
+import type { TimestepSampling } from "./timestep-sampler.ts";
+
+/**
+ * ln(sigma / alpha) drawn from a normal distribution, and kept within what the process knows. Of exploding noise that is the log-normal
+ * sigma of Karras et al. 2022; of the flow, where sigma / alpha = t / (1 - t), the logit-normal t of Esser et al. 2024.
+ */
+export interface LogNormal {
+  readonly mean: number;
+  readonly deviation: number;
+}
+
+/** P_mean and P_std of table 1, Karras et al. 2022. */
+export const logNormalSigma: LogNormal = { mean: -1.2, deviation: 1.2 };
+/** rf/lognorm(0, 1) of section 3.1, Esser et al. 2024, "Scaling rectified flow transformers". */
+export const logitNormalTime: LogNormal = { mean: 0, deviation: 1 };
+
+/** Numbers to draw with, one of a kind for each image: uniform in [0, 1), or normal. */
+export interface Draws {
+  uniforms(): ArrayLike<number>;
+  normals(): ArrayLike<number>;
+}
+
+/**
+ * Draws noise levels that lie between those of a chain. Host side, a function of the draws alone.
+ *
+ * @param sampling `uniform`: evenly in what the networks see as time, t of the flow and ln(sigma) of exploding noise.
+ * @throws UsageError for a deviation that is not positive, or `uniform` where the noise grows in steps
+ */
+export function levelSampler(config: ProcessConfig, sampling: "uniform" | LogNormal): (draws: Draws) => NoiseLevel[] {
+  const range = noiseRange(config);
+  if (sampling === "uniform") {
+    const continuous = continuousNoise(config);
+    if (!continuous) throw new UsageError("noise levels: the timesteps of a chain are picked by `timestepSampler`");
+    const [first, last] = [range.at(range.lowest).timestep, range.at(range.highest).timestep];
+    return ({ uniforms }) => Array.from(uniforms(), (u) => continuous.at(last + u * (first - last)));
+  }
+  const { mean, deviation } = sampling;
+  if (!(deviation > 0)) throw new UsageError(`noise levels: their deviation must be above 0 but is ${deviation}`);
+  return ({ normals }) =>
+    Array.from(normals(), (z) =>
+      range.at(Math.min(Math.max(Math.exp(mean + deviation * z), range.lowest), range.highest)),
+    );
+}
+
+/** The coefficients of images at these levels, float32 [N] per name: of the step that leads from each to the image. */
+export const coefficientsAt = (config: ProcessConfig, levels: readonly NoiseLevel[]) =>
+  coefficientColumns(levels.map((level) => coefficientRow(chainOfLevels(config, [level]), 0)));
+
+/**
+ * Does training with these timesteps draw levels between those of a chain?
+ *
+ * @throws UsageError where losses are to be remembered by timestep, but there are none.
+ */
+export function drawsLevels(
+  config: ProcessConfig,
+  timesteps: TimestepSampling | LogNormal,
+): timesteps is "uniform" | LogNormal {
+  if (!isContinuous(config)) return typeof timesteps === "object";
+  if (timesteps === "lossSecondMoment")
+    throw new UsageError(
+      `timesteps: losses are remembered for each step of a chain, but the ${config.schedule} schedule has none; draw them uniformly or log-normally`,
+    );
+  return true;
+}

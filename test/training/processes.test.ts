@@ -1,0 +1,187 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import {
+  coefficientColumns,
+  coefficientRow,
+  coefficientSpecs,
+  coefficients,
+  makeChain,
+  type ProcessConfig,
+} from "../../src/diffusion/chain.ts";
+import { logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
+import { denoiserPredictor } from "../../src/guidance/predictor.ts";
+import { float32, int32, type NDArray } from "../../src/ndarray.ts";
+import { initialize } from "../../src/nn/initialize.ts";
+import { linear, silu } from "../../src/nn/layers.ts";
+import { module } from "../../src/nn/module.ts";
+import { timestepEmbedding } from "../../src/nn/timestep-embedding.ts";
+import { integers, normals, uniforms } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
+import { compile } from "../../src/runtime/compile.ts";
+import { openBackend } from "../../src/runtime/node.ts";
+import { ddimStep } from "../../src/sampling/ddim.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
+import { f32, trace } from "../../src/tensor/trace.ts";
+import { type DenoiserOptions, denoiserTask } from "../../src/training/denoiser.ts";
+import type { Weights } from "../../src/training/events.ts";
+import { trainDenoiser } from "../../src/training/train.ts";
+import { exactImage, type Mixture } from "../support/gaussians.ts";
+
+let backend: Backend;
+beforeAll(async () => {
+  backend = await openBackend({ threads: 1 });
+});
+afterAll(() => backend[Symbol.asyncDispose]());
+
+/** Points of the plane: two thirds around the first centre, one third around the second. */
+const spread = 0.15;
+const mixture: Mixture = {
+  weights: [2 / 3, 1 / 3],
+  means: [
+    [-0.6, 0.2],
+    [0.5, -0.4],
+  ],
+  deviations: [spread, spread],
+};
+const { means: centres, weights: shares } = mixture;
+
+function points(step: number, count: number): NDArray<"float32"> {
+  const which = integers(1, step, count, 3);
+  const jitter = normals(2, step, 2 * count);
+  return float32(
+    [count, 2, 1, 1],
+    Float32Array.from({ length: 2 * count }, (_, i) => {
+      const centre = centres[which[i >> 1]! < 2 ? 0 : 1]!;
+      return centre[i % 2]! + spread * jitter[i]!;
+    }),
+  );
+}
+
+const width = 64;
+const network = module(
+  { time: linear(32, width), first: linear(2, width), middle: linear(width, width), last: linear(width, 2) },
+  (layers, x: Tensor, t: Tensor) => {
+    const time = layers.time(timestepEmbedding(t, 32));
+    const h = silu(layers.first(x.reshape(-1, 2)).add(time));
+    return layers.last(silu(layers.middle(h).add(time))).reshape(-1, 2, 1, 1);
+  },
+);
+
+const batchSize = 128;
+const runOf = (process: ProcessConfig, options: Partial<DenoiserOptions>): DenoiserOptions => ({
+  network,
+  weights: initialize(network, {
+    uniforms: (stream, count) => uniforms(0, stream, count),
+    normals: (stream, count) => normals(0, stream, count),
+  }),
+  process,
+  batchAt: (step) => ({ x: points(step, batchSize), y: int32([batchSize]) }),
+  batchSize,
+  imageShape: [2, 1, 1],
+  loss: "mse",
+  seed: 0,
+  ...options,
+});
+
+async function train(process: ProcessConfig, options: Partial<DenoiserOptions>): Promise<Weights> {
+  const events = trainDenoiser({
+    ...runOf(process, options),
+    backend,
+    steps: 500,
+    learningRate: 1e-2,
+    decay: "cosine",
+    ema: { rate: 0.99 },
+  });
+  for await (const event of events) if (event.kind === "done") return event.averaged;
+  throw new Error("training did not end");
+}
+
+const count = 600;
+async function compileStep(process: ProcessConfig, weights: Weights) {
+  const graph = trace(
+    {
+      x: f32(count, 2, 1, 1),
+      coefficients: coefficientSpecs(count),
+      weights: Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)])),
+    },
+    ({ x, coefficients, weights }) => {
+      const predictor = denoiserPredictor((xt, t) => network(weights, xt, t), process);
+      return {
+        guess: predictor(x, coefficients, {}).x0,
+        ...ddimStep(predictor, { x, noise: x, coefficients, condition: {} }),
+      };
+    },
+  );
+  return compile(graph, backend, { bind: { weights } });
+}
+
+const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+const cosine = { ...common, schedule: "cosine" } as const;
+const runs: [string, ProcessConfig, Partial<DenoiserOptions>][] = [
+  ["v with min-SNR weights", { ...cosine, prediction: "v" }, { lossWeight: "minSnr" }],
+  ["v down to zero SNR", { ...common, schedule: "linear", prediction: "v", zeroTerminalSnr: true }, {}],
+  ["flow, logit-normal times", { ...common, schedule: "flow", prediction: "velocity" }, { timesteps: logitNormalTime }],
+  [
+    "EDM, log-normal sigma",
+    { ...common, schedule: "exploding", prediction: "edm", dataDeviation: 0.5 },
+    { timesteps: logNormalSigma },
+  ],
+];
+
+describe.each(runs)("%s", (_, process, options) => {
+  test("learns a known mixture of points", { timeout: 60_000 }, async () => {
+    const weights = await train(process, options);
+    await using step = await compileStep(process, weights);
+    const chain = makeChain(process);
+
+    // What it says of x_t, against what is best to say, at levels where that is neither x_t itself nor the mean of all points.
+    for (const ratio of [0.3, 1, 3]) {
+      const index = chain.levels.findIndex(({ alpha, sigma }) => sigma / alpha > ratio);
+      const { alpha, sigma } = chain.levels[index]!;
+      const clean = points(5000, count).data;
+      const noise = normals(3, 0, 2 * count);
+      const x = float32(
+        [count, 2, 1, 1],
+        clean.map((value, i) => alpha * value + sigma * noise[i]!),
+      );
+      const { guess } = await step.run({ x, coefficients: coefficients(chain, new Array<number>(count).fill(index)) });
+      let error = 0;
+      for (let n = 0; n < count; n++) {
+        const best = exactImage(mixture, [x.data[2 * n]! / alpha, x.data[2 * n + 1]! / alpha], sigma / alpha);
+        error += (guess.data[2 * n]! - best[0]!) ** 2 + (guess.data[2 * n + 1]! - best[1]!) ** 2;
+      }
+      // The points themselves have a variance of about 0.2 in each of the two directions.
+      expect.soft(error / (2 * count), `squared error at sigma / alpha = ${ratio}`).toBeLessThan(0.01);
+    }
+
+    // What is drawn from noise.
+    const respaced = makeChain(process, "40");
+    const { alpha: a, sigma: s } = respaced.levels.at(-1)!;
+    let x = float32(
+      [count, 2, 1, 1],
+      normals(4, 0, 2 * count).map((z) => Math.hypot(a, s) * z),
+    );
+    for (let index = 39; index >= 0; index--) {
+      const row = coefficientRow(respaced, index);
+      ({ x } = await step.run({ x, coefficients: coefficientColumns(new Array(count).fill(row)) }));
+    }
+    const drawn = Array.from({ length: count }, (_, n) => [x.data[2 * n]!, x.data[2 * n + 1]!] as const);
+    const near = centres.map((centre) =>
+      drawn.filter(([px, py]) => Math.hypot(px - centre[0], py - centre[1]) < 4 * spread),
+    );
+    expect(near[0]!.length + near[1]!.length, "points at one of the centres").toBeGreaterThan(0.95 * count);
+    expect(Math.abs(near[0]!.length / count - shares[0]!), "share of the first centre").toBeLessThan(0.08);
+  });
+});
+
+describe("what cannot be trained is refused before it starts", () => {
+  const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
+  test.each([
+    [flow, { loss: "kl" }, /the variational bound .* are about/],
+    [flow, { timesteps: "lossSecondMoment" }, /the flow schedule has none; draw them uniformly/],
+    [{ ...cosine, prediction: "previous" }, { timesteps: logNormalSigma }, /mean of x_\{t-1\} are about/],
+    [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, deviation: 0 } }, /deviation must be above 0 but is 0/],
+    [{ ...cosine, prediction: "eps", zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],
+  ] as [ProcessConfig, Partial<DenoiserOptions>, RegExp][])("%o %o", (process, options, message) => {
+    expect(() => denoiserTask(runOf(process, options))).toThrow(message);
+  });
+});
