@@ -4,6 +4,8 @@ export default defineConfig({
   test: {
     include: ["{test,conformance,examples}/**/*.test.ts"],
     // ONNX Runtime has threads of its own, and its binding lives once per process: forks, and few of them.
+    // Each test compiles what it runs, and leaves nothing in the user's cache.
+    env: { GUIDESTAR_PROGRAM_CACHE: "off" },
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

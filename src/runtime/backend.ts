@@ -9,6 +9,11 @@ export interface BackendOptions {
   readonly device?: Device;
   /** Threads within one operator; by default one per core. */
   readonly threads?: number;
+  /**
+   * Where compiled programs are kept from one start to the next, and how many bytes they may take; by default up to 1 GB in the
+   * user's cache folder, or what GUIDESTAR_PROGRAM_CACHE says: megabytes, or "off".
+   */
+  readonly programs?: "none" | { readonly folder?: string; readonly limit?: number };
 }
 
 export interface LoadOptions {
@@ -16,6 +21,10 @@ export interface LoadOptions {
   readonly state: ReadonlyMap<string, NDArray>;
   /** Of these, the ones whose next value may be written over the present one; the others are kept twice. */
   readonly inPlace: ReadonlySet<string>;
+  /** The model is one that this engine has optimized before. */
+  readonly optimized?: boolean;
+  /** File to which the engine writes the model once it has optimized it, if it can. */
+  readonly saveTo?: string;
   /** Prefix of the JSON file in which the runtime's profile is written when the program is disposed. */
   readonly profile?: string;
 }
@@ -26,8 +35,32 @@ export interface LoadedModel extends AsyncDisposable {
   readState(names: readonly string[]): Promise<Map<string, NDArray>>;
 }
 
+/** A program from an earlier start. */
+export interface KeptProgram {
+  /** The model as the engine optimized it, weights inside. */
+  readonly bytes: Uint8Array;
+  readonly inPlace: ReadonlySet<string>;
+}
+
+/** The place of one program among those that are kept. Nothing here throws: what cannot be kept or read is compiled again. */
+export interface ProgramSlot {
+  /** Undefined where there is none, or it is damaged. */
+  read(): Promise<KeptProgram | undefined>;
+  /** For `LoadOptions`; `keep` takes it from there. */
+  readonly saveTo: string;
+  keep(inPlace: ReadonlySet<string>): Promise<void>;
+  discard(): Promise<void>;
+}
+
+/** Programs that outlive the process. */
+export interface ProgramCache {
+  /** @param identity everything that the program depends on, apart from the engine and the machine */
+  slot(identity: Iterable<string | Uint8Array>): ProgramSlot;
+}
+
 /** Something that runs ONNX models. Disposing it frees every model it loaded. */
 export interface Backend extends AsyncDisposable {
   readonly device: Device;
+  readonly programs?: ProgramCache;
   load(model: OnnxModel, options: LoadOptions): Promise<LoadedModel>;
 }

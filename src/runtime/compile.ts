@@ -14,9 +14,10 @@ import {
   type Spec,
   type ValuesOf,
 } from "../tensor/trace.ts";
-import type { Backend } from "./backend.ts";
+import type { Backend, LoadedModel, LoadOptions } from "./backend.ts";
 import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
-import { carrying } from "./fixed-values.ts";
+import { bytesIn, carrying, largeFrom } from "./fixed-values.ts";
+import { identityOf } from "./identity.ts";
 import { inPlaceStates } from "./in-place.ts";
 
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
@@ -79,13 +80,7 @@ export async function compile<
 
   const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
-  const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;
-  const lowered = lower(graph);
-  const model = await backend.load(emit(lowered, { bound, channelBlock, ...carrying([...bound.values()]) }), {
-    state: initial,
-    inPlace: inPlaceStates(lowered, initial.keys()),
-    ...(profile ? { profile } : {}),
-  });
+  const model = await load(graph, backend, { bound, initial, ...(profile ? { profile } : {}) });
 
   // The program keeps names alone, so that graph, weights and initial state can be freed while it lives.
   const stateKeys = Object.keys(state ?? {});
@@ -122,6 +117,32 @@ export async function compile<
       await model[Symbol.asyncDispose]();
     },
   };
+}
+
+interface ToLoad extends Pick<LoadOptions, "profile"> {
+  readonly bound: ReadonlyMap<string, NDArray>;
+  readonly initial: ReadonlyMap<string, NDArray>;
+}
+
+/** The program of an earlier start, or a new one, which is kept unless it has large weights: those would take the disk's room twice. */
+async function load(graph: Graph, backend: Backend, { bound, initial: state, profile }: ToLoad): Promise<LoadedModel> {
+  const slot =
+    bytesIn(bound.values()) < largeFrom ? backend.programs?.slot(identityOf(graph, bound, state.keys())) : undefined;
+  const kept = await slot?.read();
+  const options = { state, ...(profile ? { profile } : {}) };
+  if (kept) {
+    const { bytes, inPlace } = kept;
+    const model = { bytes, externalData: [] };
+    const loaded = await backend.load(model, { ...options, inPlace, optimized: true }).catch(() => slot!.discard());
+    if (loaded) return loaded;
+  }
+  const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;
+  const lowered = lower(graph);
+  const inPlace = inPlaceStates(lowered, state.keys());
+  const model = emit(lowered, { bound, channelBlock, ...carrying([...bound.values()]) });
+  const loaded = await backend.load(model, { ...options, inPlace, ...(slot && { saveTo: slot.saveTo }) });
+  await slot?.keep(inPlace);
+  return loaded;
 }
 
 function list(names: Iterable<string>): string {

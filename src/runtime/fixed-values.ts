@@ -9,11 +9,11 @@ export const bytesIn = (values: Iterable<NDArray>): number =>
 
 /**
  * How a model carries its fixed values: those that lie in files of one folder stay there, with few others in the model's own bytes; where
- * too many others are, all of them go to one file that the backend makes; without stored values, each is given from memory.
+ * too many others are, all of them go to one file that the backend makes.
  */
 export function carrying(values: readonly NDArray[]): WriterOptions {
   const folder = values.map((value) => placeOf(value)?.folder).find((found) => found !== undefined);
   const others = values.filter((value) => folder === undefined || placeOf(value)?.folder !== folder);
   if (bytesIn(others) >= largeFrom) return { weights: { file: "weights.bin" } };
-  return folder === undefined ? {} : { folder, weights: "inside" };
+  return { weights: "inside", ...(folder !== undefined && { folder }) };
 }

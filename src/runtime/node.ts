@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { RuntimeFailure } from "../errors.ts";
 import type { Backend, BackendOptions, LoadedModel } from "./backend.ts";
+import { openProgramCache } from "./program-cache.ts";
 import { weightsOnDisk } from "./weights-on-disk.ts";
 import type { Named, Request, Settings } from "./worker.ts";
 
@@ -19,8 +20,11 @@ type Reply = { readonly id: number; readonly result?: number | Named; readonly e
 export async function openBackend({
   device = "cpu",
   threads = availableParallelism(),
+  programs: keep,
 }: BackendOptions = {}): Promise<Backend> {
   const workerData: Settings = { device, threads };
+  // A model that was made for a graphics card holds operators that cannot be read again.
+  const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
   const worker = import.meta.url.endsWith(".ts")
     ? new Worker(runFromSource, { workerData, eval: true })
     : new Worker(new URL("./worker.js", import.meta.url), { workerData });
@@ -57,16 +61,16 @@ export async function openBackend({
 
   return {
     device,
-    async load(onnx, { state, inPlace, profile }): Promise<LoadedModel> {
+    ...(programs && { programs }),
+    async load(onnx, { state, ...options }): Promise<LoadedModel> {
       const onDisk = await weightsOnDisk(onnx);
       const request = {
         kind: "load",
         bytes: onnx.bytes,
         externalData: onDisk ? [] : onnx.externalData.map(({ path, data }) => ({ path, data })),
         state: [...state],
-        inPlace,
+        ...options,
         ...(onDisk && { folder: onDisk.folder }),
-        ...(profile ? { profile } : {}),
       } as const;
       const model = (await ask(request).finally(() => onDisk?.done())) as number;
       return {

@@ -19,11 +19,15 @@ export type Request =
       readonly folder?: string;
       readonly state: Named;
       readonly inPlace: ReadonlySet<string>;
+      readonly optimized?: boolean;
+      readonly saveTo?: string;
       readonly profile?: string;
     }
   | { readonly kind: "run"; readonly model: number; readonly inputs: Named; readonly outputs: readonly string[] }
   | { readonly kind: "read"; readonly model: number; readonly names: readonly string[] }
   | { readonly kind: "release"; readonly model: number };
+
+type LoadRequest = Extract<Request, { kind: "load" }>;
 
 export interface Settings {
   readonly device: Device;
@@ -54,11 +58,12 @@ const toArray = (tensor: Ort.Tensor): NDArray => ({
   data: tensor.data as TypedArrayOf<DType>,
 });
 
-async function load(request: Extract<Request, { kind: "load" }>): Promise<number> {
-  const session = await ort.InferenceSession.create(request.bytes, {
+async function open(request: LoadRequest, saveTo?: string): Promise<Ort.InferenceSession> {
+  return ort.InferenceSession.create(request.bytes, {
     executionProviders: [device],
     externalData: request.externalData,
-    graphOptimizationLevel: "all",
+    graphOptimizationLevel: request.optimized ? "disabled" : "all",
+    ...(saveTo !== undefined && { optimizedModelFilePath: saveTo }),
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Memory planned for one shape costs nothing in time when left off, and halves the peak of a training step.
@@ -74,6 +79,13 @@ async function load(request: Extract<Request, { kind: "load" }>): Promise<number
     },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
   });
+}
+
+async function load(request: LoadRequest): Promise<number> {
+  // Where the model cannot be written, it runs all the same; where it is wrong, the second error is the same one.
+  const session = await (request.saveTo === undefined
+    ? open(request)
+    : open(request, request.saveTo).catch(() => open(request)));
   // What came in the message is a copy already, but two states may have come as one array, and each needs memory of its own.
   const taken = new Set<unknown>();
   const current = new Map(
