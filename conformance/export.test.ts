@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../src/checkpoint/model.ts";
 import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
-import { exportedModel } from "../src/cli/export.ts";
 import type { NDArray } from "../src/ndarray.ts";
+import { onnxFile } from "../src/onnx/file.ts";
 import { exportGraph } from "../src/sampling/export.ts";
 import { ddim, ddpm } from "../src/sampling/sampler.ts";
 import { type RunOptions, settle } from "../src/sampling/settings.ts";
@@ -27,7 +27,7 @@ const open = (
   options: Partial<RunOptions> = {},
 ) => {
   const run = settle(model, { seeds: [0], guidance: { classifierFree: 1, classifier: 0 }, ...options });
-  return openOnnx(exportedModel(exportGraph(model, { what, batch, run }), "x.onnx").bytes);
+  return openOnnx(onnxFile(exportGraph(model, { what, batch, run }), "x.onnx").bytes);
 };
 
 /** Largest difference, relative to the largest magnitude that is expected. */

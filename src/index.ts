@@ -5,15 +5,18 @@
  * them is everything those are made of: traced functions, networks, the diffusion process, guidance and samplers.
  */
 
+// Files of other programs
+export { openFile } from "./checkpoint/file-source.ts";
+export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "./checkpoint/import.ts";
+export type { LazyTensor } from "./checkpoint/lazy-tensor.ts";
 // Models and pictures
 export type { Model, Weights } from "./checkpoint/model.ts";
 export { bundledModels, loadModel, type ModelToSave, saveModel } from "./checkpoint/model-folder.ts";
-// Files of other programs
 export { readNpz, writeNpz } from "./checkpoint/npz.ts";
 export { checkpointFolder } from "./checkpoint/run-folder.ts";
-export { readSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
+export { openSafetensors, readSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "./checkpoint/schema.ts";
-export { readTorch } from "./checkpoint/torch.ts";
+export { openTorch, readTorch } from "./checkpoint/torch.ts";
 // Data and training
 export { type Batch, type BatchOptions, batchSequence } from "./data/batches.ts";
 export type { Split } from "./data/content.ts";
@@ -86,6 +89,8 @@ export { type Classifier as ClassifierNetwork, encoderUnet } from "./models/clas
 // Networks
 export type { BackboneConfig, ClassifierConfig, NetworkConfig, Pool, UNetConfig } from "./models/config.ts";
 export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "./models/presets.ts";
+export { publishedNetworks } from "./models/published.ts";
+export { recognise, type Untold } from "./models/recognise.ts";
 export { configFromReference, type ReferenceConfig } from "./models/reference.ts";
 export { type SuperResUNet, superResUnet } from "./models/super-resolution.ts";
 export { type UNet, unet } from "./models/unet.ts";
@@ -98,6 +103,7 @@ export { initialize } from "./nn/initialize.ts";
 export { chain, embedding, linear, silu } from "./nn/layers.ts";
 export { countParameters, type Module, module, parameter, parameterShapes, zeroInit } from "./nn/module.ts";
 export { timestepEmbedding } from "./nn/timestep-embedding.ts";
+export { onnxFile } from "./onnx/file.ts";
 export { integers, normals, permutation, uniforms } from "./random.ts";
 export type { Backend, BackendOptions, Device } from "./runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "./runtime/compile.ts";
@@ -106,6 +112,7 @@ export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions
 export { ddimReverseStep, ddimStep } from "./sampling/ddim.ts";
 export { ddpmStep } from "./sampling/ddpm.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "./sampling/encode.ts";
+export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "./sampling/export.ts";
 export type { Guidance, SettledGuidance } from "./sampling/guidance.ts";
 export { type LangevinOptions, langevinSolver, predictorCorrector } from "./sampling/langevin.ts";
 export { type LevelSpacing, type Steps, samplingChain } from "./sampling/levels.ts";

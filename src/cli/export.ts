@@ -1,9 +1,8 @@
 import { basename } from "node:path";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { UsageError } from "../errors.ts";
-import { emit } from "../onnx/emit.ts";
-import type { OnnxModel } from "../onnx/writer.ts";
-import { type Exported, exportGraph } from "../sampling/export.ts";
+import { onnxFile } from "../onnx/file.ts";
+import { exportGraph } from "../sampling/export.ts";
 import { settle } from "../sampling/settings.ts";
 import { show, type Type } from "../tensor/shape.ts";
 import type { Context } from "./command.ts";
@@ -23,7 +22,7 @@ export async function runExport(values: ExportValues, { terminal, given }: Conte
   const model = await loadModel(name);
   const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model);
   const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
-  const { bytes, externalData } = exportedModel(exported, basename(out));
+  const { bytes, externalData } = onnxFile(exported, basename(out));
   await writeFiles([
     [out, bytes],
     ...(externalData.length > 0 ? [[`${out}.data`, externalData.map(({ data }) => data)] as const] : []),
@@ -32,22 +31,4 @@ export async function runExport(values: ExportValues, { terminal, given }: Conte
     [...types].map(([name, { dtype, shape }]) => `${name} ${dtype} ${show(shape)}`).join(", ");
   const inputs = new Map([...exported.graph.inputs].filter(([name]) => !exported.bound.has(name)));
   terminal.message(`${out}: ${what} of ${name}; ${list(inputs)} -> ${list(exported.graph.outputs)}\n`);
-}
-
-/** A protobuf must stay below 2 GiB; this leaves room for everything that is not weights. */
-const mostWeights = 2 ** 31 - 2 ** 26;
-
-/**
- * An export as ONNX, of standard operators alone. Weights of more than `most` bytes in all are to lie one after the other in a file
- * beside the model's own, which is named like it with ".data" at the end.
- */
-export function exportedModel({ graph, bound, metadata }: Exported, fileName: string, most = mostWeights): OnnxModel {
-  let size = 0;
-  for (const { data } of bound.values()) size += data.byteLength;
-  return emit(graph, {
-    bound,
-    metadata,
-    weights: size > most ? { file: `${fileName}.data` } : "inside",
-    nameOutput: (name) => name,
-  });
 }

@@ -4,13 +4,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Model, networkShapes, type Weights } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import type { DenoiserRecord } from "../../src/checkpoint/schema.ts";
-import { exportedModel } from "../../src/cli/export.ts";
 import { writeFiles } from "../../src/cli/output.ts";
 import { coefficients, makeChain } from "../../src/diffusion/chain.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import { superResUnet } from "../../src/models/super-resolution.ts";
 import { unet } from "../../src/models/unet.ts";
 import { float32, int32, sizeOf } from "../../src/ndarray.ts";
+import { onnxFile } from "../../src/onnx/file.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
@@ -52,7 +52,7 @@ async function exported(name: string, ...options: string[]) {
 }
 const inMemory = (model: Model, what: "denoiser" | "step", batch: number) => {
   const run = settle(model, { seeds: [0] });
-  return openOnnx(exportedModel(exportGraph(model, { what, batch, run }), "x").bytes);
+  return openOnnx(onnxFile(exportGraph(model, { what, batch, run }), "x").bytes);
 };
 
 test("a label or step that does not exist makes what is computed of it NaN, and nothing else", async () => {
@@ -285,8 +285,8 @@ test("weights that don't fit into one file lie in one beside it", async () => {
   const model = { ...tiny, denoiser, weights: { denoiser: randomWeights(denoiser) } };
   const run = settle(model, { seeds: [0] });
   const wide = exportGraph(model, { what: "denoiser", batch: 3, run });
-  const inside = exportedModel(wide, "big.onnx");
-  const outside = exportedModel(wide, "big.onnx", 1);
+  const inside = onnxFile(wide, "big.onnx");
+  const outside = onnxFile(wide, "big.onnx", 1);
   expect(inside.externalData).toEqual([]);
   expect(outside.externalData.length).toBeGreaterThan(3);
   expect(outside.bytes.length).toBeLessThan(0.5 * inside.bytes.length);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { exportedModel } from "../../src/cli/export.ts";
+import { onnxFile } from "../../src/onnx/file.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
@@ -38,7 +38,7 @@ test.each(samplers)(
     const guidance = { classifierFree: 3, classifier: 2 };
     const run = settle(model, { seeds, sampler, guidance });
     const exported = exportGraph(model, { what: "step", batch: 2, run });
-    const file = await openOnnx(exportedModel(exported, "step.onnx").bytes);
+    const file = await openOnnx(onnxFile(exported, "step.onnx").bytes);
     const slots = [...exported.graph.inputs.keys()].filter((name) => name.startsWith("memory_"));
     expect(slots.length).toBeGreaterThan(0);
 
