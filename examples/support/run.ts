@@ -5,6 +5,7 @@ import {
   coefficientColumns,
   coefficientSpecs,
   compile,
+  concat,
   f32,
   float32,
   i32,
@@ -68,6 +69,8 @@ export interface Walk {
   /** Made where the step is traced. `scale` [1] is what `scaleAt` says of the noise level. */
   readonly predictor: (weights: Parameters, scale: Tensor) => Predictor;
   readonly scaleAt?: (ratio: number) => number;
+  /** Deviation of the points at the start; by default that of the most noise. */
+  readonly spread?: number;
 }
 
 /** Draws points with a sampler: where they are before the first step, and after each. */
@@ -106,7 +109,7 @@ export async function walk({
 
   const array = (data: ArrayLike<number>): NDArray<"float32"> => float32([count, 2, 1, 1], data);
   const { alpha, sigma } = chain.levels.at(-1)!;
-  let x = array(normals(seed, 0, 2 * count).map((z) => z * Math.hypot(alpha, sigma)));
+  let x = array(normals(seed, 0, 2 * count).map((z) => z * (rest.spread ?? Math.hypot(alpha, sigma))));
   let memory = named(solver.memory, () => array(new Float32Array(2 * count)));
   const path = [pointsOf(x.data)];
   let stream = 0;
@@ -128,16 +131,32 @@ export async function walk({
   return path;
 }
 
-/** A small network of points [N, 2, 1, 1] and a number that tells the noise, about -10 ... 10, to `outputs` numbers each. */
+/**
+ * A small network of points [N, 2, 1, 1] and a number that tells the noise, about -10 ... 10, to `outputs` numbers each. It sees waves of
+ * the points, so that it learns fine things soon (Tancik et al. 2020), and hears the noise as scale and shift, as AdaGN does.
+ */
 export const perceptron = (outputs: number, width = 64) =>
   module(
-    { time: linear(32, width), first: linear(2, width), middle: linear(width, width), last: linear(width, outputs) },
+    {
+      time: linear(32, width),
+      scales: linear(width, 4 * width),
+      first: linear(10, width),
+      middle: linear(width, width),
+      last: linear(width, outputs),
+    },
     (layers, x: Tensor, noise: Tensor) => {
-      const told = layers.time(timestepEmbedding(noise, 32));
-      const h = layers.first(x.reshape(-1, 2)).add(told).silu();
-      return layers.last(layers.middle(h).add(told).silu());
+      const told = layers.scales(layers.time(timestepEmbedding(noise, 32)).silu()).split(1, 4) as Four<Tensor>;
+      const flat = x.reshape(-1, 2);
+      const waves = [2, 5].flatMap((frequency) => [flat.mul(frequency).sin(), flat.mul(frequency).cos()]);
+      const h = layers
+        .first(concat([flat, ...waves], 1))
+        .mul(told[0].add(1))
+        .add(told[1])
+        .silu();
+      return layers.last(layers.middle(h).mul(told[2].add(1)).add(told[3]).silu().add(h));
     },
   );
+type Four<T> = [T, T, T, T];
 
 /** Starting weights. */
 export const startOf = (network: Pick<Module<never>, "children">): Weights =>

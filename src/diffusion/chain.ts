@@ -136,19 +136,32 @@ export function chainOfLevels(
  * @param options `eta` of DDIM: 0 makes its step deterministic, 1 gives it the variance of the DDPM posterior.
  * @throws UsageError for an index outside the chain or an eta outside [0, 1].
  */
-export function coefficientRow(
-  { tables, levels }: Chain,
-  index: number,
-  { eta = 0 }: { readonly eta?: number } = {},
-): CoefficientRow {
+export function coefficientRow(chain: Chain, index: number, { eta = 0 }: EtaOption = {}): CoefficientRow {
+  checkPlaces(chain, [index], eta);
+  return Object.fromEntries(coefficientNames.map((name) => [name, coefficientAt(chain, name, index, eta)])) as Record<
+    CoefficientName,
+    number
+  >;
+}
+
+interface EtaOption {
+  readonly eta?: number;
+}
+
+function checkPlaces({ levels }: Chain, indices: readonly number[], eta: number): void {
   if (!(eta >= 0 && eta <= 1))
     throw new UsageError(`eta must be between 0 (deterministic) and 1 (ancestral) but is ${eta}`);
-  if (!(Number.isInteger(index) && index >= 0 && index < levels.length))
-    throw new UsageError(`index ${index} is outside the chain of ${levels.length} steps`);
-  const row = Object.fromEntries(Object.entries(tables).map(([name, table]) => [name, table[index]!]));
-  const ddimDeviation = eta * Math.sqrt(row.posteriorVariance!);
-  const ddimDirection = Math.sqrt(Math.max(row.sigmaPrevious! ** 2 - ddimDeviation ** 2, 0));
-  return { ...row, ddimDirection, ddimDeviation } as CoefficientRow;
+  for (const index of indices)
+    if (!(Number.isInteger(index) && index >= 0 && index < levels.length))
+      throw new UsageError(`index ${index} is outside the chain of ${levels.length} steps`);
+}
+
+function coefficientAt({ tables }: Chain, name: CoefficientName, index: number, eta: number): number {
+  if (name !== "ddimDirection" && name !== "ddimDeviation") return tables[name][index]!;
+  const deviation = eta * Math.sqrt(tables.posteriorVariance[index]!);
+  return name === "ddimDeviation"
+    ? deviation
+    : Math.sqrt(Math.max(tables.sigmaPrevious[index]! ** 2 - deviation ** 2, 0));
 }
 
 /** Coefficients of N images, one row each, rounded once: float32 [N] per name. */
@@ -169,9 +182,20 @@ export function coefficientColumns(rows: readonly CoefficientRow[]): Record<Coef
  * @param indices place of each image in the chain; options as of `coefficientRow`, which also says what is thrown.
  * @returns float32 [N] per name.
  */
-export const coefficients = (
+export function coefficients(
   chain: Chain,
   indices: readonly number[],
-  options: { readonly eta?: number } = {},
-): Record<CoefficientName, NDArray<"float32">> =>
-  coefficientColumns(indices.map((index) => coefficientRow(chain, index, options)));
+  { eta = 0 }: EtaOption = {},
+): Record<CoefficientName, NDArray<"float32">> {
+  checkPlaces(chain, indices, eta);
+  // By columns: training asks for hundreds of images in every step, and a row for each would cost more than the step of a small network.
+  return Object.fromEntries(
+    coefficientNames.map((name) => [
+      name,
+      float32(
+        [indices.length],
+        indices.map((index) => coefficientAt(chain, name, index, eta)),
+      ),
+    ]),
+  ) as Record<CoefficientName, NDArray<"float32">>;
+}

@@ -1,0 +1,98 @@
+// A scalar energy network whose score is its negative gradient: exp(-energy) is a density, up to a factor. Training matches that
+// gradient, so it differentiates twice. `npx tsx examples/10-energy.ts energy.png`
+import {
+  energyScore,
+  makeSampler,
+  openBackend,
+  type ProcessConfig,
+  scorePredictor,
+  type Tensor,
+  trainScore,
+} from "../src/index.ts";
+import { densityOf, type Panel, pixels, savePicture } from "./support/picture.ts";
+import { distanceTo, drawPoints, logDensity, moons } from "./support/plane.ts";
+import { finish, lattice, type Parameters, perceptron, pointsOf, startOf, valuesAt, walk } from "./support/run.ts";
+
+const mixture = { ...moons(), labels: moons().labels.map(() => 0) };
+const network = perceptron(1);
+
+/** [N, 2, 1, 1] and sigma [N] -> [N]. */
+function energy(weights: Parameters, x: Tensor, sigma: Tensor): Tensor {
+  const seen = x.div(sigma.square().add(0.4).sqrt().reshape(-1, 1, 1, 1));
+  return network(weights, seen, sigma.log().mul(2)).reshape(-1).div(sigma);
+}
+const score = (weights: Parameters, x: Tensor, sigma: Tensor): Tensor =>
+  energyScore((x) => energy(weights, x, sigma), x);
+
+await using backend = await openBackend();
+const process: ProcessConfig = {
+  schedule: "exploding",
+  steps: 1000,
+  sigmaRange: [0.05, 8],
+  prediction: "eps",
+  variance: "fixedSmall",
+  rescaleTimesteps: false,
+};
+const weights = await finish(
+  trainScore({
+    backend,
+    network: score,
+    weights: startOf(network),
+    sigmaRange: process.sigmaRange!,
+    batchAt: (step) => drawPoints(mixture, 1, step, 256),
+    batchSize: 256,
+    imageShape: [2, 1, 1],
+    steps: 1000,
+    learningRate: 1e-2,
+    decay: "cosine",
+    ema: { rate: 0.98 },
+    seed: 0,
+  }),
+);
+
+const sigmaOf = (x: Tensor, sigma: number): Tensor => x.slice(1, 0, 1).reshape(-1).mul(0).add(sigma);
+const panels: Panel[] = [];
+for (const sigma of [0.5, 0.15]) {
+  const all = lattice(pixels, 1.3);
+  const energies = await valuesAt(backend, all, (x, weights) => energy(weights, x, sigmaOf(x, sigma)), weights);
+  const at = lattice(17, 1.3);
+  const field = await valuesAt(backend, at, (x, weights) => score(weights, x, sigmaOf(x, sigma)), weights);
+  // Where there are data, energy and log density should add up to a constant.
+  const known = all.map((point) => logDensity(mixture, point, { alpha: 1, sigma }));
+  const most = Math.max(...known);
+  const near = known.flatMap((value, i) => (value > most - 3 ? [[value, value + energies[i]!] as const] : []));
+  const share = spread(near.map(([, sum]) => sum)) / spread(near.map(([value]) => value));
+  console.log(`sigma ${sigma}: energy explains ${(100 * (1 - share ** 2)).toFixed(1)}% of the log density's variance`);
+  const least = energies.reduce((a, b) => Math.min(a, b));
+  panels.push({
+    title: `exp(-energy) and its score, sigma = ${sigma}`,
+    density: Array.from(energies, (value) => Math.exp(least - value)),
+    arrows: { at, by: pointsOf(field) },
+  });
+  panels.push({ title: "the density that it stands for", density: known.map(Math.exp) });
+}
+
+const labels = new Array<number>(300).fill(0);
+const path = await walk({
+  backend,
+  process,
+  sampler: makeSampler("pc", { steps: 40, levels: "geometric" }),
+  labels,
+  weights,
+  predictor: (weights) => scorePredictor((x, sigma) => score(weights, x, sigma), process),
+});
+const points = path.at(-1)!;
+const away = points.reduce((sum, point) => sum + distanceTo(mixture, point, 0), 0) / points.length;
+console.log(`points drawn with it are ${away.toFixed(3)} from the half-moons`);
+panels.push({
+  title: "points drawn with it",
+  density: densityOf((point) => logDensity(mixture, point)),
+  points,
+  labels,
+});
+await savePicture(globalThis.process.argv[2] ?? "out/energy.png", panels);
+
+function spread(values: readonly number[]): number {
+  const mean = values.reduce((a, b) => a + b) / values.length;
+  return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
+}
