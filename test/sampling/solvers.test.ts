@@ -170,6 +170,50 @@ describe("every process is the same one, seen at another scale", () => {
   });
 });
 
+describe("the levels of processes of every kind, also of those that start without any image", () => {
+  const base = { steps: 60, variance: "fixedSmall", rescaleTimesteps: false } as const;
+  const processes: ProcessConfig[] = [
+    { ...base, schedule: "linear", prediction: "v", zeroTerminalSnr: true },
+    { ...base, schedule: "flow", prediction: "velocity" },
+    { ...base, schedule: "exploding", prediction: "edm" },
+  ];
+  const samplers = [
+    makeSampler("ddpm", { steps: 60 }),
+    makeSampler("euler", { steps: 60, levels: "chain", churn: 5 }),
+    makeSampler("heun", { steps: 30, levels: "chain", churn: 3 }),
+    makeSampler("heun", { steps: 16 }),
+    makeSampler("dpm++2m", { steps: 30, levels: "chain" }),
+    makeSampler("dpm++2m-sde", { steps: 40, levels: "chain" }),
+    makeSampler("sa-solver", { steps: 20, levels: "chain" }),
+    makeSampler("sa-solver", { steps: 30, eta: 1 }),
+  ];
+  const count = 600;
+  const noise = Float64Array.from(normals(21, 0, 2 * count));
+  test.each(
+    processes.flatMap((process) =>
+      samplers.map((sampler) => [process.schedule, sampler.kind, sampler, process] as const),
+    ),
+  )("%s, %s", async (_, __, sampler, process) => {
+    // The text keeps both ends of the chain.
+    const steps = sampler.levels === "karras" ? sampler.steps : String(sampler.steps);
+    const chain = samplingChain(process, { ...sampler, steps });
+    const { alpha, sigma } = chain.levels.at(-1)!;
+    const x = { shape: [count, 2, 1, 1], data: noise.map((value) => Math.hypot(alpha, sigma) * value) };
+    const ends = Array.from(await follow(solverOf(sampler, chain), x, () => exactPredictor(mixture), { backend }));
+    for (const axis of [0, 1]) {
+      const values = ends.filter((_, i) => i % 2 === axis);
+      const mean = values.reduce((a, b) => a + b, 0) / count;
+      const square = values.reduce((sum, value) => sum + value ** 2, 0) / count;
+      const expected = mixture.weights.map(
+        (weight, k) => [weight, mixture.means[k]![axis]!, mixture.deviations[k]!] as const,
+      );
+      // Four deviations of a mean of 600, or a little more for the second moment.
+      expect(Math.abs(mean - expected.reduce((sum, [w, m]) => sum + w * m, 0))).toBeLessThan(0.11);
+      expect(Math.abs(square - expected.reduce((sum, [w, m, s]) => sum + w * (m ** 2 + s ** 2), 0))).toBeLessThan(0.11);
+    }
+  });
+});
+
 describe("guidance moves every sampler to the class asked for", () => {
   const count = 300;
   const noise = { shape: [count, 1, 1, 1], data: Float64Array.from(normals(7, 999, count)) };
