@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
+import type { Weights } from "../training/events.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 /** New contents of a file, safe on the disk beside it. */
@@ -46,18 +47,23 @@ const temporarySuffix = ".partial";
 export const writeAtomically = async (path: string, bytes: Uint8Array | string): Promise<void> =>
   (await stage(path, bytes)).commit();
 
-const groups = ["params", "m", "v", "ema"] as const;
-
-/** A checkpoint as one safetensors file: tensors "params/KEY", "m/KEY", "v/KEY", "ema/KEY", and the rest as JSON in its metadata. */
-export function encodeCheckpoint(checkpoint: Checkpoint): Uint8Array {
-  const { step, task, watch, config } = checkpoint;
-  const tensors = groups.flatMap((group) =>
-    Object.entries(checkpoint[group]).map(([key, value]) => [`${group}/${key}`, value] as const),
-  );
-  return writeSafetensors(Object.fromEntries(tensors), {
+/**
+ * A checkpoint as one safetensors file: tensors "params/KEY", "m/KEY", "v/KEY", "ema/KEY", where the run keeps them "short/KEY" and
+ * "long/KEY" of its averages, and the rest as JSON in its metadata.
+ */
+export function encodeCheckpoint({ params, m, v, ema, averages, step, task, watch, config }: Checkpoint): Uint8Array {
+  return writeSafetensors(grouped({ params, m, v, ema, ...averages }), {
     metadata: { format: "guidestar-training-1", run: JSON.stringify({ step, task, watch, config }) },
   });
 }
+
+/** Weights in groups as tensors "GROUP/KEY". */
+const grouped = (groups: Readonly<Record<string, Weights>>): Weights =>
+  Object.fromEntries(
+    Object.entries(groups).flatMap(([group, weights]) =>
+      Object.entries(weights).map(([key, value]) => [`${group}/${key}`, value] as const),
+    ),
+  );
 
 /** Throws ModelError unless the bytes are a whole training checkpoint. `file` is for errors. */
 export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
@@ -66,17 +72,35 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
     throw new ModelError(
       `${file}: expected a training checkpoint, but its format is ${metadata.format ?? "not given"}`,
     );
-  const [params, m, v, ema] = groups.map((group) => {
-    const prefix = `${group}/`;
-    const members = Object.entries(tensors).filter(([name]) => name.startsWith(prefix));
-    return Object.fromEntries(members.map(([name, value]) => [name.slice(prefix.length), value]));
-  }) as [Named, Named, Named, Named];
-  return { ...(JSON.parse(metadata.run) as Pick<Checkpoint, "step" | "task" | "watch" | "config">), params, m, v, ema };
+  const group = (name: string): Record<string, NDArray<"float32">> => {
+    const prefix = `${name}/`;
+    const members = Object.entries(tensors).filter(([full]) => full.startsWith(prefix));
+    return Object.fromEntries(members.map(([full, value]) => [full.slice(prefix.length), value]));
+  };
+  const averages = { short: group("short"), long: group("long") };
+  return {
+    ...(JSON.parse(metadata.run) as Pick<Checkpoint, "step" | "task" | "watch" | "config">),
+    params: group("params"),
+    m: group("m"),
+    v: group("v"),
+    ema: group("ema"),
+    ...(Object.keys(averages.short).length > 0 && { averages }),
+  };
 }
-type Named = Record<string, NDArray<"float32">>;
 
-const fileName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
-const isCheckpoint = (name: string): boolean => /^step-\d{8,}\.safetensors$/.test(name);
+/** Snapshots of a run's averages lie here, beside its checkpoints: each a safetensors file of tensors "short/KEY" and "long/KEY". */
+export const averagesFolder = (checkpoints: string): string => join(checkpoints, "averages");
+export const averagesFormat = "guidestar-averages-1";
+
+/** Name of the file of a step, of a checkpoint or a snapshot. */
+export const fileName = (step: number): string => `step-${String(step).padStart(8, "0")}.safetensors`;
+const isCheckpoint = (name: string): boolean => stepOf(name) !== undefined;
+
+/** The step that such a name tells. */
+export function stepOf(name: string): number | undefined {
+  const digits = /^step-(\d{8,})\.safetensors$/.exec(name)?.[1];
+  return digits === undefined ? undefined : Number(digits);
+}
 
 /** Paths of a folder's checkpoints, the newest first; files that were being written when a run was killed are not among them. */
 async function checkpointsIn(folder: string): Promise<string[]> {
@@ -84,10 +108,9 @@ async function checkpointsIn(folder: string): Promise<string[]> {
     if (error.code === "ENOENT") return [];
     throw error;
   });
-  const step = (name: string): number => Number(name.slice(5, -12));
   return names
     .filter(isCheckpoint)
-    .sort((a, b) => step(b) - step(a))
+    .sort((a, b) => stepOf(b)! - stepOf(a)!)
     .map((name) => join(folder, name));
 }
 
@@ -116,6 +139,12 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
         .map((name) => join(folder, name));
       await Promise.all([...old, ...partial].map((name) => rm(name, { force: true })));
       return path;
+    },
+    async saveAverages(step, averages) {
+      const snapshots = averagesFolder(folder);
+      await mkdir(snapshots, { recursive: true });
+      const metadata = { format: averagesFormat, step: `${step}` };
+      await writeAtomically(join(snapshots, fileName(step)), writeSafetensors(grouped(averages), { metadata }));
     },
   };
 }

@@ -1,8 +1,12 @@
 import type { Weights } from "./events.ts";
+import type { TrackedAverage } from "./power-ema.ts";
 import type { Watch } from "./watch.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
+
+/** The averages of which others are put together after training. See power-ema.ts. */
+export type Averages = Readonly<Record<TrackedAverage, Weights>>;
 
 /** Everything that a run needs to go on bit for bit after `step` updates. Random numbers are functions of (seed, step). */
 export interface Checkpoint {
@@ -12,6 +16,8 @@ export interface Checkpoint {
   readonly m: Weights;
   readonly v: Weights;
   readonly ema: Weights;
+  /** Where the run keeps them. */
+  readonly averages?: Averages;
   /** What the task itself remembers, such as the loss history of the timestep sampler. */
   readonly task: Json;
   readonly watch: Watch;
@@ -25,4 +31,6 @@ export interface CheckpointStore {
   latest(): Promise<{ readonly path: string; readonly checkpoint: Checkpoint } | undefined>;
   /** Writes one atomically: after a crash at any moment, `latest` gives either the one before or this one. Resolves to its path. */
   save(checkpoint: Checkpoint): Promise<string>;
+  /** Keeps a snapshot of the averages after `step` updates, atomically, for as long as the run's folder is there. */
+  saveAverages?(step: number, averages: Averages): Promise<void>;
 }

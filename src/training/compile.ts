@@ -1,11 +1,12 @@
 import type { Backend } from "../runtime/backend.ts";
 import { type CompileOptions, compile } from "../runtime/compile.ts";
+import type { Averages, Checkpoint } from "./checkpoint.ts";
 import type { Weights } from "./events.ts";
 import { keptValues, parameterValues } from "./kernel-order.ts";
 import { mapValues, type TrainingGraph } from "./program.ts";
 
-/** What a step of training changes, each by parameter. */
-export type TrainingState = Readonly<Record<"params" | "m" | "v" | "ema", Weights>>;
+/** What a step of training changes, each by parameter; `averages` where the graph keeps them (`powerEma`). */
+export type TrainingState = Pick<Checkpoint, "params" | "m" | "v" | "ema" | "averages">;
 
 /** A training graph as a program that begins with `state`. State goes in and comes out in the shapes of the network's parameters. */
 export async function compileTraining(
@@ -24,16 +25,23 @@ export async function compileTraining(
       return known;
     }),
   );
-  const program = await compile(graph, backend, { ...options, state: kept });
+  const program = await compile(graph, backend, { ...options, state: { ...kept, averages: { ...kept.averages } } });
   return {
     run: program.run,
-    readState: async (): Promise<TrainingState> =>
-      mapState(await program.readState(), (values) =>
+    async readState(): Promise<TrainingState> {
+      const { averages, ...now } = await program.readState();
+      return mapState({ ...now, ...(state.averages && { averages: averages as Averages }) }, (values) =>
         mapValues(values, (value, key) => parameterValues(value, shapes[key]!)),
-      ),
+      );
+    },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
 }
 
-const mapState = (state: TrainingState, fn: (values: Weights) => Weights): TrainingState =>
-  mapValues(state, fn) as Record<keyof TrainingState, Weights>;
+const mapState = ({ params, m, v, ema, averages }: TrainingState, fn: (values: Weights) => Weights): TrainingState => ({
+  params: fn(params),
+  m: fn(m),
+  v: fn(v),
+  ema: fn(ema),
+  ...(averages && { averages: { short: fn(averages.short), long: fn(averages.long) } }),
+});

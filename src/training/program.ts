@@ -14,6 +14,7 @@ import {
 } from "./adamw.ts";
 import { type EmaOptions, ema, emaWeight } from "./ema.ts";
 import { asParameter, keptShape } from "./kernel-order.ts";
+import { powerEmaWeight, trackedAverages, trackedLengths } from "./power-ema.ts";
 
 /** What a loss function gives for a batch: the objective to minimise the mean of, and anything to report, each [N]. */
 export interface Loss {
@@ -28,9 +29,11 @@ export interface StepOptions {
   /** Gradients whose norm is above this are shortened to it; by default none is. */
   maxGradientNorm?: number;
   betas?: AdamWOptions["betas"];
+  /** Keep two more averages of the weights, of which others can be put together after training: see power-ema.ts. */
+  powerEma?: boolean;
 }
 
-export type UpdateOptions = AdamWOptions & { ema?: EmaOptions };
+export type UpdateOptions = AdamWOptions & { ema?: EmaOptions; powerEma?: boolean };
 
 export const mapValues = <T, U>(
   record: Readonly<Record<string, T>>,
@@ -44,7 +47,7 @@ export const shapesOf = (values: Readonly<Record<string, { readonly shape: Shape
 /**
  * One step of training as one graph: the loss of a batch, its gradient, the clipped AdamW update and the running average.
  *
- * `params`, `m`, `v` and `ema` are both inputs and outputs, in the order of kernel-order.ts: `compileTraining` makes them the program's
+ * `params`, `m`, `v`, `ema` and the `averages` of `powerEma` are both inputs and outputs, in the order of kernel-order.ts: `compileTraining` makes them the program's
  * state. `batch` is the tree that the loss function takes, every leaf with leading axis N; `update` takes `updateValues`. The other
  * outputs are `objective` [N], `metrics` (each [N]) and `gradientNorm` (before clipping). Throws UsageError unless `microBatch` is a whole number from 1.
  */
@@ -52,18 +55,21 @@ export function trainingGraph<const B extends Tree<Spec>>(
   shapes: Readonly<Record<string, Shape>>,
   batch: B,
   loss: LossFunction<B>,
-  { microBatch = Number.POSITIVE_INFINITY, maxGradientNorm, betas = adamwDefaults.betas }: StepOptions = {},
+  { microBatch = Number.POSITIVE_INFINITY, maxGradientNorm, betas = adamwDefaults.betas, powerEma }: StepOptions = {},
 ) {
   if (!(microBatch >= 1) || microBatch % 1 > 0)
     throw new UsageError(`microBatch must be a whole number from 1 but is ${microBatch}`);
   const keptShapes = mapValues(shapes, keptShape);
   const parameters = mapValues(keptShapes, (shape) => f32(...shape));
-  const update = { keep: f32(), stepSize: f32(), epsilon: f32(), emaWeight: f32() };
-  const specs = { params: parameters, m: parameters, v: parameters, ema: parameters, batch, update };
+  const tracked = powerEma ? trackedAverages : [];
+  const forEach = <T>(value: T): Record<string, T> => Object.fromEntries(tracked.map((name) => [name, value]));
+  const update = { keep: f32(), stepSize: f32(), epsilon: f32(), emaWeight: f32(), averageWeights: forEach(f32()) };
+  const averages = forEach(parameters);
+  const specs = { params: parameters, m: parameters, v: parameters, ema: parameters, averages, batch, update };
   const size = flatten<Spec>(batch, isSpec).values().next().value?.shape[0] ?? 0;
 
   return trace(specs, (inputs) => {
-    const { params: kept, m, v, ema: averages, update } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
+    const { params: kept, m, v, update, ...old } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
     const params = mapValues(kept, (tensor, key) => asParameter(tensor, shapes[key]!));
     const parts: Loss[] = [];
     let gradient: Record<string, Tensor> | undefined;
@@ -83,14 +89,20 @@ export function trainingGraph<const B extends Tree<Spec>>(
 
     const packs = packing(keptShapes);
     const packed = packs.map((keys) => {
-      const [theta, gradients, ms, vs, average] = [kept, gradient!, m, v, averages].map((record) => pack(record, keys));
-      return { keys, theta: theta!, gradient: gradients!, m: ms!, v: vs!, average: average! };
+      const [theta, gradients, ms, vs, average] = [kept, gradient!, m, v, old.ema].map((record) => pack(record, keys));
+      const averages = mapValues(old.averages, (record) => pack(record, keys));
+      return { keys, theta: theta!, gradient: gradients!, m: ms!, v: vs!, average: average!, averages };
     });
     const gradientNorm = globalNorm(packed.map(({ gradient }) => gradient));
     const scale = maxGradientNorm === undefined ? scalar(1) : clipScale(gradientNorm, maxGradientNorm);
-    const updated = packed.map(({ keys, theta, gradient, m, v, average }) => {
+    const updated = packed.map(({ keys, theta, gradient, m, v, average, averages }) => {
       const next = adamw(theta, gradient, { m, v }, scale, update, betas);
-      return { keys, ...next, ema: ema(average, next.parameter, update.emaWeight) };
+      return {
+        keys,
+        ...next,
+        ema: ema(average, next.parameter, update.emaWeight),
+        averages: mapValues(averages, (old, name) => ema(old, next.parameter, update.averageWeights[name]!)),
+      };
     });
     const unpacked = (pick: (pack: (typeof updated)[number]) => Tensor): Record<string, Tensor> =>
       Object.assign({}, ...updated.map((pack) => unpack(pick(pack), pack.keys, keptShapes)));
@@ -99,6 +111,7 @@ export function trainingGraph<const B extends Tree<Spec>>(
       m: unpacked(({ m }) => m),
       v: unpacked(({ v }) => v),
       ema: unpacked(({ ema }) => ema),
+      averages: mapValues(old.averages, (_, name) => unpacked(({ averages }) => averages[name]!)),
       objective: join(({ objective }) => objective),
       metrics: mapValues(parts[0]!.metrics, (_, name) => join(({ metrics }) => metrics[name]!)),
       gradientNorm,
@@ -118,6 +131,9 @@ export function updateValues(update: number, learningRate: number, options: Upda
     stepSize: number(stepSize),
     epsilon: number(epsilon),
     emaWeight: number(emaWeight(update, options.ema)),
+    averageWeights: options.powerEma
+      ? mapValues(trackedLengths, (length) => number(powerEmaWeight(update, length)))
+      : ({} as Record<string, NDArray<"float32">>),
   };
 }
 

@@ -19,6 +19,8 @@ export interface TrainOptions extends LearningRateOptions, UpdateOptions {
   /** Where checkpoints go and a run is resumed from; nothing is kept without. */
   store?: CheckpointStore;
   checkpointEvery?: number;
+  /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of all, and always the last. */
+  snapshotEvery?: number;
   /** Steps between `samples` events; none by default. */
   samplesEvery?: number;
   /** Stops the run when the smoothed loss is this many times the first loss. */
@@ -43,13 +45,14 @@ export async function* train(
     store,
     checkpointEvery = 1000,
     samplesEvery,
+    snapshotEvery = Math.max(1, Math.round(steps / 40)),
     lossLimit = 20,
     config = {},
     signal,
     ...options
   }: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const start = await open(task, backend, store, config);
+  const start = await open(task, backend, store, config, options.powerEma ?? false);
   await using program = start.program;
   let { step, watch, path: lastSaved } = start;
   let savedStep = lastSaved ? step : -1;
@@ -82,6 +85,9 @@ export async function* train(
     task.observe?.(objective.data);
     step = update;
 
+    if (options.powerEma && store?.saveAverages && (step % snapshotEvery === 0 || step === steps))
+      await store.saveAverages(step, (await program.readState()).averages!);
+
     const seconds = (performance.now() - began) / 1000;
     secondsPerStep = secondsPerStep === undefined ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
     yield {
@@ -106,16 +112,30 @@ export async function* train(
 }
 
 /** The program with its state as the newest checkpoint has it, or as it begins. In memory, the state is the program's alone. */
-async function open(task: Task, backend: Backend, store: CheckpointStore | undefined, config: JsonObject) {
+async function open(
+  task: Task,
+  backend: Backend,
+  store: CheckpointStore | undefined,
+  config: JsonObject,
+  powerEma: boolean,
+) {
   const saved = await store?.latest();
   if (saved) {
     checkConfig(saved.checkpoint.config, config, saved.path);
     task.restore?.(saved.checkpoint.task);
   }
   const zeros = mapValues(task.weights, ({ shape }) => float32(shape));
-  const beginning = { step: 0, watch: freshWatch, params: task.weights, m: zeros, v: zeros, ema: task.weights };
-  const { step, watch, params, m, v, ema } = saved?.checkpoint ?? beginning;
-  const program = await compileTraining(task.graph(), backend, { params, m, v, ema });
+  const weights = task.weights;
+  const beginning = { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights };
+  const { step, watch, ...state } = saved?.checkpoint ?? {
+    ...beginning,
+    ...(powerEma && { averages: { short: weights, long: weights } }),
+  };
+  if (saved && powerEma !== (state.averages !== undefined))
+    throw new ModelError(
+      `${saved.path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
+    );
+  const program = await compileTraining(task.graph(), backend, state);
   return { program, step, watch, path: saved?.path };
 }
 
