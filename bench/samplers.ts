@@ -9,8 +9,8 @@ import { joined } from "../src/sampling/batches.ts";
 import { collect, sample } from "../src/sampling/sample.ts";
 import { makeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../src/sampling/sampler.ts";
 
-/** Pictures of each candidate, drawn in rounds in which all candidates take their turn. */
-const [pictures, rounds] = [1000, 5];
+/** Pictures of each candidate, drawn in rounds in which all candidates take their turn. `PICTURES=250 npm run bench -- samplers` is quicker. */
+const [pictures, rounds] = [Number(process.env.PICTURES ?? 1000), 5];
 
 const baseline = makeSampler("ddpm", { steps: 250 });
 const candidates: readonly Sampler[] = [
