@@ -171,6 +171,13 @@ describe("command lines of the reference", () => {
     expect(twice).toMatchObject({ code: 2, messages: expect.stringContaining("give one of them") });
   });
 
+  test("a schedule that cannot be is refused", async () => {
+    const line = ["--image_size", "16", "--num_heads", "2", "--diffusion_steps", "10"];
+    const { code, messages } = await importing(data("unet_adm.pt"), "nothing", ...line);
+    expect({ code, messages }).toMatchObject({ code: 2, messages: expect.stringContaining('use "cosine"') });
+    expect(existsSync(at("nothing"))).toBe(false);
+  });
+
   test("flags change a preset: other classes, none, heads by number", async () => {
     const values = Object.fromEntries(Object.keys(importCheckpoint.options).map((name) => [name, undefined]));
     const network = async (given: Partial<ImportValues>) =>
@@ -230,7 +237,8 @@ test("a classifier joins a denoiser, and other noise is refused where it is used
   const config = (name: string) => ["--config", configOf(name)];
   expect((await importing(data("unet_adm.pt"), "both", ...config("unet_adm"))).code).toBe(0);
   const other = [...config("classifier_attention"), "--noise_schedule", "cosine"];
-  expect((await importing(data("classifier_attention.pt"), "both", ...other)).code).toBe(0);
+  const joined = await importing(data("classifier_attention.pt"), "both", ...other);
+  expect(joined).toMatchObject({ code: 0, messages: expect.stringMatching(/note: .*cosine.*import it again/) });
   const sample = ["sample", "--model", at("both"), "--classifier-scale", "1", "--out", at("a.png"), "--steps", "2"];
   const { code, messages } = await guidestar(sample);
   expect({ code, messages }).toMatchObject({ code: 3, messages: expect.stringContaining('"cosine"') });

@@ -2,8 +2,10 @@ import { readFile } from "node:fs/promises";
 import { openFile } from "../../checkpoint/file-source.ts";
 import { importNetwork, type NetworkToImport, withoutPrefix } from "../../checkpoint/import.ts";
 import type { LazyTensor } from "../../checkpoint/lazy-tensor.ts";
+import { checkSameNoise } from "../../checkpoint/model.ts";
 import { openSafetensors } from "../../checkpoint/safetensors.ts";
 import { openTorch } from "../../checkpoint/torch.ts";
+import { makeChain } from "../../diffusion/chain.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import type { NetworkConfig } from "../../models/config.ts";
@@ -49,8 +51,19 @@ export async function runImport(values: ImportValues, { terminal, given }: Conte
       `${values.out}: ${name} of ${(parameters / 1e6).toFixed(1)} M parameters, ${config.imageSize}x${config.imageSize}; ` +
         `${describeNoise(process)}\n`,
     );
+    noteOtherNoise({ source: values.out, ...record }, note);
   } finally {
     opened.close();
+  }
+}
+
+/** Says early what `sample` would refuse: a classifier and a denoiser of different noise. */
+function noteOtherNoise(model: Parameters<typeof checkSameNoise>[0], note: (text: string) => void): void {
+  try {
+    checkSameNoise(model);
+  } catch (error) {
+    if (!(error instanceof ModelError)) throw error;
+    note(`${error.message} If one was imported with the wrong noise flags, import it again.`);
   }
 }
 
@@ -62,6 +75,8 @@ function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport
     steps: values.diffusion_steps ?? 1000,
     rescaleTimesteps: values.rescale_timesteps ?? false,
   } as const;
+  // Throws for a schedule that cannot be.
+  makeChain({ ...noise, prediction: "eps", variance: "fixedLarge" });
   if (network.kind === "classifier") return { name: "classifier", config: network.config, process: noise };
   const { config } = network;
   if (values.prediction !== undefined && values.predict_xstart !== undefined)
