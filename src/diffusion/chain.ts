@@ -88,26 +88,30 @@ export function makeChain(config: ProcessConfig, respacing?: string): Chain {
  * posterior is that of section 2 and eq. 7, Ho et al. 2020; appendix A, Kingma et al. 2021.
  *
  * @param levels at least one, the least noisy first.
- * @param known what is known more precisely than the levels tell, or by other names.
+ * @param known what is known more precisely than the levels tell, or by other names; `alone` where the levels are no chain, but each has
+ *   a step that leads from it to the image.
  */
 export function chainOfLevels(
   config: ProcessConfig,
   levels: readonly NoiseLevel[],
-  known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array } = {},
+  known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array; readonly alone?: boolean } = {},
 ): Chain {
-  const least = isContinuous(config) ? levels[0]!.timestep : 0;
-  const previous = (i: number): NoiseLevel => levels[i - 1] ?? { ...noiseless, timestep: least };
+  const { alone = false } = known;
+  const neighbour = (i: number): NoiseLevel | undefined => (alone ? undefined : levels[i]);
+  const least = (i: number): number => (isContinuous(config) ? levels[i]!.timestep : 0);
+  const previous = (i: number): NoiseLevel => neighbour(i - 1) ?? { ...noiseless, timestep: least(i) };
   const table = (entry: (level: NoiseLevel, previous: NoiseLevel, i: number) => number): Float64Array =>
     Float64Array.from(levels, (level, i) => entry(level, previous(i), i));
-  const next = (name: "alpha" | "sigma") => table((_, __, i) => (levels[i + 1] ?? pureNoise)[name]);
+  const next = (name: "alpha" | "sigma") => table((_, __, i) => (neighbour(i + 1) ?? pureNoise)[name]);
 
   const betas =
     known.betas ?? table(({ alpha, sigma }, before) => sigma ** 2 - ((alpha / before.alpha) * before.sigma) ** 2);
   const posteriorVariance = table(({ sigma }, before, i) => betas[i]! * (before.sigma / sigma) ** 2);
-  // A chain of one step has no second variance to borrow.
-  const firstVariance = posteriorVariance[1] ?? betas[0]!;
-  const positiveVariance = posteriorVariance.map((variance, i) => (i > 0 ? variance : firstVariance));
-  const largeVariance = betas.map((beta, i) => (i > 0 ? beta : firstVariance));
+  // A step to the image has no variance of its own and borrows the second one's; where there is none, its beta.
+  const endsAtImage = (i: number): boolean => alone || i === 0;
+  const borrowed = (i: number): number => (alone ? undefined : posteriorVariance[i + 1]) ?? betas[i]!;
+  const positiveVariance = posteriorVariance.map((variance, i) => (endsAtImage(i) ? borrowed(i) : variance));
+  const largeVariance = betas.map((beta, i) => (endsAtImage(i) ? borrowed(i) : beta));
   const tables = {
     timestep: table(({ timestep }) => timestep),
     timestepPrevious: table((_, { timestep }) => timestep),
@@ -124,7 +128,7 @@ export function chainOfLevels(
     largeVariance,
     largeLogVariance: largeVariance.map(Math.log),
     logBeta: betas.map(Math.log),
-    noisy: table((_, __, i) => (i > 0 ? 1 : 0)),
+    noisy: table((_, __, i) => (endsAtImage(i) ? 0 : 1)),
   };
   return { config, levels, timesteps: known.timesteps ?? levels.map(({ timestep }) => timestep), betas, tables };
 }

@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import { chainOfLevels, coefficientColumns, coefficientRow } from "./chain.ts";
+import { chainOfLevels, coefficients } from "./chain.ts";
 import { continuousNoise } from "./continuous.ts";
 import { type NoiseLevel, noiseRange } from "./noise-level.ts";
 import { isContinuous, type ProcessConfig } from "./process-config.ts";
@@ -49,7 +49,7 @@ export function levelSampler(config: ProcessConfig, sampling: "uniform" | LogNor
 
 /** The coefficients of images at these levels, float32 [N] per name: of the step that leads from each to the image. */
 export const coefficientsAt = (config: ProcessConfig, levels: readonly NoiseLevel[]) =>
-  coefficientColumns(levels.map((level) => coefficientRow(chainOfLevels(config, [level]), 0)));
+  coefficients(chainOfLevels(config, levels, { alone: true }), Array.from(levels.keys()));
 
 /**
  * Does training with these timesteps draw levels between those of a chain?
