@@ -23,6 +23,54 @@ const labelsOf = (svg: string): string[] =>
   [...svg.matchAll(/<text [^>]*text-anchor="end"[^>]*>(.*?)<\/text>/g)].map(([, label]) => label!);
 
 describe("chartSvg", () => {
+  test("on a linear axis equal differences are equal distances, below zero too", () => {
+    const points: [number, number][] = [
+      [0, -0.5],
+      [1, 0.25],
+      [2, 1],
+    ];
+    const lines = [{ label: "vb", color: "#123456", points }];
+    const svg = chartSvg(chart([], { panels: [{ label: "share", scale: "linear", lines }] }));
+    const [[a, b, c] = []] = lineOf(svg);
+    expect(b![1]! - a![1]!).toBeCloseTo(c![1]! - b![1]!, 1);
+    expect(c![1]!).toBeLessThan(a![1]! - 100);
+    expect(labelsOf(svg)).toEqual(["\u22120.5", "0.0", "0.5", "1.0"]);
+  });
+
+  test("a panel may have an x axis of its own; a legend names the lines once", async () => {
+    const line = (label: string, color: string, points: [number, number][]) => ({ label, color, points });
+    const own = [
+      line("one", "#123456", [
+        [0.2, 0.9],
+        [0.8, 0.1],
+      ]),
+      line("two", "#654321", [[0.4, 0.5]]),
+    ];
+    const common = [
+      line("one", "#123456", [
+        [0, 1],
+        [10, 2],
+      ]),
+    ];
+    const svg = chartSvg({
+      title: "t",
+      xLabel: "scale",
+      legend: own,
+      panels: [
+        { label: "precision", xLabel: "recall", scale: "linear", lines: own },
+        { label: "fid", lines: common },
+      ],
+    });
+    const paths = [
+      ...svg.matchAll(/<path d="M([\d.]+) [\d.]+L([\d.]+) [\d.]+" fill="none" stroke="#123456" stroke-width="2"/g),
+    ];
+    // Both run from the left end of their axis to the right one.
+    expect(paths.map(([, from]) => Number(from))).toEqual([92, 92]);
+    expect(Number(paths[0]![2])).toBeCloseTo(Number(paths[1]![2]), 0);
+    for (const name of ["recall", "scale", "one", "two"]) expect(svg.split(`>${name}<`)).toHaveLength(2);
+    expect((await sharp(Buffer.from(svg)).metadata()).format).toBe("svg");
+  });
+
   test("equal factors are equal distances", () => {
     const [line] = lineOf(
       chartSvg(

@@ -1,6 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, flagOf, type Option, text, toggle, whole } from "../option.ts";
+import { evaluate } from "./evaluate.ts";
 import { sample } from "./sample.ts";
 
 /** Options of `sample` that say what is drawn, and where it goes; all others are settings, and may be swept. */
@@ -99,6 +100,7 @@ const options = {
   referenceCount: whole("images of the reference for precision, recall and the kernel distance, spread evenly", {
     otherwise: "as many as --count",
   }),
+  detector: evaluate.options.detector,
   batch: whole("most pictures at a time", { fallback: 50 }),
   dryRun: toggle("list the cells and estimate the time, and write nothing"),
   device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),

@@ -5,7 +5,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { gather } from "../../data/batches.ts";
 import { UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detector.ts";
-import { digitsDetector, digitsReference } from "../../evaluation/digits.ts";
+import { digitsReference } from "../../evaluation/digits.ts";
 import type { ReferenceSet } from "../../evaluation/evaluate.ts";
 import { type Matrix, matrixOf } from "../../evaluation/matrix.ts";
 import { statistics } from "../../evaluation/statistics.ts";
@@ -15,6 +15,7 @@ import { openBackend } from "../../runtime/node.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../command.ts";
 import type { SweepValues } from "../commands/sweep.ts";
+import { openDetector } from "../evaluate/sources.ts";
 import { openImages } from "../images.ts";
 import { duration, type Progress, progress } from "../progress.ts";
 import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
@@ -33,7 +34,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
   for (const [reason, times] of leftOut) shown.say(`${times} combinations left out: ${reason}`);
 
   await using backend = await openBackend({ device, ...(threads && { threads }) });
-  await using detector = await detectorFor(model, backend);
+  await using detector = await detectorFor(values.detector, model, backend);
   const reference = await referenceFor(values, model, detector, { backend, signal, shown });
   const record: SweepRecord = {
     format,
@@ -59,7 +60,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
 
   const about = {
     title: `${basename(values.model)}: guidance swept`,
-    subtitle: `${count} pictures a cell against the ${reference.name}; detector "${detector.name}". FID falls with the count: compare within.`,
+    subtitle: `${count} pictures a cell, against the ${reference.name}, seen by the detector "${detector.name}"`,
   };
   const ruler: Ruler = { detector, reference, classes: classesOf(model, detector), backend, signal };
   warnOfBias(count, detector.width, shown);
@@ -84,12 +85,13 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
   terminal.out([`${out}/cells.jsonl`, ...report, ""].join("\n"));
 }
 
-/** The detector that suits a model: of images, and so of classes, that it knows. */
-async function detectorFor({ imageShape, source }: Model, backend: Backend): Promise<Detector> {
-  const detector = await digitsDetector(backend);
-  if (detector.imageShape?.join() === imageShape.join()) return detector;
+/** The detector that an option names. Throws UsageError where the bundled one does not look at such pictures. */
+async function detectorFor(name: string, { imageShape, source }: Model, backend: Backend): Promise<Detector> {
+  const detector = await openDetector(name, imageShape, backend);
+  const expected = detector.imageShape;
+  if (expected === undefined || expected.join() === imageShape.join()) return detector;
   throw new UsageError(
-    `${source}: its pictures are [${imageShape.join(", ")}], but the bundled detector looks at handwritten digits [${detector.imageShape}]`,
+    `${source}: its pictures are [${imageShape.join(", ")}], but the detector ${detector.name} looks at [${expected.join(", ")}]; give another --detector`,
   );
 }
 
@@ -106,14 +108,17 @@ interface Reference extends ReferenceSet {
 
 /** The images that --reference names, seen by the detector; the bundled ones without. */
 async function referenceFor(
-  { reference: path, referenceCount, count }: SweepValues,
+  values: SweepValues,
   model: Model,
   detector: Detector,
   { backend, signal, shown }: Work & { readonly shown: Progress },
 ): Promise<Reference> {
+  const { reference: path, referenceCount, count } = values;
   if (path === undefined) {
     if (referenceCount !== undefined)
       throw new UsageError("--reference-count chooses among the images of --reference; give that too, or leave it out");
+    if (values.detector !== "bundled")
+      throw new UsageError(`--detector ${values.detector} has seen no real images yet; give --reference`);
     return digitsReference();
   }
   const { train } = await openImages(path, model, undefined, shown, signal);
