@@ -4,6 +4,7 @@ import { UsageError } from "../errors.ts";
 import { type Command, type Context, command, type Terminal } from "./command.ts";
 import { dataCheck } from "./commands/data-check.ts";
 import { doctor } from "./commands/doctor.ts";
+import { ema } from "./commands/ema.ts";
 import { encode } from "./commands/encode.ts";
 import { evaluate } from "./commands/evaluate.ts";
 import { exportModel } from "./commands/export.ts";
@@ -22,6 +23,7 @@ export const commands: readonly Command[] = [
   command(sample, async () => (await import("./sample/run.ts")).runSample),
   command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
+  command(ema, async () => (await import("./ema.ts")).runEma),
   command(encode, async () => (await import("./encode.ts")).runEncode),
   command(nll, async () => (await import("./nll.ts")).runNll),
   command(evaluate, async () => (await import("./evaluate/run.ts")).runEvaluate),

@@ -1,12 +1,13 @@
 import type { levelSpacings } from "../checkpoint/schema.ts";
 import { type Chain, chainOfLevels, makeChain } from "../diffusion/chain.ts";
 import { type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
-import type { ProcessConfig } from "../diffusion/process-config.ts";
+import { isContinuous, type ProcessConfig } from "../diffusion/process-config.ts";
 import { UsageError } from "../errors.ts";
 
 /**
  * How often and where along the chain a sampler steps. A number: so many, evenly, each at the start of its part of the chain, so that
- * the first one is a part's length below T, where the image is not yet a division by almost nothing. A text: as `spaceTimesteps`
+ * the first one is a part's length below T, where the image is not yet a division by almost nothing; but each at the end of its part
+ * where the process is made to start from pure noise: zero terminal SNR, flow, exploding noise. A text: as `spaceTimesteps`
  * reads it, "250" with both ends of the chain, "10,10,20" or "ddim25".
  */
 export type Steps = number | string;
@@ -22,6 +23,9 @@ export type LevelSpacing = (typeof levelSpacings)[number];
 export const respacingOf = (steps: Steps): string =>
   typeof steps === "number" ? Array.from({ length: steps }, () => 1).join() : steps;
 
+/** Does a process know what to make of its last level, which is nothing but noise? Then sampling starts there. */
+const endsInNoise = (process: ProcessConfig): boolean => process.zeroTerminalSnr === true || isContinuous(process);
+
 /**
  * The chain that a sampler goes down.
  *
@@ -31,6 +35,16 @@ export function samplingChain(
   process: ProcessConfig,
   { steps, levels = "chain" }: { readonly steps: Steps; readonly levels?: LevelSpacing },
 ): Chain {
+  if (levels === "chain" && typeof steps === "number" && endsInNoise(process)) {
+    const whole = makeChain(process);
+    // Section 3.3, Lin et al. 2023: "trailing" steps.
+    const timesteps = Array.from({ length: steps }, (_, i) => Math.round(((i + 1) * process.steps) / steps) - 1);
+    return chainOfLevels(
+      process,
+      timesteps.map((t) => whole.levels[t]!),
+      { timesteps },
+    );
+  }
   if (levels === "chain") return makeChain(process, respacingOf(steps));
   if (typeof steps === "string")
     throw new UsageError(

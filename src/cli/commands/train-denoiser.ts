@@ -1,5 +1,5 @@
 import { define, type ValuesOf } from "../command.ts";
-import { choice, real, whole } from "../option.ts";
+import { choice, real, toggle, whole } from "../option.ts";
 import { trainOptions } from "./train-options.ts";
 
 const options = {
@@ -14,8 +14,8 @@ const options = {
   ),
   loss: choice(
     ["hybrid", "simple", "bound"],
-    "hybrid: squared error of the noise and learned variances; simple: squared error only; bound: the variational bound",
-    { fallback: "hybrid" },
+    "hybrid: squared error and learned variances; simple: squared error only; bound: the variational bound",
+    { otherwise: "hybrid; simple with flow and edm" },
   ),
   lossWeight: choice(
     ["none", "min-snr"],
@@ -23,11 +23,18 @@ const options = {
     { fallback: "none" },
   ),
   prediction: choice(
-    ["eps", "x0", "previous", "v"],
-    "what the network predicts: noise, image, the mean of x_{t-1}, or v, a mixture of noise and image",
-    { fallback: "eps" },
+    ["eps", "x0", "previous", "v", "velocity", "edm"],
+    "what the network predicts: noise, image, the mean of x_{t-1}, v, a mixture of noise and image; velocity of the flow, or EDM's mixture",
+    { otherwise: "eps; velocity with flow, edm with edm" },
   ),
-  timesteps: choice(["uniform", "loss-second-moment"], "how training picks noise levels", { fallback: "uniform" }),
+  timesteps: choice(
+    ["uniform", "loss-second-moment", "log-normal", "logit-normal"],
+    "how training picks noise levels: log-normal as EDM, logit-normal for the flow",
+    { otherwise: "uniform; log-normal with edm" },
+  ),
+  powerEma: toggle(
+    "keep averages of the weights whose length `guidestar ema` chooses afterwards; takes memory and disk",
+  ),
   sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
 };
 export const trainDenoiser = define({

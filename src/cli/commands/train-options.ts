@@ -24,7 +24,17 @@ export const trainOptions = {
     least: 0,
     most: 1,
   }),
-  schedule: choice(["linear", "cosine"], "noise schedule", { otherwise: "that of the model in --out, else cosine" }),
+  process: choice(
+    ["ddpm", "flow", "edm"],
+    "kind of noise: in steps, straight to noise (flow matching), or beside the image",
+    {
+      otherwise: "that of the model in --out, else ddpm",
+    },
+  ),
+  dataDeviation: real("standard deviation of pixel values, -1 to 1, for --process edm", { least: 0, otherwise: "0.5" }),
+  schedule: choice(["linear", "cosine"], "noise schedule of --process ddpm", {
+    otherwise: "that of the model in --out, else cosine",
+  }),
   zeroTerminalSnr: toggle("end the schedule in pure noise; needs --prediction v or x0"),
   noiseSteps: whole("length T of the noise schedule", { otherwise: "that of the model in --out, else 1000" }),
   size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),

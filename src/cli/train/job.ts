@@ -2,7 +2,9 @@ import type { ModelToSave } from "../../checkpoint/model-folder.ts";
 import type { ClassifierRecord, ModelRecord } from "../../checkpoint/schema.ts";
 import { batchSequence } from "../../data/batches.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { logitNormalTime, logNormalSigma } from "../../diffusion/level-sampler.ts";
 import { checkProcess } from "../../diffusion/process-config.ts";
+import { UsageError } from "../../errors.ts";
 import { encoderUnet } from "../../models/classifier.ts";
 import { classifierPreset, denoiserPreset } from "../../models/presets.ts";
 import { unet } from "../../models/unet.ts";
@@ -64,21 +66,58 @@ type Noise = ClassifierRecord["process"];
 
 /** The noise that is asked for, else that of the model that the network will join. */
 function noiseOf(values: Common, existing: ModelRecord | undefined): Noise {
-  const process = existing?.denoiser?.process ?? existing?.classifier?.process;
-  const zeroTerminalSnr = values.zeroTerminalSnr || process?.zeroTerminalSnr;
+  const known = existing?.denoiser?.process ?? existing?.classifier?.process;
+  const kind = values.process ?? (known ? kindOf(known) : "ddpm");
+  if (values.schedule && kind !== "ddpm")
+    throw new UsageError(`--schedule is for --process ddpm, but the process is ${kind}; leave it out`);
+  // Of a model with another kind of noise nothing is taken over.
+  const old = known && kindOf(known) === kind ? known : undefined;
+  const zeroTerminalSnr = values.zeroTerminalSnr || old?.zeroTerminalSnr;
+  const dataDeviation = values.dataDeviation ?? old?.dataDeviation;
   return {
-    schedule: values.schedule ?? process?.schedule ?? "cosine",
-    steps: values.noiseSteps ?? process?.steps ?? 1000,
+    schedule: schedules[kind] ?? values.schedule ?? old?.schedule ?? "cosine",
+    steps: values.noiseSteps ?? old?.steps ?? 1000,
     ...(zeroTerminalSnr && { zeroTerminalSnr }),
-    rescaleTimesteps: process?.rescaleTimesteps ?? false,
+    ...(old?.sigmaRange && { sigmaRange: old.sigmaRange }),
+    ...(dataDeviation !== undefined && { dataDeviation }),
+    rescaleTimesteps: old?.rescaleTimesteps ?? false,
   };
 }
 
+/** Schedules of the kinds of noise that have one only. */
+const schedules = { ddpm: undefined, flow: "flow", edm: "exploding" } as const;
+type Kind = keyof typeof schedules;
+const kindOf = ({ schedule }: Pick<Noise, "schedule">): Kind =>
+  schedule === "flow" ? "flow" : schedule === "exploding" ? "edm" : "ddpm";
+
+/** What is usual for each kind of noise, where it is not asked for. */
+const usual = {
+  ddpm: { loss: "hybrid", prediction: "eps", timesteps: "uniform" },
+  flow: { loss: "simple", prediction: "velocity", timesteps: "uniform" },
+  edm: { loss: "simple", prediction: "edm", timesteps: "log-normal" },
+} as const;
+
+const timestepsOf = {
+  uniform: "uniform",
+  "loss-second-moment": "lossSecondMoment",
+  "log-normal": logNormalSigma,
+  "logit-normal": logitNormalTime,
+} as const;
+
+/** Those of the values that were asked for. */
+const given = ({ loss, prediction, timesteps }: DenoiserValues) => ({
+  ...(loss && { loss }),
+  ...(prediction && { prediction }),
+  ...(timesteps && { timesteps }),
+});
+
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
-  const { preset, loss, lossWeight, prediction, timesteps, dropoutLabel, seed } = values;
+  const { preset, lossWeight, dropoutLabel, seed, powerEma } = values;
   const { classes, imageShape } = dataset;
+  const noise = noiseOf(values, existing);
+  const { loss, prediction, timesteps } = { ...usual[kindOf(noise)], ...given(values) };
   const process = {
-    ...noiseOf(values, existing),
+    ...noise,
     prediction,
     variance: loss === "simple" ? "fixedSmall" : "learnedRange",
   } as const;
@@ -102,7 +141,8 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
         process,
         loss: ({ hybrid: "rescaledMse", simple: "mse", bound: "rescaledKl" } as const)[loss],
         lossWeight: lossWeight === "min-snr" ? "minSnr" : "none",
-        timesteps: timesteps === "uniform" ? timesteps : "lossSecondMoment",
+        timesteps: timestepsOf[timesteps],
+        powerEma,
         classes: classes.length,
         labelDropout: dropoutLabel,
         ...options,
@@ -130,7 +170,7 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, existi
         network,
         weights: startingWeights(network, values.seed),
         // What denoisers predict is nothing to a classifier.
-        process: { ...noise, prediction: "eps", variance: "fixedSmall" },
+        process: { ...noise, prediction: "x0", variance: "fixedSmall" },
         ...options,
       }),
     model: (weights, training) => ({

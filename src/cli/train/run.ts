@@ -146,7 +146,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     backend,
     steps: values.steps,
     // Options that may change when resuming have been checked above; the loop need not compare them again.
-    store: { save: store.save, latest: async () => saved && { ...saved, checkpoint: { ...saved.checkpoint, config } } },
+    store: { ...store, latest: async () => saved && { ...saved, checkpoint: { ...saved.checkpoint, config } } },
     checkpointEvery: values.checkpointEvery,
     ...("sampleEvery" in values && { samplesEvery: values.sampleEvery }),
     config,
