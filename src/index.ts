@@ -54,10 +54,27 @@ export {
   ShapeError,
   UsageError,
 } from "./errors.ts";
-// How likely images are to a model
+// How likely images are to a model, and how good samples are
+export type { BootstrapOptions, Estimate } from "./evaluation/bootstrap.ts";
 export { type Bound, type BoundTerm, boundCsv, collectBound } from "./evaluation/bound.ts";
 export { type Chart, chartSvg } from "./evaluation/chart.ts";
+export { classAccuracy, inceptionScore } from "./evaluation/class-scores.ts";
+export { type DetectorDeclaration, parseDeclaration } from "./evaluation/declaration.ts";
+export type { Detector, Observation } from "./evaluation/detector.ts";
+export { digitsDetector, digitsReference } from "./evaluation/digits.ts";
+export { type EvaluateOptions, evaluate, type ReferenceSet, type Report } from "./evaluation/evaluate.ts";
+export { collectFeatures, type FeatureOptions, type FeatureSet, features, type Images } from "./evaluation/features.ts";
+export { featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "./evaluation/files.ts";
+export { frechetDistance } from "./evaluation/frechet.ts";
+export { type FrechetErrorOptions, frechetError } from "./evaluation/frechet-error.ts";
+export { type KernelDistanceOptions, kernelDistance } from "./evaluation/kernel-distance.ts";
 export { type BoundEvent, type BoundOptions, type ImageSource, variationalBound } from "./evaluation/likelihood.ts";
+export { type Matrix, matrixOf } from "./evaluation/matrix.ts";
+export { type FeatureNetwork, type NetworkDetectorOptions, networkDetector } from "./evaluation/network-detector.ts";
+export { type OnnxDetectorOptions, onnxDetector } from "./evaluation/onnx-detector.ts";
+export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from "./evaluation/precision-recall.ts";
+export type { EngineOptions } from "./evaluation/products.ts";
+export { type Moments, moments, type Statistics, type StatisticsOptions, statistics } from "./evaluation/statistics.ts";
 export { autoguidance } from "./guidance/autoguidance.ts";
 export {
   type Classifier,
