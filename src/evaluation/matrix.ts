@@ -243,7 +243,7 @@ function tridiagonal(a: Float64Array, n: number): { diagonal: Float64Array; besi
   return { diagonal, beside };
 }
 
-/** A <- A - v w^T - w v^T on rows and columns from `start`; gives A x. */
+/** A <- A - v w^T - w v^T on rows and columns from `start`, in the lower triangle; gives A x. Two rows at a time share what they read. */
 function updateAndMultiply(
   a: Float64Array,
   n: number,
@@ -253,19 +253,35 @@ function updateAndMultiply(
   x: Float64Array,
 ): Float64Array<ArrayBuffer> {
   const y = new Float64Array(n);
-  for (let i = start; i < n; i++) {
-    const row = i * n;
-    const [vi, wi, xi] = [v[i]!, w[i]!, x[i]!];
-    let sum = 0;
+  const odd = (n - start) % 2;
+  for (let i = start - odd; i < n; i += 2) {
+    // Of an odd count, the first pair is one row alone: that of `start`, with one element.
+    const [upper, lower] = [i * n, (i + 1) * n];
+    const alone = i < start;
+    const [v0, w0, x0] = alone ? [0, 0, 0] : [v[i]!, w[i]!, x[i]!];
+    const [v1, w1, x1] = [v[i + 1]!, w[i + 1]!, x[i + 1]!];
+    let sum0 = 0;
+    let sum1 = 0;
     for (let j = start; j < i; j++) {
-      const value = a[row + j]! - vi * w[j]! - wi * v[j]!;
-      a[row + j] = value;
-      sum += value * x[j]!;
-      y[j]! += value * xi;
+      const vj = v[j]!;
+      const wj = w[j]!;
+      const xj = x[j]!;
+      const value0 = a[upper + j]! - v0 * wj - w0 * vj;
+      const value1 = a[lower + j]! - v1 * wj - w1 * vj;
+      a[upper + j] = value0;
+      a[lower + j] = value1;
+      sum0 += value0 * xj;
+      sum1 += value1 * xj;
+      y[j]! += value0 * x0 + value1 * x1;
     }
-    const value = a[row + i]! - 2 * vi * wi;
-    a[row + i] = value;
-    y[i]! += sum + value * xi;
+    if (!alone) {
+      a[upper + i]! -= 2 * v0 * w0;
+      a[lower + i]! -= v1 * w0 + w1 * v0;
+      y[i]! += sum0 + a[upper + i]! * x0 + a[lower + i]! * x1;
+      sum1 += a[lower + i]! * x0;
+    }
+    a[lower + i + 1]! -= 2 * v1 * w1;
+    y[i + 1]! += sum1 + a[lower + i + 1]! * x1;
   }
   return y;
 }
