@@ -1,20 +1,32 @@
+import type { NDArray, Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import { type CompileOptions, compile } from "../runtime/compile.ts";
+import { compile } from "../runtime/compile.ts";
 import type { Averages, Checkpoint } from "./checkpoint.ts";
 import type { Weights } from "./events.ts";
 import { keptValues, parameterValues } from "./kernel-order.ts";
-import { mapValues, type TrainingGraph } from "./program.ts";
+import { mapValues, type TrainingGraph, type updateValues } from "./program.ts";
 
 /** What a step of training changes, each by parameter; `averages` where the graph keeps them (`powerEma`). */
 export type TrainingState = Pick<Checkpoint, "params" | "m" | "v" | "ema" | "averages">;
+
+/** A step of training that can be run, with the state that it changes. */
+export interface TrainingProgram extends AsyncDisposable {
+  /** Values of the graph's `batch`, and `updateValues`; see `trainingGraph` for what comes out. */
+  run(inputs: { readonly batch: Tree<NDArray>; readonly update: ReturnType<typeof updateValues> }): Promise<{
+    readonly objective: NDArray<"float32">;
+    readonly metrics: Weights;
+    readonly gradientNorm: NDArray<"float32">;
+  }>;
+  readState(): Promise<TrainingState>;
+}
 
 /** A training graph as a program that begins with `state`. State goes in and comes out in the shapes of the network's parameters. */
 export async function compileTraining(
   graph: TrainingGraph,
   backend: Backend,
   state: TrainingState,
-  options: Pick<CompileOptions<never, never, never>, "profile"> = {},
-) {
+  options: { readonly profile?: string } = {},
+): Promise<TrainingProgram> {
   const shapes = mapValues(state.params, ({ shape }) => shape);
   // A run begins with zeros in two places, and with the same weights in two: each array is reordered once.
   const reordered = new Map<unknown, ReturnType<typeof keptValues>>();
