@@ -33,6 +33,12 @@ const wholeOrNone = (help: string) =>
   });
 
 export const presetNames = Object.keys(publishedNetworks) as (keyof typeof publishedNetworks)[];
+/** A name of a published network; a list of all would be the widest thing in the help. */
+const preset = (value: string, flag: string): keyof typeof publishedNetworks | undefined => {
+  const found = presetNames.find((name) => name === value);
+  if (found === undefined) throw new UsageError(`${flag} must be one of ${presetNames.join(", ")} but is "${value}"`);
+  return found;
+};
 
 /** Flags of the reference's scripts that change how a network runs, trains or samples, never what its weights are. */
 export const flagsOfNoEffect = [
@@ -60,7 +66,7 @@ const ofNoEffect = Object.fromEntries(
 const options = {
   out: text("dir", "the model folder; a network of the other kind that is there stays", { required: true }),
   config: text("config.json", "the constructor's arguments: { kind, config }"),
-  preset: choice(presetNames, "the network and its noise, as published"),
+  preset: custom("name", "the network and its noise, as published; names are below", preset),
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
   entry: text("name", "the state dict, of a checkpoint that holds several: model, ema ..."),
   float16: toggle("keep weights as float16: half the size"),
@@ -119,6 +125,6 @@ export const importCheckpoint = define({
     "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which\n" +
     "they don't tell, are options. An option that contradicts the tensors is an error. A command line of the reference that describes\n" +
     "denoiser and classifier serves for both files: a classifier then takes the classifier_ options, image_size and the noise.\n" +
-    "Nothing in the file is executed.",
+    `Nothing in the file is executed.\nPresets: ${presetNames.join(", ")}.`,
 });
 export type ImportValues = ValuesOf<typeof importCheckpoint>;
