@@ -5,11 +5,12 @@
  * them is everything those are made of: traced functions, networks, the diffusion process, guidance and samplers.
  */
 
+// Models and pictures
+export { type Average, averageOfLength } from "./checkpoint/average-folder.ts";
 // Files of other programs
 export { openFile } from "./checkpoint/file-source.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "./checkpoint/import.ts";
 export type { LazyTensor } from "./checkpoint/lazy-tensor.ts";
-// Models and pictures
 export type { Model, Weights } from "./checkpoint/model.ts";
 export { bundledModels, loadModel, type ModelToSave, saveModel } from "./checkpoint/model-folder.ts";
 export { readNpz, writeNpz } from "./checkpoint/npz.ts";
@@ -35,11 +36,12 @@ export {
   makeChain,
   type ProcessConfig,
 } from "./diffusion/chain.ts";
+export { type LogNormal, logitNormalTime, logNormalSigma } from "./diffusion/level-sampler.ts";
 export { priorBpd, vbTerm } from "./diffusion/likelihood.ts";
-export { type LossKind, trainingLoss } from "./diffusion/losses.ts";
+export { type LossKind, type LossWeight, minSnrWeight, trainingLoss } from "./diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "./diffusion/noise-level.ts";
 export { clipX0, type Prediction, predict, reverseMean } from "./diffusion/prediction.ts";
-export { epsFromX0, posteriorMean, qSample, x0FromEps } from "./diffusion/process.ts";
+export { epsFromX0, networkInput, posteriorMean, qSample, x0FromEps } from "./diffusion/process.ts";
 export type { ContinuousSchedule } from "./diffusion/process-config.ts";
 export { spaceTimesteps } from "./diffusion/respacing.ts";
 export { betas, type Schedule, zeroTerminalSnr } from "./diffusion/schedule.ts";
@@ -166,5 +168,12 @@ export type { Checkpoint, CheckpointStore } from "./training/checkpoint.ts";
 export type { ClassifierOptions } from "./training/classifier.ts";
 export type { DenoiserOptions } from "./training/denoiser.ts";
 export type { TrainingEvent } from "./training/events.ts";
+export {
+  type PowerProfile,
+  powerEmaWeight,
+  powerExponent,
+  type Reconstruction,
+  reconstruct,
+} from "./training/power-ema.ts";
 export type { ScoreOptions } from "./training/score.ts";
 export { type TrainOptions, trainClassifier, trainDenoiser, trainScore } from "./training/train.ts";

@@ -67,7 +67,7 @@ test("the length of the average is chosen after training", async () => {
   const damaged = await guidestar(["ema", at("short"), "--length", "0.1"]);
   expect(damaged).toMatchObject({ code: 3 });
   expect(damaged.messages).toMatch(/no snapshots of averages; `guidestar train denoiser --power-ema` keeps them/);
-}, 60_000);
+}, 120_000);
 
 test.each([
   [["--zero-terminal-snr"], /x_0 cannot be found from a predicted eps; train with prediction v or x0/],

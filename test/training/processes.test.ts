@@ -128,7 +128,7 @@ const runs: [string, ProcessConfig, Partial<DenoiserOptions>][] = [
 ];
 
 describe.each(runs)("%s", (_, process, options) => {
-  test("learns a known mixture of points", { timeout: 60_000 }, async () => {
+  test("learns a known mixture of points", { timeout: 120_000 }, async () => {
     const weights = await train(process, options);
     await using step = await compileStep(process, weights);
     const chain = makeChain(process);
