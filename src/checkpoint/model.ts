@@ -164,9 +164,12 @@ export function checkSameNoise({
   const describe = (process: ClassifierRecord["process"]): string =>
     describeNoise(process).replace(/^(\S+) schedule/, '"$1"');
   const [ours, theirs] = [describe(classifier.process), describe(denoiser.process)];
+  const { schedule, steps } = denoiser.process;
+  const flag =
+    schedule === "flow" ? "--process flow" : schedule === "exploding" ? "--process edm" : `--schedule ${schedule}`;
   if (ours !== theirs)
     throw new ModelError(
       `${source}/model.json: classifier was trained for schedule ${ours}, but the denoiser uses ${theirs}. ` +
-        `Train the classifier with --schedule ${denoiser.process.schedule} --noise-steps ${denoiser.process.steps}, or sample with --classifier-scale 0.`,
+        `Train the classifier with ${flag} --noise-steps ${steps}, or sample with --classifier-scale 0.`,
     );
 }
