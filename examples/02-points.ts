@@ -89,7 +89,7 @@ const training = trainDenoiser({
   imageShape: [2, 1, 1],
   classes: 2,
   labelDropout: 0.1,
-  steps: 2000,
+  steps: 1500,
   learningRate: 1e-2,
   decay: "cosine",
   ema: { rate: 0.99 },

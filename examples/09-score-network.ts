@@ -35,7 +35,7 @@ const weights = await finish(
     batchAt: (step) => drawPoints(mixture, 1, step, 256),
     batchSize: 256,
     imageShape: [2, 1, 1],
-    steps: 1000,
+    steps: 700,
     learningRate: 1e-2,
     decay: "cosine",
     ema: { rate: 0.98 },

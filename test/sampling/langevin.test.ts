@@ -11,9 +11,12 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { langevinSolver, predictorCorrector } from "../../src/sampling/langevin.ts";
+import { collect, sample } from "../../src/sampling/sample.ts";
+import { makeSampler } from "../../src/sampling/sampler.ts";
 import type { Evaluation, Solver } from "../../src/sampling/solver.ts";
 import { full } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
+import { loadedTinyModel } from "../support/tiny-model.ts";
 
 let backend: Backend;
 beforeAll(async () => {
@@ -140,5 +143,28 @@ describe("of two distributions far apart, one has a fifth of the points", () => 
     const solver = langevinSolver(chainOf("exploding", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
     const share = shareOf(await walk(mixture, solver, solver.plan.flat(), noiseOf(4)));
     expect(Math.abs(share - 0.5)).toBeLessThan(0.05);
+  });
+});
+
+describe("as samplers of a model", () => {
+  test.each(["langevin", "pc"] as const)("%s draws noise anew for each evaluation", async (kind) => {
+    const streams: number[] = [];
+    const noise = (seed: number, stream: number, count: number): Float32Array => {
+      streams.push(stream);
+      return normals(seed, stream, count);
+    };
+    const sampler = makeSampler(kind, { steps: 3, corrections: 4 });
+    const { data } = await collect(sample(loadedTinyModel(), { seeds: [1], sampler, backend, noise }));
+    expect(data.every(Number.isFinite)).toBe(true);
+    // One to start with; each correction; of pc each step but the last, which ends at the picture.
+    expect(new Set(streams).size).toBe(streams.length);
+    expect(streams).toHaveLength(kind === "langevin" ? 1 + 3 * 4 : 1 + 2 + 2 * 4);
+  });
+
+  test("settings out of range, or of other samplers, are refused", () => {
+    expect(() => makeSampler("pc", { corrections: 0 })).toThrow(/corrections must be a whole number from 1 to 1000/);
+    expect(() => makeSampler("langevin", { snr: 1 })).toThrow(/snr must be above 0/);
+    expect(() => makeSampler("ddim", { snr: 0.1 })).toThrow(/sampler ddim has no snr; .* langevin, pc/);
+    expect(() => makeSampler("pc", { eta: 0.1 })).toThrow(/sampler pc has no eta/);
   });
 });
