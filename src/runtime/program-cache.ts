@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { cpus, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { UsageError } from "../errors.ts";
 import type { KeptProgram, ProgramCache, ProgramSlot } from "./backend.ts";
 
 /*
@@ -22,8 +23,10 @@ export interface ProgramCacheOptions {
 
 /** GUIDESTAR_PROGRAM_CACHE: megabytes that kept programs may take, or "off". */
 function limitFromEnvironment(): number {
-  const text = process.env.GUIDESTAR_PROGRAM_CACHE ?? "";
-  return text === "off" ? 0 : 1e6 * (Number(text) || 1000);
+  const text = process.env.GUIDESTAR_PROGRAM_CACHE || "1000";
+  const limit = text === "off" ? 0 : 1e6 * Number(text);
+  if (limit >= 0) return limit;
+  throw new UsageError(`GUIDESTAR_PROGRAM_CACHE is "${text}"; expected megabytes, or "off"`);
 }
 
 const defaultFolder = (): string =>
@@ -34,6 +37,7 @@ const defaultFolder = (): string =>
  * for the same graph on the same machine. Without a folder to write to, or with a limit of 0, nothing is kept.
  *
  * @param settings of the engine: threads and the like
+ * @throws UsageError where GUIDESTAR_PROGRAM_CACHE is no size
  */
 export function openProgramCache(
   settings: unknown,

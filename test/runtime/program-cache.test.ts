@@ -1,12 +1,14 @@
 import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { UsageError } from "../../src/errors.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend, LoadOptions } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { openProgramCache } from "../../src/runtime/program-cache.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import { conv2d } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
@@ -138,6 +140,19 @@ describe("the folder of programs", () => {
     expect(backend.programs).toBeUndefined();
     expect(await infer()(backend)).toEqual(result);
     expect((await start(infer(), 0)).kept).toEqual([]);
+  });
+
+  test.each([
+    ["off", false],
+    ["0", false],
+    ["50", true],
+    ["", true],
+  ])("is there or not where GUIDESTAR_PROGRAM_CACHE is '%s': %s", (text, there) => {
+    vi.stubEnv("GUIDESTAR_PROGRAM_CACHE", text);
+    expect(openProgramCache({}, { folder }) !== undefined).toBe(there);
+    vi.stubEnv("GUIDESTAR_PROGRAM_CACHE", "much");
+    expect(() => openProgramCache({})).toThrow(UsageError);
+    vi.unstubAllEnvs();
   });
 
   test("may vanish while a program is compiled", async () => {
