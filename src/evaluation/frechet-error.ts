@@ -18,6 +18,7 @@ const fewest = 1024;
  * halves of N images vary as sets of N do (the delete-half jackknife, Shao & Wu 1989). Draws with replacement hold ever another number of
  * different images, and a Frechet distance near the width of its features depends on that number more than on the images. Of
  * many or wide features, n of N stand for all, and the deviation is scaled by sqrt(n / N).
+ * Where the distance is little more than its bias, the error is up to twice too large.
  */
 export function frechetError(
   samples: Matrix,
