@@ -28,7 +28,13 @@ export interface EvaluateOptions extends EngineOptions {
 
 /** Metrics of samples; those that nothing was given for are missing. */
 export interface Report {
-  readonly counts: { readonly samples: number; readonly reference: number | undefined };
+  readonly counts: {
+    readonly samples: number;
+    /** Images behind the reference's statistics; undefined without a reference, or where its file doesn't say. */
+    readonly reference: number | undefined;
+    /** Images whose features are there, for precision, recall and the kernel distance. */
+    readonly referenceFeatures: number;
+  };
   readonly fid?: Estimate;
   readonly sfid?: Estimate;
   readonly precision?: Estimate;
@@ -83,7 +89,8 @@ export async function evaluate(
     metrics = { ...metrics, inceptionScore: inceptionScore(probabilities, { seed }) };
     if (labels) metrics = { ...metrics, accuracy: classAccuracy(probabilities, labels, { seed }) };
   }
-  return { counts: { samples: samples.features.rows, reference: count }, ...metrics, warnings };
+  const referenceFeatures = reference?.features?.rows ?? 0;
+  return { counts: { samples: samples.features.rows, reference: count, referenceFeatures }, ...metrics, warnings };
 }
 
 /** Images for each dimension. Between equal normal distributions N images add about D^2 / 4N: at 10 D, 2.5% of the total variance. */

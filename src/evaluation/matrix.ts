@@ -120,14 +120,18 @@ function addBlock(
  * Factor F [r, n] of a positive semidefinite matrix A [n, n] = F^T F, r its numerical rank: Cholesky's decomposition with the largest
  * remaining diagonal element as pivot, in panels (Lucas 2004, LAPACK's `pstrf`). Stops where what remains is rounding.
  *
- * @throws DataError where the matrix is not positive semidefinite: a diagonal below zero
+ * @throws DataError where the matrix is not positive semidefinite: a diagonal below zero, at first or in what remains
  */
 export function choleskyFactor(a: Float64Array, n: number): Matrix & { readonly data: Float64Array } {
   const diagonal = Float64Array.from({ length: n }, (_, i) => a[i * n + i]!);
   const largest = diagonal.reduce((x, y) => Math.max(x, y), 0);
   const smallest = n * Number.EPSILON * largest;
-  const lowest = diagonal.reduce((x, y) => Math.min(x, y), 0);
-  if (lowest < -smallest) throw new DataError(`expected a covariance, but it has a variance of ${lowest}`);
+  const checkSigns = (tolerance: number): void => {
+    const lowest = diagonal.reduce((x, y) => Math.min(x, y), 0);
+    if (lowest < -tolerance * largest)
+      throw new DataError(`expected a covariance, but along some direction its variance is ${lowest.toPrecision(3)}`);
+  };
+  checkSigns(Number.EPSILON);
 
   const factor: Float64Array[] = [];
   // What remains of A, of the rows that were no pivot yet; their numbers in A.
@@ -170,6 +174,7 @@ export function choleskyFactor(a: Float64Array, n: number): Matrix & { readonly 
     // Differences of squares drift from the diagonal of the remainder itself.
     for (let i = 0; i < active.length; i++) diagonal[active[i]!] = rest[i * active.length + i]!;
   }
+  checkSigns(1e-4); // files may hold float32
   const data = new Float64Array(factor.length * n);
   for (const [k, row] of factor.entries()) data.set(row, k * n);
   return { rows: factor.length, columns: n, data };

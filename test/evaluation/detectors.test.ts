@@ -147,7 +147,7 @@ test("evaluate gives what it can, and warns where the count biases it", async ()
     { backend },
   );
   expect(Object.keys(metrics)).toEqual(["fid", "precision", "recall", "kid"]);
-  expect([counts, warnings]).toEqual([{ samples: 60, reference: 50 }, []]);
+  expect([counts, warnings]).toEqual([{ samples: 60, reference: 50, referenceFeatures: 50 }, []]);
   const few = await evaluate({ features: rows(39, 1) }, { features: rows(50, 2) }, { backend });
   expect(few.warnings.join()).toMatch(/^39 images are few for features of 4 dimensions: .* at least 40 images/);
   const { mean, covariance } = { mean: new Float64Array(4), covariance: new Float64Array(16) };

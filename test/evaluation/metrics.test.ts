@@ -93,7 +93,8 @@ describe("linear algebra", () => {
     for (let i = 0; i < 40; i++) for (let j = 0; j < 80; j++) transposed.data[j * 40 + i] = factor.data[i * 80 + j]!;
     const back = timesTransposed(transposed, transposed).data;
     expect(Math.max(...back.map((value, i) => Math.abs(value - matrix[i]!)))).toBeLessThan(1e-11);
-    expect(() => choleskyFactor(Float64Array.of(1, 0, 0, -1), 2)).toThrow(/variance of -1/);
+    expect(() => choleskyFactor(Float64Array.of(1, 0, 0, -1), 2)).toThrow(/variance is -1/);
+    expect(() => choleskyFactor(Float64Array.of(1, 2, 2, 1), 2)).toThrow(/variance is -3/);
   });
 });
 

@@ -27,6 +27,7 @@ export const reportJson = ({ counts, warnings, ...metrics }: Report): Readonly<R
   ),
   samples: counts.samples,
   reference: counts.reference ?? null,
+  referenceFeatures: counts.referenceFeatures,
   warnings,
 });
 
@@ -38,7 +39,11 @@ export function describeReport({ counts, ...metrics }: Report, detector: string 
       ? [`${names[key].padEnd(26)}${metric.value.toPrecision(5).padEnd(12)}± ${metric.error.toPrecision(2)}`]
       : [];
   });
+  const { reference, referenceFeatures } = counts;
+  const fewer = referenceFeatures > 0 && referenceFeatures !== reference;
   const against =
-    metrics.fid === undefined ? "" : ` against ${counts.reference ?? "an unknown number of"} of the reference`;
+    metrics.fid === undefined
+      ? ""
+      : ` against ${reference ?? "an unknown number of"} of the reference${fewer ? ` (${referenceFeatures} for precision, recall and kernel distance)` : ""}`;
   return [`${counts.samples} samples${against}${detector ? `, detector ${detector}` : ""}`, ...rows, ""].join("\n");
 }

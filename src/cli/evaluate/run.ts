@@ -41,10 +41,15 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
   await using sources = new Sources(values, around);
   const { samples, labels } = await sources.samples(path);
   const reference = await sources.reference();
-  const options = { backend: engine, signal, seed, k, ...(labels && { labels }) };
+  if (!reference && !samples.probabilities && (saveFeatures ?? saveStatistics) === undefined)
+    throw new UsageError("nothing to compare with: give --reference, --reference-features or --probabilities");
   const report = await evaluate(samples, reference, {
-    ...options,
-    onMetric: (name) => shown.update(0, 1, name),
+    backend: engine,
+    signal,
+    seed,
+    k,
+    ...(labels && { labels }),
+    onMetric: (name) => shown.say(name),
   });
   shown.end();
   const { features, spatial } = samples;
