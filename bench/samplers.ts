@@ -27,7 +27,9 @@ const candidates: readonly Sampler[] = [
       ["dpm++2m-sde", { steps: 15 }],
       ["dpm++2m-sde", { steps: 20 }],
       ["dpm++2m-sde", { steps: 20, levels: "chain" }],
+      ["sa-solver", { steps: 8 }],
       ["sa-solver", { steps: 12 }],
+      ["sa-solver", { steps: 20 }],
       ["sa-solver", { steps: 20, eta: 1 }],
     ] satisfies [SamplerKind, SamplerSettings][]
   ).map(([kind, settings]) => makeSampler(kind, settings)),

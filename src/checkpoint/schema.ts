@@ -100,6 +100,7 @@ const samplingSchema = z.strictObject({
   levels: z.enum(levelSpacings).optional(),
   eta: z.number().min(0).max(1).optional(),
   churn: z.number().min(0).optional(),
+  order: z.int().min(1).max(4).optional(),
   /** Scale of classifier-free guidance; 1 is off. */
   classifierFree: z.number().optional(),
   /** Scale of classifier guidance; 0 is off. */

@@ -16,7 +16,8 @@ const sampler = z.discriminatedUnion("kind", [
   z.strictObject({ kind: z.literal("ddpm"), ...visited }),
   z.strictObject({ kind: z.enum(["euler", "heun"]), ...visited, churn: z.number().min(0) }),
   z.strictObject({ kind: z.literal("dpm++2m"), ...visited }),
-  z.strictObject({ kind: z.enum(["dpm++2m-sde", "sa-solver"]), ...visited, eta }),
+  z.strictObject({ kind: z.literal("dpm++2m-sde"), ...visited, eta }),
+  z.strictObject({ kind: z.literal("sa-solver"), ...visited, eta, order: z.int().min(1).max(4) }),
   z.strictObject({
     kind: z.enum(["langevin", "pc"]),
     ...visited,

@@ -51,14 +51,17 @@ export function defaultSampler(
   { sampling = {}, denoiser }: Pick<Described, "sampling" | "denoiser">,
   kind = sampling.sampler ?? "ddim",
 ): Sampler {
+  const own = kind === (sampling.sampler ?? "ddim") ? sampling : {};
+  const { steps = usualSteps(kind, denoiser), levels, eta, churn, order } = own;
+  // What the record says of settings that this sampler does not have is for others.
   const usual = usualSamplers[kind];
-  const {
-    steps = usualSteps(kind, denoiser),
+  return makeSampler(kind, {
+    steps,
     levels,
-    eta,
-    churn,
-  } = kind === (sampling.sampler ?? "ddim") ? sampling : {};
-  return makeSampler(kind, { steps, levels, ...("eta" in usual && { eta }), ...("churn" in usual && { churn }) });
+    ...("eta" in usual && { eta }),
+    ...("churn" in usual && { churn }),
+    ...("order" in usual && { order }),
+  });
 }
 
 /** Steps that give good pictures, but no more than the model's chain has. */

@@ -44,9 +44,10 @@ describe("samplers on the command line", () => {
     await sample("--model", at("own"), "--sampler", "sa-solver", "--out", at("other.png"));
     expect((await specOf(at("other.png"))).sampler).toEqual({
       kind: "sa-solver",
-      steps: 15,
-      levels: "karras",
+      steps: 12,
+      levels: "chain",
       eta: 0,
+      order: 1,
     });
     const { out } = await guidestar(["info", at("own")]);
     expect(out).toMatch(/sampling +dpm\+\+2m-sde, 4 steps, levels chain, eta 0.5/);

@@ -28,7 +28,7 @@ const samplers: [string, Sampler][] = [
   ["heun with churn", makeSampler("heun", { steps: 4, churn: 2 })],
   ["dpm++2m on the chain", makeSampler("dpm++2m", { steps: 5, levels: "chain" })],
   ["dpm++2m-sde", makeSampler("dpm++2m-sde", { steps: 5 })],
-  ["sa-solver", makeSampler("sa-solver", { steps: 5, eta: 0.5 })],
+  ["sa-solver", makeSampler("sa-solver", { steps: 5, eta: 0.5, order: 3 })],
 ];
 
 test.each(samplers)(

@@ -2,8 +2,20 @@ import { define, type ValuesOf } from "../command.ts";
 import { choice, text, whole } from "../option.ts";
 import { sample } from "./sample.ts";
 
-const { sampler, steps, levels, eta, churn, corrections, snr, cfgScale, classifierScale, unconditional, gradientAt } =
-  sample.options;
+const {
+  sampler,
+  steps,
+  levels,
+  eta,
+  churn,
+  order,
+  corrections,
+  snr,
+  cfgScale,
+  classifierScale,
+  unconditional,
+  gradientAt,
+} = sample.options;
 
 /** What a step is made of. */
 export const stepOptions = {
@@ -12,6 +24,7 @@ export const stepOptions = {
   levels,
   eta,
   churn,
+  order,
   corrections,
   snr,
   cfgScale,

@@ -20,7 +20,7 @@ const options = {
   levels: choice(
     levelSpacings,
     "noise levels to visit: evenly by the model's timesteps, dense where there is little noise, or by one factor",
-    { otherwise: "the model's, else chain for ddim and ddpm, karras for the others" },
+    { otherwise: "the model's, else chain for ddim, ddpm, sa-solver, karras for the others" },
   ),
   eta: real("randomness of ddim, dpm++2m-sde and sa-solver: 0 none, 1 as much as ddpm", {
     least: 0,
@@ -31,6 +31,7 @@ const options = {
     least: 0,
     otherwise: "the model's, else 0",
   }),
+  order: whole("images that a step of sa-solver is predicted from", { most: 4, otherwise: "the model's, else 1" }),
   corrections: whole("Langevin steps of langevin and pc at each noise level", { most: 1000, otherwise: "5 and 1" }),
   snr: real("size of these steps: above 0, below 1", { least: 0, most: 1, otherwise: "0.25 and 0.16" }),
   ...guidanceOptions,
@@ -91,7 +92,7 @@ export const sample = define({
   notes:
     "Samplers. ddim: straight steps along the probability flow, or random ones (--eta). ddpm: ancestral sampling, many steps. euler, heun: the\n" +
     "flow by Euler's and Heun's method, heun with two runs of the network a step; --churn makes them random. dpm++2m, dpm++2m-sde:\n" +
-    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of higher order. langevin:\n" +
+    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of any --order. langevin:\n" +
     "annealed Langevin dynamics. pc: ancestral steps, each corrected by Langevin dynamics.\n" +
     "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from\n" +
     "there, w = s - 1. --cfg-scale takes s.\n" +

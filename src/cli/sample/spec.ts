@@ -3,7 +3,7 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
-import { makeSampler, type Sampler, samplersWith } from "../../sampling/sampler.ts";
+import { makeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
 import { defaultSampler, type RunOptions } from "../../sampling/settings.ts";
 import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
@@ -56,7 +56,10 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
 }
 
 /** How a sampler is described by options. */
-type SamplerValues = Pick<SampleValues, "sampler" | "steps" | "levels" | "eta" | "churn" | "corrections" | "snr">;
+type SamplerValues = Pick<
+  SampleValues,
+  "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr"
+>;
 
 type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch" | keyof SamplerValues> &
   Partial<GuidanceValues>;
@@ -116,10 +119,11 @@ export const describeInput = (input: RunSpec["input"]): string => {
   return `; from ${input.path}${parts}, strength ${input.strength}`;
 };
 
-function samplerOf({ sampler, steps, levels, eta, churn, corrections, snr }: SamplerValues, model: Model): Sampler {
+function samplerOf({ sampler, steps, levels, ...settings }: SamplerValues, model: Model): Sampler {
   const { kind, ...fallback } = defaultSampler(model, sampler);
-  const given = { steps, levels, eta, churn, corrections, snr };
-  for (const setting of ["eta", "churn", "corrections", "snr"] as const) {
+  const { eta, churn, order, corrections, snr } = settings;
+  const given = { steps, levels, eta, churn, order, corrections, snr };
+  for (const setting of samplerSettings) {
     const kinds = samplersWith(setting);
     if (given[setting] !== undefined && !kinds.includes(kind))
       throw new UsageError(
