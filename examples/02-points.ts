@@ -74,7 +74,8 @@ const process: ProcessConfig = {
 };
 
 // 2. Training. One label in ten is hidden, so that one network gives conditional and unconditional predictions.
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 let weights = initialize(network, {
   uniforms: (stream, count) => uniforms(0, stream, count),
   normals: (stream, count) => normals(0, stream, count),

@@ -14,7 +14,8 @@ const process: ProcessConfig = {
   rescaleTimesteps: false,
 };
 const { tables } = makeChain(process);
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 
 const extent = 1.3;
 const at = lattice(17, extent);

@@ -31,7 +31,8 @@ const guided = (scale: number): Predictor => {
 };
 const besideImage = (sigma: Levels["sigma"]): Levels => ({ alpha: sigma.div(sigma), sigma });
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 300 }, (_, i) => i % 2);
 const panels: Panel[] = [];
 for (const scale of [0, 1, 4]) {

@@ -41,7 +41,8 @@ const ways: [string, (scale: Tensor) => Predictor, (ratio: number) => number][] 
   ["autoguidance, scale 2", (scale) => autoguidance(strong, weak, { scale }), () => 2],
 ];
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 400 }, (_, i) => i % 2);
 const panels: Panel[] = [];
 for (const [name, guided, scaleAt] of ways) {

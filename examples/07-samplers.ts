@@ -22,7 +22,8 @@ const process: ProcessConfig = {
 };
 const exact = scorePredictor((x, sigma) => exactScore(mixture, x, { alpha: sigma.div(sigma), sigma }), process);
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 200 }, (_, i) => i % 2);
 const drawn = (sampler: Sampler) => walk({ backend, process, sampler, labels, predictor: () => exact });
 const distance = (a: readonly Point[], b: readonly Point[]): number =>

@@ -29,7 +29,8 @@ const processes: [string, ProcessConfig][] = [
   ],
 ];
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const labels = new Array<number>(300).fill(0);
 const panels: Panel[] = [];
 for (const [name, process] of processes) {

@@ -25,7 +25,8 @@ function score(weights: Parameters, x: Tensor, sigma: Tensor): Tensor {
   return network(weights, seen, sigma.log().mul(2)).reshape(-1, 2, 1, 1).div(each(sigma)).neg();
 }
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const weights = await finish(
   trainScore({
     backend,

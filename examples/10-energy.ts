@@ -24,7 +24,8 @@ function energy(weights: Parameters, x: Tensor, sigma: Tensor): Tensor {
 const score = (weights: Parameters, x: Tensor, sigma: Tensor): Tensor =>
   energyScore((x) => energy(weights, x, sigma), x);
 
-await using backend = await openBackend();
+// One thread: more have nothing to share in a network this small.
+await using backend = await openBackend({ threads: 1 });
 const process: ProcessConfig = {
   schedule: "exploding",
   steps: 1000,

@@ -20,7 +20,7 @@ import { loadedTinyModel } from "../support/tiny-model.ts";
 
 let backend: Backend;
 beforeAll(async () => {
-  backend = await openBackend();
+  backend = await openBackend({ threads: 1 });
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 

@@ -53,7 +53,7 @@ const shrunk = (x: Tensor, sigma: Tensor): Tensor => x.div(sigma.square().add(1)
 
 let backend: Backend;
 beforeAll(async () => {
-  backend = await openBackend();
+  backend = await openBackend({ threads: 1 });
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
