@@ -5,6 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
+import { writeNpz } from "../../src/checkpoint/npz.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -95,11 +96,13 @@ describe("sweep", () => {
         [name]: expect.any(Number),
         [`${name}Error`]: expect.any(Number),
       });
-  });
+  }, 300_000);
 
   test("writes a report; other values add cells to it, finished ones are not measured again", async () => {
     const [head, ...rows] = (await readFile(at("killed", "report.csv"), "utf8")).trimEnd().split("\n");
-    expect(head).toMatch(/^classifierScale,cfgScale,unconditional,sampler,.*,fid,fidError,.*,accuracy,accuracyError,count,/);
+    expect(head).toMatch(
+      /^classifierScale,cfgScale,unconditional,sampler,.*,fid,fidError,.*,accuracy,accuracyError,count,/,
+    );
     expect(rows).toHaveLength(4);
     expect((await sharp(at("killed", "report.png")).metadata()).format).toBe("png");
     const before = await readFile(at("killed", "cells.jsonl"), "utf8");
@@ -135,5 +138,31 @@ describe("sweep", () => {
     const damaged = await sweep("killed", "--cfg-scale", "1", "--classifier-scale", "0");
     expect(damaged.code).toBe(3);
     expect(damaged.messages).toMatch(/cells\.jsonl, line 5: not JSON; delete the line/);
+  });
+
+  test("compares with images that are given; too few of them are refused", async () => {
+    const images = (count: number) =>
+      writeNpz({
+        arr_0: {
+          dtype: "uint8",
+          shape: [count, 28, 28, 1],
+          data: Uint8Array.from({ length: count * 784 }, (_, i) => (i * i) % 251),
+        },
+        arr_1: { dtype: "int64", shape: [count], data: new BigInt64Array(count) },
+      });
+    await writeFile(at("real.npz"), images(12));
+    await writeFile(at("few.npz"), images(3));
+    const given = await sweep("given", "--cfg-scale", "1", "--reference", at("real.npz"), "--reference-count", "8");
+    expect(given).toMatchObject({ code: 0 });
+    expect((await lines("given"))[0]).toMatchObject({ referenceCount: 8, fid: expect.any(Number) });
+    expect(JSON.parse(await readFile(at("given", "sweep.json"), "utf8")).reference).toMatch(
+      /^12 images of real\.npz \([0-9a-f]{12}\)$/,
+    );
+    const few = await sweep("few", "--cfg-scale", "1", "--reference", at("few.npz"));
+    expect(few.code).toBe(3);
+    expect(few.messages).toMatch(/take at least 4/);
+    const bundled = await sweep("given", "--cfg-scale", "1");
+    expect(bundled.code).toBe(3);
+    expect(bundled.messages).toMatch(/reference was "12 images/);
   });
 });

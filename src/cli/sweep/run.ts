@@ -1,26 +1,17 @@
-import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
-import { gather } from "../../data/batches.ts";
-import { UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detector.ts";
-import { digitsReference } from "../../evaluation/digits.ts";
-import type { ReferenceSet } from "../../evaluation/evaluate.ts";
-import { type Matrix, matrixOf } from "../../evaluation/matrix.ts";
-import { statistics } from "../../evaluation/statistics.ts";
 import { float32, type NDArray, sizeOf } from "../../ndarray.ts";
-import type { Backend } from "../../runtime/backend.ts";
 import { openBackend } from "../../runtime/node.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../command.ts";
 import type { SweepValues } from "../commands/sweep.ts";
-import { openDetector } from "../evaluate/sources.ts";
-import { openImages } from "../images.ts";
 import { duration, type Progress, progress } from "../progress.ts";
 import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
 import { type Cell, describeCell, gridOf } from "./grid.ts";
 import { measure, type Ruler } from "./measure.ts";
+import { detectorFor, openReference, type Surroundings } from "./reference.ts";
 import { writeReport } from "./report.ts";
 
 /** `guidestar sweep`. */
@@ -35,7 +26,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
 
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   await using detector = await detectorFor(values.detector, model, backend);
-  const reference = await referenceFor(values, model, detector, { backend, signal, shown });
+  const real = await openReference(values, model, detector, { backend, signal, shown });
   const record: SweepRecord = {
     format,
     denoiser: model.denoiser?.sha256 ?? "",
@@ -44,7 +35,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     count,
     seed,
     detector: detector.name,
-    reference: reference.name,
+    reference: real.name,
   };
   const folder = await openSweep(out, record);
   const left = remaining(cells, folder.finished);
@@ -60,8 +51,9 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
 
   const about = {
     title: `${basename(values.model)}: guidance swept`,
-    subtitle: `${count} pictures a cell, against the ${reference.name}, seen by the detector "${detector.name}"`,
+    subtitle: `${count} pictures a cell, against the ${real.name}, seen by the detector "${detector.name}"`,
   };
+  const reference = await real.look();
   const ruler: Ruler = { detector, reference, classes: classesOf(model, detector), backend, signal };
   warnOfBias(count, detector.width, shown);
   const began = performance.now();
@@ -85,66 +77,6 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
   terminal.out([`${out}/cells.jsonl`, ...report, ""].join("\n"));
 }
 
-/** The detector that an option names. Throws UsageError where the bundled one does not look at such pictures. */
-async function detectorFor(name: string, { imageShape, source }: Model, backend: Backend): Promise<Detector> {
-  const detector = await openDetector(name, imageShape, backend);
-  const expected = detector.imageShape;
-  if (expected === undefined || expected.join() === imageShape.join()) return detector;
-  throw new UsageError(
-    `${source}: its pictures are [${imageShape.join(", ")}], but the detector ${detector.name} looks at [${expected.join(", ")}]; give another --detector`,
-  );
-}
-
-interface Work {
-  readonly backend: Backend;
-  readonly signal: AbortSignal;
-}
-
-/** What cells are compared with: statistics of all images, and the features of some. */
-interface Reference extends ReferenceSet {
-  readonly name: string;
-  readonly features: Matrix;
-}
-
-/** The images that --reference names, seen by the detector; the bundled ones without. */
-async function referenceFor(
-  values: SweepValues,
-  model: Model,
-  detector: Detector,
-  { backend, signal, shown }: Work & { readonly shown: Progress },
-): Promise<Reference> {
-  const { reference: path, referenceCount, count } = values;
-  if (path === undefined) {
-    if (referenceCount !== undefined)
-      throw new UsageError("--reference-count chooses among the images of --reference; give that too, or leave it out");
-    if (values.detector !== "bundled")
-      throw new UsageError(`--detector ${values.detector} has seen no real images yet; give --reference`);
-    return digitsReference();
-  }
-  const { train } = await openImages(path, model, undefined, shown, signal);
-  const hash = createHash("sha256").update(train.images).digest("hex").slice(0, 12);
-  const step = Math.max(64, Math.floor(2 ** 22 / sizeOf(model.imageShape)));
-  async function* observations() {
-    for (let start = 0; start < train.count; start += step) {
-      signal.throwIfAborted();
-      shown.update(start, train.count, "images of the reference");
-      yield detector.observe(gather(train, range(start, Math.min(step, train.count - start))).x);
-    }
-  }
-  const seen = await statistics(observations(), { backend, signal });
-  shown.end();
-  const most = Math.min(referenceCount ?? count, train.count);
-  const chosen = range(0, most).map((i) => Math.floor((i * train.count) / most));
-  const { features } = await detector.observe(gather(train, chosen).x);
-  return {
-    name: `${train.count} images of ${basename(path)} (${hash})`,
-    statistics: seen,
-    features: matrixOf(features),
-  };
-}
-
-const range = (start: number, count: number): number[] => Array.from({ length: count }, (_, i) => start + i);
-
 /** The detector's class for each of the model's, by name. */
 function classesOf({ classes }: Model, detector: Detector): number[] | undefined {
   const found = classes.map((name) => detector.classes?.indexOf(name) ?? -1);
@@ -155,7 +87,7 @@ function classesOf({ classes }: Model, detector: Detector): number[] | undefined
 async function draw(
   model: Model,
   { run, weak }: Cell,
-  { backend, signal }: Work,
+  { backend, signal }: Surroundings,
   tell: (share: number) => void,
 ): Promise<NDArray<"float32">> {
   const pixels = sizeOf(model.imageShape);
@@ -182,7 +114,7 @@ async function draw(
 }
 
 /** Seconds that cells take, from the second step of one batch of each kind of cell: which sampler, and which networks take part. */
-async function estimate(model: Model, cells: readonly Cell[], { backend, signal }: Work): Promise<number> {
+async function estimate(model: Model, cells: readonly Cell[], { backend, signal }: Surroundings): Promise<number> {
   const kinds = new Map<string, number>();
   let total = 0;
   for (const { run, weak } of cells) {
