@@ -2,7 +2,9 @@ import { define, type ValuesOf } from "../command.ts";
 import { choice, text, toggle, whole } from "../option.ts";
 
 const options = {
-  reference: text("path", "real images (as for SAMPLES), or an npz of features, or of statistics (mu, sigma)"),
+  reference: text("path", "real images (as for SAMPLES), or an npz of features, or of statistics (mu, sigma)", {
+    otherwise: "for the bundled detector, what it sees in the MNIST training set",
+  }),
   detector: text("name|file", "what sees features in images: bundled, or an ONNX file with its declaration beside it", {
     fallback: "bundled",
   }),
