@@ -1,6 +1,6 @@
 import { UsageError } from "../../errors.ts";
 import { define, type ValuesOf } from "../command.ts";
-import { choice, flagOf, type Option, text, toggle, whole } from "../option.ts";
+import { choice, type Option, text, toggle, whole } from "../option.ts";
 import { evaluate } from "./evaluate.ts";
 import { sample } from "./sample.ts";
 
@@ -19,6 +19,7 @@ const held = [
   "upsampler",
   "upsamplerSampler",
   "upsamplerSteps",
+  "upsamplerEta",
   "out",
   "npz",
   "gif",
@@ -64,7 +65,7 @@ function several<T>({ placeholder, help, parse, otherwise, fallback }: Option<T>
     placeholder: placeholder === undefined ? "no,yes" : numbers ? "values" : placeholder,
     ...(placeholder === undefined && { bare: "yes" }),
     help,
-    otherwise: otherwise ?? (placeholder === undefined ? "no" : String(fallback)),
+    otherwise: otherwise ?? (placeholder === undefined ? "no" : String(fallback ?? "none")),
     parse(list, flag) {
       const separator = inside || list.includes(";") ? ";" : ",";
       const parts = list.split(separator).map((part) => part.trim());
@@ -117,7 +118,7 @@ export const sweep = define({
   options,
   notes:
     `Values stand with commas between, or as first:last:step; with semicolons where a value holds commas. Every combination is a cell;\n` +
-    `those whose settings exclude each other are left out. ${settings.map(flagOf).join(", ")} are as in \`sample\`.\n` +
+    `those whose settings exclude each other are left out. \`guidestar sample --help\` says more of each setting.\n` +
     "A cell that is finished is a line of cells.jsonl. Stopped at any moment, the same command goes on with the next cell; with other\n" +
     "values it adds cells. All cells draw from the same noise, so that their differences are less noisy than they are. report.csv,\n" +
     "report.svg and report.png are written anew after every cell. FID falls with more pictures: compare equal counts only.",
