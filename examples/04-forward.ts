@@ -1,19 +1,12 @@
 // What noise does to a distribution, and the way back: the score, grad log p(x_t). `npx tsx examples/04-forward.ts forward.png`
 // The data are two half-moons, as a mixture of normal distributions, so that density and score are known at every noise level.
-import { makeChain, openBackend, type ProcessConfig } from "../src/index.ts";
+import { makeChain, openBackend } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { drawPoints, exactScore, levelsOf, logDensity, moons, type Point } from "./support/plane.ts";
-import { lattice, pointsOf, valuesAt } from "./support/run.ts";
+import { cosine, lattice, pointsOf, valuesAt } from "./support/run.ts";
 
 const mixture = moons();
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
-const { tables } = makeChain(process);
+const { tables } = makeChain(cosine);
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
 
@@ -49,4 +42,4 @@ for (const t of [20, 100, 200, 400, 700]) {
   });
 }
 console.log(`score and slope of the log density differ by at most ${worst.toExponential(1)}`);
-await savePicture(globalThis.process.argv[2] ?? "out/forward.png", panels, { extent });
+await savePicture(process.argv[2] ?? "out/forward.png", panels, { extent });

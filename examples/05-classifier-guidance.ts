@@ -8,35 +8,31 @@ import {
   int32,
   openBackend,
   type Predictor,
-  type ProcessConfig,
-  scorePredictor,
 } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
-import { exactLogits, exactScore, type Levels, levelsOf, logDensity, logPosterior, moons } from "./support/plane.ts";
-import { lattice, pointsOf, valuesAt, walk } from "./support/run.ts";
+import { exactLogits, exactPredictor, exactScore, levelsOf, logDensity, logPosterior, moons } from "./support/plane.ts";
+import { cosine, lattice, pointsOf, valuesAt, walk } from "./support/run.ts";
 
 const mixture = { ...moons(), deviation: 0.1 };
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
 
 /** The denoiser without a class, its score moved by scale times the classifier's gradient. */
 const guided = (scale: number): Predictor => {
-  const plain = scorePredictor((x, sigma) => exactScore(mixture, x, besideImage(sigma)), process);
+  const plain = exactPredictor(mixture, cosine, false);
   return (x, c, condition) => classifierScore(plain, (x) => exactLogits(mixture, x, c), { scale })(x, c, condition);
 };
-const besideImage = (sigma: Levels["sigma"]): Levels => ({ alpha: sigma.div(sigma), sigma });
 
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 300 }, (_, i) => i % 2);
 const panels: Panel[] = [];
 for (const scale of [0, 1, 4]) {
-  const path = await walk({ backend, process, sampler: ddim({ steps: 40 }), labels, predictor: () => guided(scale) });
+  const path = await walk({
+    backend,
+    process: cosine,
+    sampler: ddim({ steps: 40 }),
+    labels,
+    predictor: () => guided(scale),
+  });
   const points = path.at(-1)!;
   const right = points.filter((point, i) => logPosterior(mixture, point, labels[i]!) > Math.log(0.5)).length;
   const sure = points.reduce((sum, point, i) => sum + logPosterior(mixture, point, labels[i]!), 0) / points.length;
@@ -63,4 +59,4 @@ panels.push({
   density: densityOf((point) => logDensity(mixture, point, level)),
   arrows: { at, by: pointsOf(field) },
 });
-await savePicture(globalThis.process.argv[2] ?? "out/classifier-guidance.png", panels);
+await savePicture(process.argv[2] ?? "out/classifier-guidance.png", panels);

@@ -1,33 +1,14 @@
 // Four ways to ask for a class, with a model that is not quite right: as it is, classifier-free guidance, the same in an interval of
 // noise levels, and autoguidance. `npx tsx examples/06-guidance.ts guidance.png`
 // The model's score is exact, but of half-moons that are blurred; the weak model of autoguidance has them blurred more.
-import {
-  autoguidance,
-  classifierFree,
-  ddim,
-  openBackend,
-  type Predictor,
-  type ProcessConfig,
-  scorePredictor,
-  type Tensor,
-} from "../src/index.ts";
+import { autoguidance, classifierFree, ddim, openBackend, type Predictor, type Tensor } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
-import { coverage, distanceTo, exactScore, logDensity, moons } from "./support/plane.ts";
-import { walk } from "./support/run.ts";
+import { coverage, distanceTo, exactPredictor, logDensity, moons } from "./support/plane.ts";
+import { cosine, walk } from "./support/run.ts";
 
 const mixture = moons();
 const nullLabel = 2;
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
-const blurred = (deviation: number): Predictor =>
-  scorePredictor((x, sigma, { label }) => {
-    return exactScore({ ...mixture, deviation }, x, { alpha: sigma.div(sigma), sigma }, label);
-  }, process);
+const blurred = (deviation: number): Predictor => exactPredictor({ ...mixture, deviation }, cosine);
 const [strong, weak] = [blurred(0.12), blurred(0.3)];
 
 const ways: [string, (scale: Tensor) => Predictor, (ratio: number) => number][] = [
@@ -48,7 +29,7 @@ const panels: Panel[] = [];
 for (const [name, guided, scaleAt] of ways) {
   const walked = await walk({
     backend,
-    process,
+    process: cosine,
     sampler: ddim({ steps: 40 }),
     labels,
     predictor: (_, scale) => guided(scale),
@@ -65,4 +46,4 @@ for (const [name, guided, scaleAt] of ways) {
     labels,
   });
 }
-await savePicture(globalThis.process.argv[2] ?? "out/guidance.png", panels);
+await savePicture(process.argv[2] ?? "out/guidance.png", panels);

@@ -1,31 +1,16 @@
 // One model, one start, several samplers of about twenty evaluations. `npx tsx examples/07-samplers.ts samplers.png`
-import {
-  ddim,
-  ddpm,
-  makeSampler,
-  openBackend,
-  type ProcessConfig,
-  type Sampler,
-  scorePredictor,
-} from "../src/index.ts";
+import { ddim, ddpm, makeSampler, openBackend, type Sampler } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
-import { exactScore, logDensity, moons, type Point } from "./support/plane.ts";
-import { walk } from "./support/run.ts";
+import { exactPredictor, logDensity, moons, type Point } from "./support/plane.ts";
+import { cosine, walk } from "./support/run.ts";
 
 const mixture = moons();
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
-const exact = scorePredictor((x, sigma) => exactScore(mixture, x, { alpha: sigma.div(sigma), sigma }), process);
+const exact = exactPredictor(mixture, cosine, false);
 
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 200 }, (_, i) => i % 2);
-const drawn = (sampler: Sampler) => walk({ backend, process, sampler, labels, predictor: () => exact });
+const drawn = (sampler: Sampler) => walk({ backend, process: cosine, sampler, labels, predictor: () => exact });
 const distance = (a: readonly Point[], b: readonly Point[]): number =>
   Math.sqrt(a.reduce((sum, [x, y], i) => sum + (x - b[i]![0]) ** 2 + (y - b[i]![1]) ** 2, 0) / a.length);
 
@@ -57,4 +42,4 @@ for (const [name, sampler, solves] of samplers) {
     labels: labels.map(() => 0),
   });
 }
-await savePicture(globalThis.process.argv[2] ?? "out/samplers.png", panels, { columns: 3 });
+await savePicture(process.argv[2] ?? "out/samplers.png", panels, { columns: 3 });

@@ -1,6 +1,7 @@
 // A score network, and what annealing is for: Langevin dynamics, annealed Langevin dynamics, predictor and corrector.
 // `npx tsx examples/09-score-network.ts score.png`. After figures 2 and 3 of Song & Ermon 2019: one half-moon has a fifth of the data.
 import {
+  full,
   makeSampler,
   openBackend,
   type ProcessConfig,
@@ -47,12 +48,7 @@ const weights = await finish(
 const panels: Panel[] = [];
 const at = lattice(17, 1.3);
 for (const sigma of [0.5, 0.1]) {
-  const field = await valuesAt(
-    backend,
-    at,
-    (x, weights) => score(weights, x, x.slice(1, 0, 1).reshape(-1).mul(0).add(sigma)),
-    weights,
-  );
+  const field = await valuesAt(backend, at, (x, weights) => score(weights, x, full([at.length], sigma)), weights);
   panels.push({
     title: `the network's score, sigma = ${sigma}`,
     density: densityOf((point) => logDensity(mixture, point, { alpha: 1, sigma })),

@@ -2,6 +2,7 @@
 // gradient, so it differentiates twice. `npx tsx examples/10-energy.ts energy.png`
 import {
   energyScore,
+  full,
   makeSampler,
   openBackend,
   type ProcessConfig,
@@ -51,13 +52,12 @@ const weights = await finish(
   }),
 );
 
-const sigmaOf = (x: Tensor, sigma: number): Tensor => x.slice(1, 0, 1).reshape(-1).mul(0).add(sigma);
 const panels: Panel[] = [];
 for (const sigma of [0.5, 0.15]) {
   const all = lattice(pixels, 1.3);
-  const energies = await valuesAt(backend, all, (x, weights) => energy(weights, x, sigmaOf(x, sigma)), weights);
+  const energies = await valuesAt(backend, all, (x, weights) => energy(weights, x, full([all.length], sigma)), weights);
   const at = lattice(17, 1.3);
-  const field = await valuesAt(backend, at, (x, weights) => score(weights, x, sigmaOf(x, sigma)), weights);
+  const field = await valuesAt(backend, at, (x, weights) => score(weights, x, full([at.length], sigma)), weights);
   // Where there are data, energy and log density should add up to a constant.
   const known = all.map((point) => logDensity(mixture, point, { alpha: 1, sigma }));
   const most = Math.max(...known);

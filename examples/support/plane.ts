@@ -1,6 +1,19 @@
 // Distributions of points in the plane of which everything is known in closed form: mixtures of round normal distributions.
 // A point is an image of two channels and one pixel, so whatever is made for images serves: [N, 2, 1, 1].
-import { concat, constant, float32, full, int32, normals, oneHot, type Tensor, uniforms } from "../../src/index.ts";
+import {
+  concat,
+  constant,
+  float32,
+  full,
+  int32,
+  normals,
+  oneHot,
+  type Predictor,
+  type ProcessConfig,
+  scorePredictor,
+  type Tensor,
+  uniforms,
+} from "../../src/index.ts";
 
 export type Point = readonly [x: number, y: number];
 
@@ -126,6 +139,13 @@ export function exactScore(mixture: Mixture, x: Tensor, levels: Levels, label?: 
     .div(column(varianceOf(deviation, levels)))
     .reshape(-1, 2, 1, 1);
 }
+
+/** A perfect model of a mixture, of whatever process. It is told the class where `knowsClasses`. */
+export const exactPredictor = (mixture: Mixture, process: ProcessConfig, knowsClasses = true): Predictor =>
+  scorePredictor((x, sigma, { label }) => {
+    const levels = { alpha: full(sigma.shape, 1), sigma };
+    return exactScore(mixture, x, levels, knowsClasses ? label : undefined);
+  }, process);
 
 /** log p(class, x_t) of each class, but for what they share: the logits of a perfect classifier, [N, classes]. */
 export function exactLogits(mixture: Mixture, x: Tensor, levels: Levels): Tensor {

@@ -32,6 +32,15 @@ import type { Point } from "./plane.ts";
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 export type Parameters = Readonly<Record<string, Tensor>>;
 
+/** The noise of most examples. */
+export const cosine: ProcessConfig = {
+  schedule: "cosine",
+  steps: 1000,
+  prediction: "eps",
+  variance: "fixedSmall",
+  rescaleTimesteps: false,
+};
+
 /** Points of a square lattice, row by row from the top: `side` in each direction, from -extent to extent. */
 export function lattice(side: number, extent: number): Point[] {
   const at = (i: number): number => extent * ((2 * (i + 0.5)) / side - 1);
