@@ -22,7 +22,7 @@ const denoise = (weights: Parameters, x: Tensor, t: Tensor): Tensor =>
 const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
 const processes: [string, ProcessConfig][] = [
   ["v-prediction, cosine schedule", { ...common, schedule: "cosine", prediction: "v" }],
-  ["flow matching: straight ways", { ...common, schedule: "flow", prediction: "velocity" }],
+  ["flow matching", { ...common, schedule: "flow", prediction: "velocity" }],
   [
     "exploding noise, EDM",
     { ...common, schedule: "exploding", prediction: "edm", sigmaRange: [0.02, 10], dataDeviation: 0.6 },

@@ -13,8 +13,8 @@ export const scoreMatchingLoss = (score: Tensor, noise: Tensor, { sigma }: { rea
   meanPerImage(score.mul(perImage(sigma, score)).add(noise).square());
 
 /**
- * The score of a density exp(-energy), whatever it integrates to: -grad energy. Section 2, LeCun et al. 2006; Song & Kingma 2021, "How
- * to train your energy-based models". Matching it differentiates a gradient.
+ * The score of a density exp(-energy), whatever it integrates to: -grad energy. Song & Kingma 2021, "How to train
+ * your energy-based models". Matching it differentiates a gradient.
  *
  * @param energy of each image, x [N, C, H, W] -> [N]; the images must not see each other.
  * @returns of x's shape.

@@ -9,7 +9,7 @@ export interface LangevinOptions {
   /**
    * How large a step is: the length of its drift over that of its noise, r of algorithm 4, Song et al. 2021. They measure both for a whole
    * batch; here stands what the score's length is expected to be, sqrt(dimensions) / sigma, so that a picture does not depend on its
-   * batch. Eq. 8, Song & Ermon 2019, chooses steps of the same size.
+   * batch. Algorithm 1, Song & Ermon 2019, has steps of that kind: as large as sigma^2 times a constant.
    */
   readonly snr: number;
 }
@@ -31,7 +31,7 @@ const corrected = (chain: Chain, index: number, { corrections, snr }: LangevinOp
 
 /**
  * Annealed Langevin dynamics: `corrections` steps at each noise level, from the most noise to the least. Algorithm 1, Song & Ermon 2019.
- * In the end the noise that is left is taken away, as in section 3.4, Song & Ermon 2020. It knows no way from one level to the next but
+ * In the end the noise that is left is taken away, as Jolicoeur-Martineau et al. 2021 advise. It knows no way from one level to the next but
  * to go on with the same picture, x / alpha; so it wants levels that are close together.
  */
 export function langevinSolver(chain: Chain, options: LangevinOptions): Solver {

@@ -69,7 +69,7 @@ export const karrasRatios = (ends: Ends, count: number): number[] =>
     return (root(least) + place * (root(most) - root(least))) ** 7;
   });
 
-/** Ratios sigma / alpha, ascending, each the same multiple of the one before. Section 3.1, Song & Ermon 2019. */
+/** Ratios sigma / alpha, ascending, each the same multiple of the one before. Section 4.1, Song & Ermon 2019. */
 export const geometricRatios = (ends: Ends, count: number): number[] =>
   spaced(ends, count, (least, most, place) => least * (most / least) ** place);
 
