@@ -11,7 +11,7 @@ export interface FrechetErrorOptions extends BootstrapOptions {
 
 /** Multiplications of a covariance in one resample, beyond which a part of the images stands for all. */
 const budget = 1e8;
-const fewest = 1024;
+const fewest = 512;
 
 /**
  * Bootstrapped error of a Frechet distance to a fixed reference. A resample is a random half of the images: drawn without replacement, the

@@ -86,7 +86,8 @@ async function forms(x: Matrix, u: Matrix, y: Matrix, v: Matrix, options: Produc
         const [i, j] = [a.first + row, b.first + column];
         if (x === y && i === j) continue;
         const product = products[row * stride + column]! + xc[i]! + yc[j]! - cc;
-        kernel[row * b.count + column] = (product / width + 1) ** 3;
+        const base = product / width + 1;
+        kernel[row * b.count + column] = base * base * base;
       }
     const part = ({ rows, columns, data }: Matrix, { first, count }: { first: number; count: number }): Matrix => {
       const cut = new Float64Array(rows * count);
