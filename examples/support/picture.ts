@@ -52,7 +52,7 @@ export async function savePicture(path: string, panels: readonly Panel[], option
 <defs><clipPath id="plane"><rect width="${side}" height="${side}" rx="4"/></clipPath></defs>
 <rect width="100%" height="100%" fill="#ffffff"/>${drawn.join("\n")}</svg>`;
   await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, await sharp(Buffer.from(svg), { density: 108 }).png({ palette: true, effort: 4 }).toBuffer());
+  await writeFile(path, await sharp(Buffer.from(svg), { density: 108 }).png().toBuffer());
 }
 
 function panelSvg({ title, density, arrows, paths = [], points = [], labels = [] }: Panel, extent: number): string {
