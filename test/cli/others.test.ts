@@ -107,7 +107,7 @@ describe("info", () => {
       "1",
     ]);
     const { out } = await guidestar(["info", at("picture.png")]);
-    expect(out).toMatch(/sampler +ddim, 2 steps, eta 0, on cpu\nguidance +classifier-free 2/);
+    expect(out).toMatch(/sampler +dpm\+\+2m, 2 steps, levels karras, on cpu\nguidance +classifier-free 2/);
   });
 
   test("finds what is damaged", async () => {

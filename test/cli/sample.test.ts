@@ -33,7 +33,7 @@ describe("sample", () => {
       model: { name: at("model") },
       labels: [2, 0, 2, 0, 2],
       seeds: [7, 8, 9, 10, 11],
-      sampler: { kind: "ddim", steps: 3, eta: 0 },
+      sampler: { kind: "dpm++2m", steps: 3, levels: "karras" },
       guidance: { classifierFree: 2, classifier: 0 },
     });
 
@@ -125,11 +125,12 @@ describe("sample refuses, in one line and with nothing written:", () => {
     ["a folder as the sheet", () => ["--out", at("folder.png")], 2, /is a folder/],
     ["a sheet below a file", () => ["--out", at("own.png", "sheet.png")], 2, /own\.png is no folder/],
     ["cfg-scale with --unconditional", () => ["--unconditional", "--cfg-scale", "3"], 2, /leave one out/],
-    ["too many steps", () => ["--steps", "21"], 2, /steps must be a whole number from 1 to 20/],
+    ["too many steps", () => ["--sampler", "ddim", "--steps", "21"], 2, /steps must be a whole number from 1 to 20/],
     ["a spacing of no kind", () => ["--steps", "many"], 2, /respacing/],
     ["a scale that is no number", () => ["--cfg-scale", "big"], 2, /--cfg-scale must be a number but is "big"/],
     ["eta with ddpm", () => ["--sampler", "ddpm", "--eta", "1"], 2, /--eta belongs to ddim/],
-    ["a gradient at the mean with ddim", () => ["--gradient-at", "mean"], 2, /ddpm/],
+    ["a gradient at the mean without ddpm", () => ["--gradient-at", "mean"], 2, /ddpm/],
+    ["eta with a deterministic sampler", () => ["--eta", "0.5"], 2, /--eta belongs to ddim/],
     [
       "--from with what it decides",
       () => ["--from", at("own.png"), "--seed", "3"],

@@ -168,14 +168,14 @@ describe("choices left open", () => {
     expect(settle(model, { seeds })).toEqual({
       labels: [0, 1, 2, 0],
       seeds,
-      sampler: { kind: "ddim", steps: 20, eta: 0 },
+      sampler: { kind: "dpm++2m", steps: 10, levels: "karras" },
       guidance: { classifier: 0, classifierFree: 2, gradientAt: "x_t", unconditional: false },
       clip: true,
       batch: 16,
     });
     const { process } = model.denoiser!;
     const long = { ...model, denoiser: { ...model.denoiser!, process: { ...process, steps: 1000 } } };
-    expect(settle(long, { seeds }).sampler).toEqual({ kind: "ddim", steps: 50, eta: 0 });
+    expect(settle(long, { seeds }).sampler).toEqual({ kind: "dpm++2m", steps: 10, levels: "karras" });
     const own = {
       ...long,
       sampling: { sampler: "ddpm", steps: 30, classifierFree: 1.5, unconditionalClassifier: 4 } as const,

@@ -13,7 +13,7 @@ const options = {
     most: 100_000,
     otherwise: "one of each class, 16 of a single one",
   }),
-  sampler: choice(samplerKinds, "how noise becomes a picture: see below", { otherwise: "the model's, else ddim" }),
+  sampler: choice(samplerKinds, "how noise becomes a picture: see below", { otherwise: "the model's, else dpm++2m" }),
   steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
     otherwise: "the model's, else what is usual for the sampler",
   }),
@@ -54,9 +54,9 @@ const options = {
     otherwise: "1",
   }),
   upsampler: text("name|folder", "model that enlarges the pictures, told the same classes"),
-  upsamplerSampler: choice(samplerKinds, "sampler of the upsampler", { otherwise: "the upsampler's, else ddim" }),
+  upsamplerSampler: choice(samplerKinds, "sampler of the upsampler", { otherwise: "the upsampler's, else dpm++2m" }),
   upsamplerSteps: steps("steps of the upsampler, as --steps", {
-    otherwise: "the upsampler's, else 50 for ddim, 250 for ddpm",
+    otherwise: "the upsampler's, else 10 for dpm++2m, 50 for ddim, 250 for ddpm",
   }),
   upsamplerEta: real("randomness of the upsampler's sampler, as --eta", {
     least: 0,

@@ -3,7 +3,7 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
-import { makeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
+import { changeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
 import { defaultSampler, type RunOptions } from "../../sampling/settings.ts";
 import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
@@ -120,9 +120,12 @@ export const describeInput = (input: RunSpec["input"]): string => {
 };
 
 function samplerOf({ sampler, steps, levels, ...settings }: SamplerValues, model: Model): Sampler {
-  const { kind, ...fallback } = defaultSampler(model, sampler);
-  const { eta, churn, order, corrections, snr } = settings;
-  const given = { steps, levels, eta, churn, order, corrections, snr };
+  const own = defaultSampler(model, sampler);
+  const { kind } = own;
+  const { churn, order, corrections, snr } = settings;
+  // No randomness is what other samplers than ddpm have anyway.
+  const idle = settings.eta === 0 && kind !== "ddpm" && !samplersWith("eta").includes(kind);
+  const given = { steps, levels, eta: idle ? undefined : settings.eta, churn, order, corrections, snr };
   for (const setting of samplerSettings) {
     const kinds = samplersWith(setting);
     if (given[setting] !== undefined && !kinds.includes(kind))
@@ -130,11 +133,8 @@ function samplerOf({ sampler, steps, levels, ...settings }: SamplerValues, model
         `${flagOf(setting)} belongs to ${kinds.join(", ")}, but the sampler is ${kind}; leave it out, or give another --sampler`,
       );
   }
-  return makeSampler(kind, { ...fallback, ...definedOf(given) });
+  return changeSampler(own, given);
 }
-
-const definedOf = <T extends object>(settings: T): Partial<T> =>
-  Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as Partial<T>;
 
 /** "enlarged by runs/large, ddim 25 steps" */
 export const describeUpsampling = ({ name, sampler }: NonNullable<RunSpec["upsampler"]>): string =>

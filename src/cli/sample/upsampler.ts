@@ -3,7 +3,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import { makeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../../sampling/sampler.ts";
+import { changeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../../sampling/sampler.ts";
 import { defaultSampler, type Run } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
@@ -52,7 +52,5 @@ async function reopen({ upsampler: record }: RunSpec, folder: string | undefined
   return { model, record };
 }
 
-function samplerOf(model: Model, asked: SamplerKind | undefined, { steps, eta }: SamplerSettings): Sampler {
-  const { kind, ...usual } = defaultSampler(model, asked);
-  return makeSampler(kind, { ...usual, ...(steps !== undefined && { steps }), ...(eta !== undefined && { eta }) });
-}
+const samplerOf = (model: Model, asked: SamplerKind | undefined, settings: SamplerSettings): Sampler =>
+  changeSampler(defaultSampler(model, asked), settings);
