@@ -20,7 +20,8 @@ export async function runExport(values: ExportValues, { terminal, given }: Conte
     throw new UsageError(`${idle.join(", ")} belongs to --what step, not to --what ${what}; leave it out`);
 
   const model = await loadModel(name);
-  const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model);
+  const sampler = values.sampler ?? model.sampling?.sampler ?? "ddim";
+  const asked = runOptions({ ...values, sampler, class: "all", seed: 0, count: 1 }, model);
   const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
   const { bytes, externalData } = onnxFile(exported, basename(out));
   await writeFiles([
