@@ -51,7 +51,7 @@ async function exported(name: string, ...options: string[]) {
   return { ...(await openOnnx(path)), ...readModelProto(await readFile(path)), messages };
 }
 const inMemory = (model: Model, what: "denoiser" | "step", batch: number) => {
-  const run = settle(model, { seeds: [0], sampler: ddim({ steps: 4 }) });
+  const run = settle(model, { seeds: [0], sampler: ddim({ steps: 20 }) });
   return openOnnx(onnxFile(exportGraph(model, { what, batch, run }), "x").bytes);
 };
 
