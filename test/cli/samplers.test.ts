@@ -56,7 +56,7 @@ describe("samplers on the command line", () => {
   test.each<[string[], RegExp]>([
     [["--sampler", "ddpm", "--churn", "3"], /--churn belongs to euler, heun, but the sampler is ddpm/],
     [["--sampler", "dpm++2m", "--eta", "0.5"], /--eta belongs to ddim, dpm\+\+2m-sde, sa-solver/],
-    [["--sampler", "heun", "--steps", "ddim10"], /are timesteps of a chain, but levels "karras" lie between them/],
+    [["--levels", "karras", "--steps", "ddim10"], /are timesteps of a chain, but levels "karras" lie between them/],
     [["--sampler", "heun", "--steps", "0"], /steps must be a whole number from 1 to 10000 but is 0/],
     [["--threshold", "0"], /threshold must be a percentile above 0, to 100, but is 0/],
     [["--sampler", "unipc"], /--sampler must be one of ddim, ddpm, euler/],

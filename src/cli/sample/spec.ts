@@ -55,14 +55,8 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
-/** How a sampler is described by options. */
-type SamplerValues = Pick<
-  SampleValues,
-  "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr"
->;
-
-type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch" | keyof SamplerValues> &
-  Partial<GuidanceValues>;
+type SamplerName = "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr";
+type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch" | SamplerName> & Partial<GuidanceValues>;
 
 /**
  * The run that the options ask for.
@@ -119,8 +113,9 @@ export const describeInput = (input: RunSpec["input"]): string => {
   return `; from ${input.path}${parts}, strength ${input.strength}`;
 };
 
-function samplerOf({ sampler, steps, levels, ...settings }: SamplerValues, model: Model): Sampler {
-  const own = defaultSampler(model, sampler);
+function samplerOf({ sampler, steps, levels, cfgPlusPlus, ...settings }: RunValues, model: Model): Sampler {
+  // CFG++ is for DDIM alone.
+  const own = defaultSampler(model, sampler ?? (cfgPlusPlus ? "ddim" : undefined));
   const { kind } = own;
   const { churn, order, corrections, snr } = settings;
   // No randomness is what other samplers than ddpm have anyway.
