@@ -86,7 +86,7 @@ async function train(process: ProcessConfig, options: Partial<DenoiserOptions>):
   const events = trainDenoiser({
     ...runOf(process, options),
     backend,
-    steps: 500,
+    steps: 1000,
     learningRate: 1e-2,
     decay: "cosine",
     ema: { rate: 0.99 },
@@ -168,8 +168,13 @@ describe.each(runs)("%s", (_, process, options) => {
     const near = centres.map((centre) =>
       drawn.filter(([px, py]) => Math.hypot(px - centre[0], py - centre[1]) < 4 * spread),
     );
-    expect(near[0]!.length + near[1]!.length, "points at one of the centres").toBeGreaterThan(0.95 * count);
+    expect(near[0]!.length + near[1]!.length, "points at one of the centres").toBeGreaterThan(0.97 * count);
     expect(Math.abs(near[0]!.length / count - shares[0]!), "share of the first centre").toBeLessThan(0.08);
+    for (const [i, centre] of centres.entries()) {
+      const squares = near[i]!.map(([px, py]) => ((px - centre[0]) ** 2 + (py - centre[1]) ** 2) / 2);
+      const deviation = Math.sqrt(squares.reduce((sum, value) => sum + value, 0) / squares.length);
+      expect(Math.abs(deviation / spread - 1), `spread around centre ${i}: ${deviation}`).toBeLessThan(0.25);
+    }
   });
 });
 
