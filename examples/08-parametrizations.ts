@@ -10,8 +10,8 @@ import {
   trainDenoiser,
 } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
-import { distanceTo, drawPoints, logDensity, moons } from "./support/plane.ts";
-import { finish, type Parameters, perceptron, startOf, walk } from "./support/run.ts";
+import { distanceTo, logDensity, moons } from "./support/plane.ts";
+import { finish, onPoints, type Parameters, perceptron, startOf, walk } from "./support/run.ts";
 
 const mixture = { ...moons(), labels: moons().labels.map(() => 0) };
 const network = perceptron(2);
@@ -40,14 +40,8 @@ for (const [name, process] of processes) {
       network: denoise,
       weights: startOf(network),
       process,
-      batchAt: (step) => drawPoints(mixture, 1, step, 128),
-      batchSize: 128,
-      imageShape: [2, 1, 1],
+      ...onPoints(mixture, 128),
       steps: 400,
-      learningRate: 1e-2,
-      decay: "cosine",
-      ema: { rate: 0.98 },
-      seed: 0,
     }),
   );
   const path = await walk({

@@ -11,8 +11,18 @@ import {
   trainScore,
 } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
-import { distanceTo, drawPoints, logDensity, moons, type Point } from "./support/plane.ts";
-import { finish, lattice, type Parameters, perceptron, pointsOf, startOf, valuesAt, walk } from "./support/run.ts";
+import { distanceTo, logDensity, moons, type Point } from "./support/plane.ts";
+import {
+  finish,
+  lattice,
+  onPoints,
+  type Parameters,
+  perceptron,
+  pointsOf,
+  startOf,
+  valuesAt,
+  walk,
+} from "./support/run.ts";
 
 const even = moons();
 const mixture = { ...even, weights: even.labels.map((label) => (label === 0 ? 0.4 : 1.6) / even.labels.length) };
@@ -34,14 +44,8 @@ const weights = await finish(
     network: score,
     weights: startOf(network),
     sigmaRange,
-    batchAt: (step) => drawPoints(mixture, 1, step, 256),
-    batchSize: 256,
-    imageShape: [2, 1, 1],
+    ...onPoints(mixture, 256),
     steps: 700,
-    learningRate: 1e-2,
-    decay: "cosine",
-    ema: { rate: 0.98 },
-    seed: 0,
   }),
 );
 

@@ -27,7 +27,7 @@ import {
   trace,
   uniforms,
 } from "../../src/index.ts";
-import type { Point } from "./plane.ts";
+import { drawPoints, type Mixture, type Point } from "./plane.ts";
 
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 export type Parameters = Readonly<Record<string, Tensor>>;
@@ -173,6 +173,18 @@ export const startOf = (network: Pick<Module<never>, "children">): Weights =>
     uniforms: (stream, count) => uniforms(0, stream, count),
     normals: (stream, count) => normals(0, stream, count),
   });
+
+/** How the networks of the plane are trained, whatever they learn: on points of a mixture, others at every step. */
+export const onPoints = (mixture: Mixture, batchSize: number) =>
+  ({
+    batchAt: (step: number) => drawPoints(mixture, 1, step, batchSize),
+    batchSize,
+    imageShape: [2, 1, 1],
+    learningRate: 1e-2,
+    decay: "cosine",
+    ema: { rate: 0.98 },
+    seed: 0,
+  }) as const;
 
 /** The averaged weights at the end of a training run. */
 export async function finish(training: AsyncIterable<TrainingEvent>): Promise<Weights> {
