@@ -54,14 +54,17 @@ export interface Place {
   readonly modified: number;
 }
 
-const places = new WeakMap<NDArray, Place>();
+export interface StoredOptions {
+  /** Tells the elements from all others without reading them. */
+  readonly fingerprint: string;
+  /** Where they lie as they are, so that an engine can map the file instead. */
+  readonly place?: Place | undefined;
+}
 
-/**
- * A float32 value whose elements stay outside memory: `data` reads them anew each time, so who needs them twice keeps them.
- *
- * @param place where they lie as they are, so that an engine can map the file instead
- */
-export function storedArray(shape: Shape, read: () => Float32Array, place?: Place): NDArray<"float32"> {
+const stored = new WeakMap<NDArray, StoredOptions>();
+
+/** A float32 value whose elements stay outside memory: `data` reads them anew each time, so who needs them twice keeps them. */
+export function storedArray(shape: Shape, read: () => Float32Array, options: StoredOptions): NDArray<"float32"> {
   const value = {
     dtype: "float32",
     shape,
@@ -69,12 +72,15 @@ export function storedArray(shape: Shape, read: () => Float32Array, place?: Plac
       return read();
     },
   } as const;
-  if (place) places.set(value, place);
+  stored.set(value, options);
   return value;
 }
 
 /** Where a stored array's elements lie; undefined for arrays in memory, copies of stored ones among them. */
-export const placeOf = (value: NDArray): Place | undefined => places.get(value);
+export const placeOf = (value: NDArray): Place | undefined => stored.get(value)?.place;
+
+/** What tells a stored array's elements from all others; undefined for arrays in memory. */
+export const fingerprintOf = (value: NDArray): string | undefined => stored.get(value)?.fingerprint;
 
 /** A tree of values with string keys: arguments and results of programs, state dicts. */
 export interface Tree<T> {

@@ -116,7 +116,10 @@ function storedWeights(path: string, network: NamedNetwork, where: string): Weig
   const placeOf = ({ storage, offset }: SafeTensor): Place | undefined =>
     storage === "F32" && offset % 4 === 0 ? { ...file, offset } : undefined;
   return parseWeights(source, hashOf(source), network, where, (tensor) =>
-    storedArray(tensor.shape, () => tensor.read().data, placeOf(tensor)),
+    storedArray(tensor.shape, () => tensor.read().data, {
+      fingerprint: `${network.sha256} ${tensor.offset}`,
+      place: placeOf(tensor),
+    }),
   );
 }
 

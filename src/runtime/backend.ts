@@ -10,7 +10,7 @@ export interface BackendOptions {
   /** Threads within one operator; by default one per core. */
   readonly threads?: number;
   /**
-   * Where compiled programs are kept from one start to the next, and how many bytes they may take; by default up to 1 GB in the
+   * Where compiled programs are kept from one start to the next, and how many bytes they may take; by default up to 5 GB in the
    * user's cache folder, or what GUIDESTAR_PROGRAM_CACHE says: megabytes, or "off".
    */
   readonly programs?: "none" | { readonly folder?: string; readonly limit?: number };
@@ -23,7 +23,7 @@ export interface LoadOptions {
   readonly inPlace: ReadonlySet<string>;
   /** The model is one that this engine has optimized before. */
   readonly optimized?: boolean;
-  /** File to which the engine writes the model once it has optimized it, if it can. */
+  /** Folder to which the engine writes the model once it has optimized it, if it can: `modelFile`, and its weights as `weightsFile`. */
   readonly saveTo?: string;
   /** Prefix of the JSON file in which the runtime's profile is written when the program is disposed. */
   readonly profile?: string;
@@ -35,10 +35,14 @@ export interface LoadedModel extends AsyncDisposable {
   readState(names: readonly string[]): Promise<Map<string, NDArray>>;
 }
 
+/** Names of the files in `LoadOptions.saveTo`; there are no weights where each is small. */
+export const modelFile = "model.onnx";
+export const weightsFile = "weights";
+
 /** A program from an earlier start. */
 export interface KeptProgram {
-  /** The model as the engine optimized it, weights inside. */
-  readonly bytes: Uint8Array;
+  /** The model as the engine optimized it, and packed its weights. */
+  readonly model: OnnxModel;
   readonly inPlace: ReadonlySet<string>;
 }
 
@@ -46,16 +50,22 @@ export interface KeptProgram {
 export interface ProgramSlot {
   /** Undefined where there is none, or it is damaged. */
   read(): Promise<KeptProgram | undefined>;
-  /** For `LoadOptions`; `keep` takes it from there. */
-  readonly saveTo: string;
-  keep(inPlace: ReadonlySet<string>): Promise<void>;
+  /** A new folder for `LoadOptions.saveTo`; undefined where there is no room for one. */
+  makeFolder(): Promise<string | undefined>;
+  /** Keeps what the engine wrote to that folder, which is gone then. */
+  keep(folder: string, inPlace: ReadonlySet<string>): Promise<void>;
   discard(): Promise<void>;
 }
 
 /** Programs that outlive the process. */
 export interface ProgramCache {
-  /** @param identity everything that the program depends on, apart from the engine and the machine */
-  slot(identity: Iterable<string | Uint8Array>): ProgramSlot;
+  /**
+   * Undefined where there is no room.
+   *
+   * @param identity everything that the program depends on, apart from the engine and the machine
+   * @param size bytes of its weights
+   */
+  slot(identity: Iterable<string | Uint8Array>, size: number): ProgramSlot | undefined;
 }
 
 /** Something that runs ONNX models. Disposing it frees every model it loaded. */

@@ -16,7 +16,7 @@ import {
 } from "../tensor/trace.ts";
 import type { Backend, LoadedModel, LoadOptions } from "./backend.ts";
 import { channelBlockOf, hasVaryingWeights } from "./channel-block.ts";
-import { bytesIn, carrying, largeFrom } from "./fixed-values.ts";
+import { bytesIn, carrying } from "./fixed-values.ts";
 import { identityOf } from "./identity.ts";
 import { inPlaceStates } from "./in-place.ts";
 
@@ -124,15 +124,13 @@ interface ToLoad extends Pick<LoadOptions, "profile"> {
   readonly initial: ReadonlyMap<string, NDArray>;
 }
 
-/** The program of an earlier start, or a new one, which is kept unless it has large weights: those would take the disk's room twice. */
+/** The program of an earlier start, or a new one, which is kept for the next. */
 async function load(graph: Graph, backend: Backend, { bound, initial: state, profile }: ToLoad): Promise<LoadedModel> {
-  const slot =
-    bytesIn(bound.values()) < largeFrom ? backend.programs?.slot(identityOf(graph, bound, state.keys())) : undefined;
+  const slot = backend.programs?.slot(identityOf(graph, bound, state.keys()), bytesIn(bound.values()));
   const kept = await slot?.read();
   const options = { state, ...(profile ? { profile } : {}) };
   if (kept) {
-    const { bytes, inPlace } = kept;
-    const model = { bytes, externalData: [] };
+    const { model, inPlace } = kept;
     const loaded = await backend.load(model, { ...options, inPlace, optimized: true }).catch(() => slot!.discard());
     if (loaded) return loaded;
   }
@@ -140,8 +138,9 @@ async function load(graph: Graph, backend: Backend, { bound, initial: state, pro
   const lowered = lower(graph);
   const inPlace = inPlaceStates(lowered, state.keys());
   const model = emit(lowered, { bound, channelBlock, ...carrying([...bound.values()]) });
-  const loaded = await backend.load(model, { ...options, inPlace, ...(slot && { saveTo: slot.saveTo }) });
-  await slot?.keep(inPlace);
+  const saveTo = await slot?.makeFolder();
+  const loaded = await backend.load(model, { ...options, inPlace, ...(saveTo !== undefined && { saveTo }) });
+  if (saveTo !== undefined) await slot!.keep(saveTo, inPlace);
   return loaded;
 }
 

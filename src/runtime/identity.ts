@@ -1,4 +1,4 @@
-import type { NDArray } from "../ndarray.ts";
+import { fingerprintOf, type NDArray } from "../ndarray.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 
@@ -22,7 +22,11 @@ export function* identityOf(
   for (const [name, value] of bound) yield* parts(name, value);
 }
 
-function* parts(name: string, { dtype, shape, data }: NDArray): Generator<string | Uint8Array> {
-  yield `${JSON.stringify(name)} ${dtype} ${shape}\n`;
+function* parts(name: string, value: NDArray): Generator<string | Uint8Array> {
+  const { dtype, shape } = value;
+  const fingerprint = fingerprintOf(value);
+  yield `${JSON.stringify(name)} ${dtype} ${shape} ${fingerprint ?? ""}\n`;
+  if (fingerprint !== undefined) return;
+  const { data } = value;
   yield new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
 }

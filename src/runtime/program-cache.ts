@@ -1,19 +1,13 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { readdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rename, rm, stat, statfs, utimes } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus, homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.ts";
-import type { KeptProgram, ProgramCache, ProgramSlot } from "./backend.ts";
-
-/*
- * A kept program: SHA-256 of all that follows, length of the header (uint32, little-endian), the header (JSON), and the model as the
- * engine optimized it.
- */
-const hashLength = 32;
-const suffix = ".program";
+import type { ProgramCache, ProgramSlot } from "./backend.ts";
+import { readProgram, recordFile, writeRecord } from "./kept-program.ts";
 
 export interface ProgramCacheOptions {
   readonly folder?: string;
@@ -23,7 +17,7 @@ export interface ProgramCacheOptions {
 
 /** GUIDESTAR_PROGRAM_CACHE: megabytes that kept programs may take, or "off". */
 function limitFromEnvironment(): number {
-  const text = process.env.GUIDESTAR_PROGRAM_CACHE || "1000";
+  const text = process.env.GUIDESTAR_PROGRAM_CACHE || "5000";
   const limit = text === "off" ? 0 : 1e6 * Number(text);
   if (limit >= 0) return limit;
   throw new UsageError(`GUIDESTAR_PROGRAM_CACHE is "${text}"; expected megabytes, or "off"`);
@@ -50,73 +44,63 @@ export function openProgramCache(
     return undefined;
   }
   return {
-    slot(identity) {
+    slot(identity, size) {
+      if (size > limit) return undefined;
       const key = createHash("sha256").update(JSON.stringify([settings, machine(), engineVersion(), codeHash()]));
       for (const part of identity) key.update(part);
-      return slot(join(folder, key.digest("hex").slice(0, 32) + suffix), folder, limit);
+      return slot(join(folder, key.digest("hex").slice(0, 32)), size, limit);
     },
   };
 }
 
-function slot(file: string, folder: string, limit: number): ProgramSlot {
-  const saveTo = `${file}.${randomUUID()}.tmp`;
+function slot(place: string, size: number, limit: number): ProgramSlot {
+  const remove = (path: string) => rm(path, { recursive: true, force: true }).catch(() => undefined);
   return {
-    saveTo,
     async read() {
-      const kept = await readFile(file).then(decode, () => undefined);
+      const kept = await readProgram(place).catch(() => undefined);
       const now = new Date();
-      if (kept) await utimes(file, now, now).catch(() => undefined);
+      await (kept ? utimes(place, now, now).catch(() => undefined) : remove(place));
       return kept;
     },
-    async keep(inPlace) {
-      const whole = `${saveTo}.whole`;
+    async makeFolder() {
       try {
-        await writeFile(whole, encode(await readFile(saveTo), inPlace));
-        await rename(whole, file);
-        await prune(folder, limit);
+        const { bavail, bsize } = await statfs(dirname(place));
+        if (bavail * bsize < 2 * size) return undefined;
+        return await mkdtemp(`${place}.`);
+      } catch {
+        return undefined;
+      }
+    },
+    async keep(folder, inPlace) {
+      try {
+        await writeRecord(folder, inPlace);
+        await rename(folder, place);
+        await prune(dirname(place), limit);
       } catch {
         // A program that is not kept is compiled again.
       }
-      await Promise.all([saveTo, whole].map((path) => rm(path, { force: true }).catch(() => undefined)));
+      await remove(folder);
     },
-    discard: () => rm(file, { force: true }).catch(() => undefined),
+    discard: () => remove(place),
   };
-}
-
-function encode(bytes: Uint8Array, inPlace: ReadonlySet<string>): Uint8Array {
-  const header = Buffer.from(JSON.stringify({ inPlace: [...inPlace] }));
-  const length = Buffer.alloc(4);
-  length.writeUInt32LE(header.length);
-  const content = [length, header, bytes];
-  const hash = createHash("sha256");
-  for (const part of content) hash.update(part);
-  return Buffer.concat([hash.digest(), ...content]);
-}
-
-/** Undefined where the file is damaged. */
-function decode(file: Buffer): KeptProgram | undefined {
-  const content = file.subarray(hashLength);
-  if (content.length < 4 || !createHash("sha256").update(content).digest().equals(file.subarray(0, hashLength)))
-    return undefined;
-  const end = 4 + content.readUInt32LE();
-  const { inPlace } = JSON.parse(content.toString("utf8", 4, end)) as { inPlace: string[] };
-  return { bytes: content.subarray(end), inPlace: new Set(inPlace) };
 }
 
 /** Removes what was not used for longest until the rest fits, and what processes that ended early left behind. */
 async function prune(folder: string, limit: number): Promise<void> {
-  const files = await Promise.all(
+  const programs = await Promise.all(
     (await readdir(folder)).map(async (name) => {
       const path = join(folder, name);
-      const { size, mtimeMs } = await stat(path);
-      return { path, size, mtimeMs };
+      const files = await readdir(path);
+      const sizes = await Promise.all(files.map(async (file) => (await stat(join(path, file))).size));
+      const { mtimeMs: used } = await stat(path);
+      return { path, used, whole: files.includes(recordFile), size: sizes.reduce((a, b) => a + b, 0) };
     }),
   );
   let total = 0;
-  for (const { path, size, mtimeMs } of files.toSorted((a, b) => b.mtimeMs - a.mtimeMs)) {
-    const abandoned = !path.endsWith(suffix) && Date.now() - mtimeMs > 3_600_000;
-    if (path.endsWith(suffix)) total += size;
-    if (abandoned || (path.endsWith(suffix) && total > limit)) await rm(path, { force: true });
+  for (const { path, used, whole, size } of programs.toSorted((a, b) => b.used - a.used)) {
+    if (whole) total += size;
+    const abandoned = !whole && Date.now() - used > 3_600_000;
+    if (abandoned || (whole && total > limit)) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -2,11 +2,13 @@
  * Runs inside a worker thread: onnxruntime-node's `run` blocks its event loop, so it must not be the main one.
  * Speaks `Request` and `Response` with node.ts; state of programs never leaves this thread unless asked for.
  */
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import type * as Ort from "onnxruntime-node";
 import type { DType, NDArray, TypedArrayOf } from "../ndarray.ts";
 import { outputName } from "../onnx/writer.ts";
-import type { Device } from "./backend.ts";
+import { type Device, modelFile, weightsFile } from "./backend.ts";
 
 export type Named = readonly (readonly [name: string, value: NDArray])[];
 
@@ -63,7 +65,7 @@ async function open(request: LoadRequest, saveTo?: string): Promise<Ort.Inferenc
     executionProviders: [device],
     externalData: request.externalData,
     graphOptimizationLevel: request.optimized ? "disabled" : "all",
-    ...(saveTo !== undefined && { optimizedModelFilePath: saveTo }),
+    ...(saveTo !== undefined && { optimizedModelFilePath: join(saveTo, modelFile) }),
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
     // Memory planned for one shape costs nothing in time when left off, and halves the peak of a training step.
@@ -75,6 +77,7 @@ async function open(request: LoadRequest, saveTo?: string): Promise<Ort.Inferenc
       session: {
         set_denormal_as_zero: "1",
         ...(request.folder !== undefined && { model_external_initializers_file_folder_path: request.folder }),
+        ...(saveTo !== undefined && { optimized_model_external_initializers_file_name: weightsFile }),
       },
     },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),
@@ -83,9 +86,13 @@ async function open(request: LoadRequest, saveTo?: string): Promise<Ort.Inferenc
 
 async function load(request: LoadRequest): Promise<number> {
   // Where the model cannot be written, it runs all the same; where it is wrong, the second error is the same one.
-  const session = await (request.saveTo === undefined
+  const { saveTo } = request;
+  const session = await (saveTo === undefined
     ? open(request)
-    : open(request, request.saveTo).catch(() => open(request)));
+    : open(request, saveTo).catch(async () => {
+        await rm(saveTo, { recursive: true, force: true });
+        return open(request);
+      }));
   // What came in the message is a copy already, but two states may have come as one array, and each needs memory of its own.
   const taken = new Set<unknown>();
   const current = new Map(

@@ -59,7 +59,8 @@ describe("weights that lie in a file", () => {
   async function stored(age = 0) {
     const place = async (file: string, offset: number, { data }: typeof first) => {
       await writeFile(join(folder, file), [new Uint8Array(offset), new Uint8Array(data.buffer)]);
-      return { folder, file, offset, modified: (await stat(join(folder, file))).mtimeMs - age };
+      const { mtimeMs } = await stat(join(folder, file));
+      return { fingerprint: file, place: { folder, file, offset, modified: mtimeMs - age } };
     };
     const never = () => {
       throw new Error("read into memory");

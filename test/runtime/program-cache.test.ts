@@ -1,9 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.ts";
-import { float32, type NDArray } from "../../src/ndarray.ts";
+import { float32, type NDArray, storedArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend, LoadOptions } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
@@ -105,13 +105,58 @@ describe("a program of an earlier start", () => {
         await writeFile(file, bytes);
       },
     ],
-  ])("is made again where its file is %s", async (_, damage) => {
+    ["gone", (file) => rm(file)],
+  ])("is made again where one of its files is %s", async (_, damage) => {
     const { result } = await start(infer());
-    const [file] = await programs();
-    const whole = await readFile(file!);
-    await damage(file!);
-    expect(await start(infer())).toEqual({ result, kept: [false] });
-    expect((await readFile(file!)).equals(whole)).toBe(true);
+    const [program] = await programs();
+    expect((await readdir(program!)).sort()).toEqual(["model.onnx", "program.json", "weights"]);
+    for (const name of ["model.onnx", "program.json", "weights"]) {
+      const file = join(program!, name);
+      const whole = await readFile(file);
+      await damage(file);
+      expect(await start(infer()), name).toEqual({ result, kept: [false] });
+      expect((await readFile(file)).equals(whole), name).toBe(true);
+    }
+  });
+
+  test("is one of its weights' fingerprints, where they have such: they are not read again", async () => {
+    const stored = (fingerprint: string, read: () => Float32Array) => ({
+      first: storedArray(first.shape, read, { fingerprint }),
+      second,
+    });
+    const never = () => {
+      throw new Error("read");
+    };
+    const { result } = await start(
+      infer(
+        1,
+        stored("a", () => first.data),
+      ),
+    );
+    expect(await start(infer(1, stored("a", never)))).toEqual({ result, kept: [true] });
+    expect(
+      await start(
+        infer(
+          1,
+          stored("b", () => second.data),
+        ),
+      ),
+    ).toMatchObject({ kept: [false] });
+  });
+
+  test("is not kept where the engine could not write it, and runs all the same", async () => {
+    const { result } = await start(infer());
+    await Promise.all((await programs()).map((program) => rm(program, { recursive: true })));
+    const unwritable = async (backend: Backend) => {
+      const load: Backend["load"] = async (model, options) => {
+        // A folder where the weights should be.
+        if (options.saveTo !== undefined) await mkdir(join(options.saveTo, "weights"));
+        return backend.load(model, options);
+      };
+      return infer()({ ...backend, load });
+    };
+    expect((await start(unwritable)).result).toEqual(result);
+    expect(await programs()).toEqual([]);
   });
 });
 
@@ -119,14 +164,20 @@ describe("the folder of programs", () => {
   test("holds whole programs alone, and those used last where it is full", async () => {
     await start(infer(1));
     await start(infer(2));
-    const files = await programs();
-    expect(files.every((file) => file.endsWith(".program"))).toBe(true);
-    const { size } = await stat(files[0]!);
+    const made = await programs();
+    const sizes = await Promise.all(
+      (await readdir(made[0]!)).map(async (name) => (await stat(join(made[0]!, name))).size),
+    );
+    const size = sizes.reduce((a, b) => a + b, 0);
     const past = new Date(Date.now() - 60_000);
-    for (const file of files) await utimes(file, past, past);
+    for (const program of made) await utimes(program, past, past);
+    // What a start left that ended while it wrote, and what one is writing now.
+    for (const name of ["ended", "present"]) await mkdir(join(folder, name));
+    await utimes(join(folder, "ended"), 0, 0);
     expect((await start(infer(1))).kept).toEqual([true]); // now the one used last
     await start(infer(3), 2.5 * size);
-    expect(await programs()).toHaveLength(2);
+    expect(await programs()).toHaveLength(3);
+    expect(await readdir(folder)).toContain("present");
     expect((await start(infer(1))).kept).toEqual([true]);
     expect((await start(infer(2))).kept).toEqual([false]);
   });
@@ -140,6 +191,8 @@ describe("the folder of programs", () => {
     expect(backend.programs).toBeUndefined();
     expect(await infer()(backend)).toEqual(result);
     expect((await start(infer(), 0)).kept).toEqual([]);
+    expect((await start(infer(), 8 * first.data.length)).kept).toEqual([true]);
+    expect((await start(infer(), 8 * first.data.length - 1)).kept).toEqual([]);
   });
 
   test.each([
