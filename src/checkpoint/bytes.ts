@@ -4,8 +4,8 @@
  */
 export interface ByteSource {
   readonly size: number;
-  /** `length` bytes from `offset`; the caller stays within `size`. */
-  read(offset: number, length: number): Uint8Array;
+  /** `length` bytes from `offset`, in the first bytes of `memory` where a file's need some; the caller stays within `size`. */
+  read(offset: number, length: number, memory?: Uint8Array): Uint8Array;
 }
 
 /** Bytes that are in memory at a time where large contents pass through it. */
@@ -20,6 +20,12 @@ export const bytesOf = (bytes: Uint8Array): ByteSource => ({
   read: (offset, length) => new Uint8Array(bytes.buffer, bytes.byteOffset + offset, length),
 });
 
+/** A stretch of a source in parts of a few megabytes, which share their memory: each is good until the next one is asked for. */
+export function* partsOf(source: ByteSource, begin = 0, end = source.size): Generator<Uint8Array> {
+  const memory = new Uint8Array(Math.min(partLength, end - begin));
+  for (let at = begin; at < end; at += partLength) yield source.read(at, Math.min(partLength, end - at), memory);
+}
+
 /** Part of a source; `what` names it where it would reach beyond the end. */
 export function readPart(
   source: ByteSource,
@@ -27,12 +33,13 @@ export function readPart(
   length: number,
   what: string,
   Failure: Failure,
+  memory?: Uint8Array,
 ): Uint8Array {
   if (offset < 0 || length < 0 || offset + length > source.size)
     throw new Failure(
       `${what}: bytes ${offset} to ${offset + length} were expected but there are ${source.size}; is the file whole?`,
     );
-  return source.read(offset, length);
+  return source.read(offset, length, memory);
 }
 
 export const viewOf = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
 import { ModelError } from "../errors.ts";
-import type { ByteSource } from "./bytes.ts";
+import { type ByteSource, partsOf } from "./bytes.ts";
 
 /** No single read of the system is longer than 2 GiB. */
 const longestRead = 2 ** 30;
@@ -20,8 +20,8 @@ export function openFile(path: string): { readonly source: ByteSource; close(): 
     close();
     throw new ModelError(`${path}: expected a file`);
   }
-  const read = (offset: number, length: number): Uint8Array => {
-    const result = new Uint8Array(length);
+  const read = (offset: number, length: number, memory = new Uint8Array(length)): Uint8Array => {
+    const result = memory.subarray(0, length);
     for (let at = 0; at < length; ) {
       const got = readSync(descriptor, result, at, Math.min(length - at, longestRead), offset + at);
       if (got === 0) throw new ModelError(`${path}: ends at byte ${offset + at}; is it truncated?`);
@@ -35,10 +35,10 @@ export function openFile(path: string): { readonly source: ByteSource; close(): 
 /** A file of any size that is opened for each read alone, so it can be asked at any time. Throws ModelError where it has changed since. */
 export function reopenedFile(path: string): ByteSource & { readonly modified: number } {
   const { size, mtimeMs: modified } = statSync(path);
-  const read = (offset: number, length: number): Uint8Array => {
+  const read: ByteSource["read"] = (...range) => {
     if (statSync(path).mtimeMs !== modified)
       throw new ModelError(`${path}: the file was replaced while it was in use; load the model again`);
-    return withFile(path, (source) => source.read(offset, length));
+    return withFile(path, (source) => source.read(...range));
   };
   return { size, modified, read };
 }
@@ -54,9 +54,8 @@ export function withFile<T>(path: string, use: (source: ByteSource) => T): T {
 }
 
 /** SHA-256 of a source in hexadecimal digits, a part at a time. */
-export function hashOf({ size, read }: ByteSource): string {
+export function hashOf(source: ByteSource): string {
   const hash = createHash("sha256");
-  const part = 2 ** 24;
-  for (let at = 0; at < size; at += part) hash.update(read(at, Math.min(part, size - at)));
+  for (const part of partsOf(source)) hash.update(part);
   return hash.digest("hex");
 }

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { ModelError } from "../errors.ts";
 import { difference } from "../models/recognise.ts";
 import { type Shape, sizeOf } from "../ndarray.ts";
-import type { LazyTensor } from "./lazy-tensor.ts";
+import { firstNotFinite, type LazyTensor } from "./lazy-tensor.ts";
 import { checkRecord, networkShapes } from "./model.ts";
 import { checkMerge, existingRecord, pendingSuffix } from "./model-folder.ts";
 import { writeAtomically } from "./run-folder.ts";
@@ -118,10 +118,10 @@ async function writeTensors(
     for (const name of Object.keys(shapes)) {
       let at = 0;
       for (const values of tensors[name]!.parts()) {
-        const bad = values.findIndex((value) => !Number.isFinite(value));
-        if (bad >= 0)
+        const bad = firstNotFinite([values]);
+        if (bad)
           throw new ModelError(
-            `${source}: tensor "${name}": expected finite numbers but found ${values[bad]} at ${at + bad}`,
+            `${source}: tensor "${name}": expected finite numbers but found ${bad.value} at ${at + bad.at}`,
           );
         await put(elementBytes(name, values, dtype, at));
         at += values.length;

@@ -1,6 +1,6 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import { type ByteSource, bytesOf, elementsOf, partLength, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, elementsOf, partsOf, readPart, viewOf } from "./bytes.ts";
 import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./float16.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
 
@@ -94,8 +94,7 @@ export function openSafetensors(source: ByteSource, file = "safetensors"): Safet
   const tensors = entries.map(({ name, shape, storage, convert, begin, end }) => {
     const read = () => float32(shape, convert(source.read(start + begin, end - begin)));
     function* parts() {
-      for (let at = begin; at < end; at += partLength)
-        yield convert(source.read(start + at, Math.min(partLength, end - at)));
+      for (const part of partsOf(source, start + begin, start + end)) yield convert(part);
     }
     return [name, { shape, storage, offset: start + begin, read, parts }] as const;
   });

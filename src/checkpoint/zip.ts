@@ -1,6 +1,6 @@
 import { inflateSync } from "fflate";
 import { crc32 } from "../crc32.ts";
-import { type ByteSource, bytesOf, type Failure, partLength, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, type Failure, partLength, partsOf, readPart, viewOf } from "./bytes.ts";
 
 /** An entry of a zip's central directory; sizes and offsets in bytes. */
 interface ZipEntry {
@@ -114,7 +114,7 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
       const start = entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
       const stored: ByteSource = {
         size: entry.compressedSize,
-        read: (offset, length) => readPart(source, start + offset, length, where, Failure),
+        read: (offset, length, memory) => readPart(source, start + offset, length, where, Failure, memory),
       };
       const isSmall = entry.method !== 0 || stored.size <= partLength;
       const packed = isSmall ? stored.read(0, stored.size) : undefined;
@@ -135,8 +135,7 @@ export function openZip(source: ByteSource, what: string, Failure: Failure): Zip
 
 function checksum(content: ByteSource): number {
   let crc = 0;
-  for (let at = 0; at < content.size; at += partLength)
-    crc = crc32(content.read(at, Math.min(partLength, content.size - at)), crc);
+  for (const part of partsOf(content)) crc = crc32(part, crc);
   return crc;
 }
 

@@ -22,6 +22,8 @@ export async function openBackend({
   threads = availableParallelism(),
   programs: keep,
 }: BackendOptions = {}): Promise<Backend> {
+  // Nothing that a user does is reported to the engine's maker. Read when the engine is first loaded, from the process's own environment.
+  process.env.ORT_DISABLE_TELEMETRY ??= "1";
   const workerData: Settings = { device, threads };
   // A model that was made for a graphics card holds operators that cannot be read again.
   const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
