@@ -5,6 +5,7 @@ import { ModelError } from "../errors.ts";
 import { type NDArray, type Place, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
+  checkFile,
   checkRecord,
   checkWeights,
   type Model,
@@ -18,6 +19,7 @@ import {
 import { writeAtomically } from "./run-folder.ts";
 import { readSafetensors, type SafeTensor, type Safetensors, writeSafetensors } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
+import { verifyOnce } from "./verified.ts";
 
 /** Folder of the models that come with the package. */
 const bundledFolder = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -102,7 +104,10 @@ async function readWeights(folder: string, network: NamedNetwork): Promise<Weigh
   const actual = interrupted ? pending : path;
   const { size } = await stat(actual);
   return size < storedFrom
-    ? withFile(actual, (source) => parseWeights(source, hashOf(source), network, path))
+    ? withFile(actual, (source) => {
+        checkFile(source, hashOf(source), network, path);
+        return parseWeights(source, network, path, (tensor) => tensor.read());
+      })
     : storedWeights(actual, network, path);
 }
 
@@ -111,11 +116,12 @@ const storedFrom = 2 ** 26;
 
 function storedWeights(path: string, network: NamedNetwork, where: string): Weights {
   const source = reopenedFile(path);
+  verifyOnce(path, network.sha256, () => checkFile(source, hashOf(source), network, where));
   const file = { folder: dirname(resolve(path)), file: basename(path), modified: source.modified };
   // The engine can map float32 where it lies; anything else is converted each time it is asked for.
   const placeOf = ({ storage, offset }: SafeTensor): Place | undefined =>
     storage === "F32" && offset % 4 === 0 ? { ...file, offset } : undefined;
-  return parseWeights(source, hashOf(source), network, where, (tensor) =>
+  return parseWeights(source, network, where, (tensor) =>
     storedArray(tensor.shape, () => tensor.read().data, {
       fingerprint: `${network.sha256} ${tensor.offset}`,
       place: placeOf(tensor),

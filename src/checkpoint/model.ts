@@ -101,41 +101,59 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
 }
 
 /**
- * Weights from a network's file, one tensor at a time, so that it may be larger than a buffer can be.
+ * Throws ModelError unless a network's file is the one that its record means, and all its numbers are finite.
  *
  * @param found the file's SHA-256
- * @param where the file's path, for errors
- * @param keep what becomes of each tensor; by default it is read into memory
- * @throws ModelError where its hash is not the recorded one, or a parameter is missing, unknown, of another shape or not finite
+ * @param where its path, for errors
+ */
+export function checkFile(
+  source: ByteSource,
+  found: string,
+  { sha256 }: { readonly sha256: string },
+  where: string,
+): void {
+  if (found !== sha256)
+    throw new ModelError(
+      `${where}: its SHA-256 is ${found.slice(0, 12)}... but model.json says ${sha256.slice(0, 12)}...; the file is damaged, or of another model`,
+    );
+  for (const [name, tensor] of Object.entries(openSafetensors(source, where).tensors))
+    checkFinite(name, tensor.parts(), where);
+}
+
+/**
+ * Weights from a network's file, as `keep` makes them of its tensors. Throws ModelError where a parameter is missing, unknown or of another
+ * shape; numbers are not looked at. `where` is the file's path.
  */
 export function parseWeights(
   source: ByteSource,
-  found: string,
-  network: NetworkDescription & { readonly sha256: string },
+  network: NetworkDescription,
   where: string,
-  keep?: (tensor: SafeTensor) => NDArray<"float32">,
+  keep: (tensor: SafeTensor) => NDArray<"float32">,
 ): Weights {
-  if (found !== network.sha256)
-    throw new ModelError(
-      `${where}: its SHA-256 is ${found.slice(0, 12)}... but model.json says ${network.sha256.slice(0, 12)}...; the file is damaged, or of another model`,
-    );
   const { tensors } = openSafetensors(source, where);
-  const weights = Object.fromEntries(
-    Object.entries(tensors).map(([name, tensor]) => [name, keep ? keep(tensor) : tensor.read()]),
-  );
-  checkWeights(weights, networkShapes(network), where, keep && ((name) => tensors[name]!.parts()));
-  return weights;
+  checkShapes(tensors, networkShapes(network), where);
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, keep(tensor)]));
 }
 
-/** Throws ModelError unless the weights are those of a network with these shapes, and finite: all of their elements, which `elements` may give in parts. */
-export function checkWeights(
-  weights: Weights,
+/** Throws ModelError unless the weights are those of a network with these shapes, and finite. */
+export function checkWeights(weights: Weights, shapes: Readonly<Record<string, Shape>>, where: string): void {
+  checkShapes(weights, shapes, where);
+  for (const [name, { data }] of Object.entries(weights)) checkFinite(name, [data], where);
+}
+
+function checkFinite(name: string, parts: Iterable<Float32Array>, where: string): void {
+  const bad = firstNotFinite(parts);
+  if (bad)
+    throw new ModelError(`${where}: "${name}" holds ${bad.value} at ${bad.at}; the training that wrote it had failed`);
+}
+
+function checkShapes(
+  tensors: Readonly<Record<string, { readonly shape: Shape }>>,
   shapes: Readonly<Record<string, Shape>>,
   where: string,
-  elements: (name: string) => Iterable<Float32Array> = (name) => [weights[name]!.data],
 ): void {
-  const missing = Object.keys(shapes).filter((key) => !Object.hasOwn(weights, key));
-  const unknown = Object.keys(weights).filter((key) => !Object.hasOwn(shapes, key));
+  const missing = Object.keys(shapes).filter((key) => !Object.hasOwn(tensors, key));
+  const unknown = Object.keys(tensors).filter((key) => !Object.hasOwn(shapes, key));
   const list = (keys: string[]): string =>
     `${keys.slice(0, 3).join(", ")}${keys.length > 3 ? ` and ${keys.length - 3} more` : ""}`;
   if (missing.length > 0 || unknown.length > 0)
@@ -149,12 +167,9 @@ export function checkWeights(
         .join("; "),
     );
   for (const [key, shape] of Object.entries(shapes)) {
-    const { shape: found } = weights[key]!;
+    const { shape: found } = tensors[key]!;
     if (show(found) !== show(shape))
       throw new ModelError(`${where}: "${key}" is ${show(found)} but the network in model.json has ${show(shape)}`);
-    const bad = firstNotFinite(elements(key));
-    if (bad)
-      throw new ModelError(`${where}: "${key}" holds ${bad.value} at ${bad.at}; the training that wrote it had failed`);
   }
 }
 

@@ -77,7 +77,11 @@ async function open(request: LoadRequest, saveTo?: string): Promise<Ort.Inferenc
       session: {
         set_denormal_as_zero: "1",
         ...(request.folder !== undefined && { model_external_initializers_file_folder_path: request.folder }),
-        ...(saveTo !== undefined && { optimized_model_external_initializers_file_name: weightsFile }),
+        ...(saveTo !== undefined && {
+          optimized_model_external_initializers_file_name: weightsFile,
+          // Lists of sizes must stay in the model, where its shapes are inferred.
+          optimized_model_external_initializers_min_size_in_bytes: "65536",
+        }),
       },
     },
     ...(request.profile ? { enableProfiling: true, profileFilePrefix: request.profile } : {}),

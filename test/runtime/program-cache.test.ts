@@ -10,7 +10,7 @@ import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { openProgramCache } from "../../src/runtime/program-cache.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
-import { conv2d } from "../../src/tensor/tensor.ts";
+import { concat, conv2d } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 
 let folder: string;
@@ -31,10 +31,18 @@ const random = (stream: number, shape: number[]): NDArray<"float32"> =>
 
 /** Two convolutions with a sigmoid linear unit between, whose shift is scaled by `factor`. */
 const network = (factor: number) =>
-  trace({ x: f32(1, 32, 6, 6), first: f32(32, 32, 3, 3), second: f32(32, 32, 3, 3) }, ({ x, first, second }) => ({
+  trace({ x: f32(1, 32, 6, 6), first: f32(64, 32, 3, 3), second: f32(32, 64, 3, 3) }, ({ x, first, second }) => ({
     y: conv2d(conv2d(x, first, undefined, { padding: 1 }).mul(factor).silu(), second, undefined, { padding: 1 }),
   }));
-const [x, first, second] = [random(0, [1, 32, 6, 6]), random(1, [32, 32, 3, 3]), random(2, [32, 32, 3, 3])];
+const [x, first, second] = [random(0, [1, 32, 6, 6]), random(1, [64, 32, 3, 3]), random(2, [32, 64, 3, 3])];
+
+/** Slices that lie side by side, whose sizes the engine keeps in a list. */
+const slices = trace({ x: f32(1, 32, 6, 6) }, ({ x }) => ({
+  y: concat(
+    Array.from({ length: 32 }, (_, i) => x.slice(1, i, i + 1).mul(i)),
+    1,
+  ),
+}));
 
 /** A step of gradient descent: `w` and its velocity are state. */
 const descent = trace({ x: f32(2, 32, 6, 6), w: f32(32, 32, 3, 3), v: f32(32, 32, 3, 3) }, ({ x, w, v }) => {
@@ -62,7 +70,9 @@ const infer =
     return (await program.run({ x })).y;
   };
 const train = async (backend: Backend) => {
-  await using program = await compile(descent, backend, { state: { w: first, v: random(3, [32, 32, 3, 3]) } });
+  await using program = await compile(descent, backend, {
+    state: { w: random(5, [32, 32, 3, 3]), v: random(3, [32, 32, 3, 3]) },
+  });
   const losses = [];
   for (let step = 0; step < 3; step++) losses.push((await program.run({ x: random(4, [2, 32, 6, 6]) })).loss.data[0]);
   return { losses, ...(await program.readState()) };
@@ -84,13 +94,24 @@ describe("a program of an earlier start", () => {
     expect(await start(train)).toEqual({ result: reference, kept: [true] });
   });
 
+  test("holds the sizes of slices", async () => {
+    const run = async (backend: Backend) => {
+      await using program = await compile(slices, backend);
+      return (await program.run({ x })).y;
+    };
+    const { result, kept } = await start(run);
+    expect(kept).toEqual([false]);
+    expect(await start(run)).toEqual({ result, kept: [true] });
+  });
+
   test("is another one where a number, a weight or the shape of a graph differs", async () => {
     await start(infer());
     expect((await start(infer(1.0000001))).kept).toEqual([false]);
     const changed = float32(second.shape, second.data.slice());
     changed.data[5000]! += 1e-6;
     expect((await start(infer(1, { first, second: changed }))).kept).toEqual([false]);
-    expect((await start(infer(1, { first: second, second: first }))).kept).toEqual([false]);
+    const other = random(6, [64, 32, 3, 3]);
+    expect((await start(infer(1, { first: other, second }))).kept).toEqual([false]);
     expect(await programs()).toHaveLength(4);
   });
 

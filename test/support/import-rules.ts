@@ -37,7 +37,7 @@ export const importRules: readonly ImportRule[] = [
       training: ["average-folder.ts", "run-folder.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
-      "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
+      "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
     },
   },
 

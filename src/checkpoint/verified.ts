@@ -1,0 +1,51 @@
+import { createHash } from "node:crypto";
+import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { dirname, join, resolve } from "node:path";
+
+/*
+ * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend
+ * more time on that than on anything but the steps. As git does for the files of a work tree, change is told from what the system
+ * notes of a file; of this, the time of the last change of its status cannot be set back.
+ */
+
+const noteOf = (path: string): string =>
+  join(
+    process.env.XDG_CACHE_HOME || join(homedir(), ".cache"),
+    "guidestar",
+    "verified",
+    createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32),
+  );
+
+/** A file's state, undefined where the last change is so fresh that another might get the same time. */
+function stateOf(path: string): string | undefined {
+  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(path, { bigint: true });
+  return Date.now() - Number(ctimeMs) < 100 ? undefined : [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+}
+
+/**
+ * Calls `verify`, which throws where a file is not as it should be, unless it did not throw for the same `content` (what the file should
+ * hold, say its hash) earlier and the file has not changed since.
+ */
+export function verifyOnce(path: string, content: string, verify: () => void): void {
+  const state = stateOf(path);
+  const note = noteOf(path);
+  const verified = `${state} ${content}`;
+  if (state !== undefined && read(note) === verified) return;
+  verify();
+  if (state === undefined || stateOf(path) !== state) return;
+  try {
+    mkdirSync(dirname(note), { recursive: true });
+    writeFileSync(note, verified);
+  } catch {
+    // Without a folder to write to, each start verifies.
+  }
+}
+
+function read(path: string): string | undefined {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}
