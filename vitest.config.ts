@@ -7,7 +7,11 @@ export default defineConfig({
     include: ["{test,conformance,examples}/**/*.test.ts"],
     // ONNX Runtime has threads of its own, and its binding lives once per process: forks, and few of them.
     // Each test compiles what it runs, and leaves nothing in the user's cache.
-    env: { GUIDESTAR_PROGRAM_CACHE: "off", XDG_CACHE_HOME: join(tmpdir(), "guidestar-test-cache") },
+    env: {
+      GUIDESTAR_PROGRAM_CACHE: "off",
+      ORT_DISABLE_TELEMETRY: "1",
+      XDG_CACHE_HOME: join(tmpdir(), "guidestar-test-cache"),
+    },
     pool: "forks",
     maxWorkers: 2,
     testTimeout: 120_000,

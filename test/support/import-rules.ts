@@ -21,7 +21,7 @@ export const importRules: readonly ImportRule[] = [
       tensor: "all",
       onnx: "all",
       "onnxruntime-node": ["worker.ts"],
-      "node:*": ["node.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
+      "node:*": ["node.ts", "kept-program.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
     },
   },
 
