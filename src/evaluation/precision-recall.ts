@@ -23,7 +23,7 @@ export interface PrecisionRecall {
 }
 
 /**
- * Improved precision and recall (Kynkäänniemi et al. 2019, Eq. 1-3). A manifold is balls around the features of images, each as wide as
+ * Improved precision and recall (Kynkäänniemi et al. 2019, Eq. 1 and 2). A manifold is balls around the features of images, each as wide as
  * the distance to its k-th nearest neighbour in its own set. Distances are float32 products of the engine, and again float64
  * differences wherever rounding could decide. The errors are those of the shares, the balls held as they are.
  *

@@ -10,7 +10,7 @@ import { type Block, encoder } from "./encoder.ts";
 export type Classifier = Module<[x: Tensor, t: Tensor]>;
 
 /**
- * The ADM classifier p(y | x_t): the downward half of the UNet, then pooling (Dhariwal & Nichol 2021, appendix H). Its parameters
+ * The ADM classifier p(y | x_t): the downward half of the UNet, then pooling (Dhariwal & Nichol 2021, section 4). Its parameters
  * are named as in openai/guided-diffusion; `config.outChannels` is the number of classes.
  */
 export function encoderUnet(config: ClassifierConfig): Classifier {

@@ -19,7 +19,7 @@ export interface ResidualBlockOptions {
 }
 
 /**
- * ADM residual block (Dhariwal & Nichol 2021, section 3 and appendix A), BigGAN's when it resamples:
+ * ADM residual block (Dhariwal & Nichol 2021, section 3), BigGAN's when it resamples:
  * h = conv(silu(GroupNorm(x))); out = skip(x) + conv(silu(AdaGN(h, linear(silu(emb))))).
  * x [N, C, H, W], emb [N, E] -> [N, C', H', W'].
  */

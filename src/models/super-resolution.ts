@@ -8,8 +8,8 @@ import { unet } from "./unet.ts";
 export type SuperResUNet = Module<[x: Tensor, t: Tensor, lowRes: Tensor, y?: Tensor]>;
 
 /**
- * A denoiser of large images that sees a small one: `lowRes`, brought to x's size bilinearly, joins x's channels (Nichol &
- * Dhariwal 2021, section 3). `config.inChannels` counts the channels of one image.
+ * A denoiser of large images that sees a small one: `lowRes`, brought to x's size bilinearly, joins x's channels (Dhariwal &
+ * Nichol 2021, section 5.2). `config.inChannels` counts the channels of one image.
  */
 export const superResUnet = (config: UNetConfig): SuperResUNet =>
   adapt(
