@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
-import { homedir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { cacheFolder } from "../cache/folder.ts";
 
 /*
  * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend
@@ -10,12 +10,7 @@ import { dirname, join, resolve } from "node:path";
  */
 
 const noteOf = (path: string): string =>
-  join(
-    process.env.XDG_CACHE_HOME || join(homedir(), ".cache"),
-    "guidestar",
-    "verified",
-    createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32),
-  );
+  join(cacheFolder("verified"), createHash("sha256").update(resolve(path)).digest("hex").slice(0, 32));
 
 /** A file's state, undefined where the last change is so fresh that another might get the same time. */
 function stateOf(path: string): string | undefined {

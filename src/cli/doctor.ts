@@ -3,8 +3,8 @@ import { once } from "node:events";
 import { mkdir, statfs } from "node:fs/promises";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
+import { cacheFolder } from "../cache/folder.ts";
 import { bundledModels } from "../checkpoint/model-folder.ts";
-import { defaultFolder } from "../data/cache.ts";
 import { RuntimeFailure } from "../errors.ts";
 import type { Device } from "../runtime/backend.ts";
 import type { Context } from "./command.ts";
@@ -106,7 +106,7 @@ async function sharp(): Promise<Finding> {
 }
 
 async function cache(): Promise<Finding> {
-  const folder = defaultFolder();
+  const folder = cacheFolder("datasets");
   try {
     await mkdir(folder, { recursive: true });
     const { bavail, bsize } = await statfs(folder);

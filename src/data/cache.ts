@@ -1,8 +1,8 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm, writeFile } from "node:fs/promises";
-import { homedir } from "node:os";
+import { mkdir, open, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
+import { cacheFolder, pruneCache } from "../cache/folder.ts";
 import type { Content, Split } from "./content.ts";
 
 /*
@@ -19,13 +19,14 @@ interface Header extends Omit<Content, "train" | "test"> {
   readonly counts: readonly [train: number, test: number];
 }
 
-export const defaultFolder = (): string =>
-  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "guidestar", "datasets");
+/** Bytes that the packed data sets of a folder may take together; those that were not used for longest go first. */
+const limit = 10e9;
+const suffix = ".bin";
 
 /** The file that caches `path` decoded in this way: its name changes with everything that the content depends on. */
-export function cacheFile(path: string, dependsOn: readonly unknown[], folder = defaultFolder()): string {
+export function cacheFile(path: string, dependsOn: readonly unknown[], folder = cacheFolder("datasets")): string {
   const key = createHash("sha256").update(JSON.stringify([FORMAT, resolve(path), ...dependsOn]));
-  return join(folder, `${basename(resolve(path))}-${key.digest("hex").slice(0, 24)}.bin`);
+  return join(folder, `${basename(resolve(path))}-${key.digest("hex").slice(0, 24)}${suffix}`);
 }
 
 function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
@@ -48,7 +49,10 @@ export async function readCache(file: string): Promise<Content | undefined> {
       crc = crc32(at === 0 ? piece.subarray(12) : piece, crc);
       at += bytesRead;
     }
-    return parse(bytes, crc);
+    const content = parse(bytes, crc);
+    const now = new Date();
+    if (content) await utimes(file, now, now).catch(() => undefined);
+    return content;
   } finally {
     await handle.close();
   }
@@ -89,6 +93,7 @@ export async function writeCache(file: string, { train, test, ...rest }: Content
     await mkdir(dirname(file), { recursive: true });
     await writeFile(temporary, [new TextEncoder().encode(FORMAT), bytesOf(Int32Array.of(crc)), ...parts]);
     await rename(temporary, file);
+    await pruneCache(dirname(file), limit, (path) => path.endsWith(suffix));
     return "written";
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});

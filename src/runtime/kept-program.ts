@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { open, readFile, stat, writeFile } from "node:fs/promises";
+import { access, open, readFile, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { type KeptProgram, modelFile, weightsFile } from "./backend.ts";
@@ -13,7 +13,14 @@ interface ProgramRecord {
   readonly weights?: number | undefined;
 }
 
-export const recordFile = "program.json";
+const recordFile = "program.json";
+
+/** Is this folder a program, or one that is still being written? */
+export const isProgram = (folder: string): Promise<boolean> =>
+  access(join(folder, recordFile)).then(
+    () => true,
+    () => false,
+  );
 
 /** Makes a kept program of a folder to which the engine wrote a model. Throws where it has not. */
 export async function writeRecord(folder: string, inPlace: ReadonlySet<string>): Promise<void> {

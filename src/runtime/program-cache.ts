@@ -1,13 +1,14 @@
 import { createHash } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, readdir, rename, rm, stat, statfs, utimes } from "node:fs/promises";
+import { mkdtemp, rename, rm, statfs, utimes } from "node:fs/promises";
 import { createRequire } from "node:module";
-import { cpus, homedir } from "node:os";
+import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { cacheFolder, pruneCache } from "../cache/folder.ts";
 import { UsageError } from "../errors.ts";
 import type { ProgramCache, ProgramSlot } from "./backend.ts";
-import { readProgram, recordFile, writeRecord } from "./kept-program.ts";
+import { isProgram, readProgram, writeRecord } from "./kept-program.ts";
 
 export interface ProgramCacheOptions {
   readonly folder?: string;
@@ -23,9 +24,6 @@ function limitFromEnvironment(): number {
   throw new UsageError(`GUIDESTAR_PROGRAM_CACHE is "${text}"; expected megabytes, or "off"`);
 }
 
-const defaultFolder = (): string =>
-  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "guidestar", "programs");
-
 /**
  * Keeps programs on the disk as ONNX Runtime optimized them. That costs most of a start, most of all for training, and gives the same
  * for the same graph on the same machine. Without a folder to write to, or with a limit of 0, nothing is kept.
@@ -35,7 +33,7 @@ const defaultFolder = (): string =>
  */
 export function openProgramCache(
   settings: unknown,
-  { folder = defaultFolder(), limit = limitFromEnvironment() }: ProgramCacheOptions = {},
+  { folder = cacheFolder("programs"), limit = limitFromEnvironment() }: ProgramCacheOptions = {},
 ): ProgramCache | undefined {
   if (limit <= 0) return undefined;
   try {
@@ -75,7 +73,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
       try {
         await writeRecord(folder, inPlace);
         await rename(folder, place);
-        await prune(dirname(place), limit);
+        await pruneCache(dirname(place), limit, isProgram);
       } catch {
         // A program that is not kept is compiled again.
       }
@@ -83,25 +81,6 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
     },
     discard: () => remove(place),
   };
-}
-
-/** Removes what was not used for longest until the rest fits, and what processes that ended early left behind. */
-async function prune(folder: string, limit: number): Promise<void> {
-  const programs = await Promise.all(
-    (await readdir(folder)).map(async (name) => {
-      const path = join(folder, name);
-      const files = await readdir(path);
-      const sizes = await Promise.all(files.map(async (file) => (await stat(join(path, file))).size));
-      const { mtimeMs: used } = await stat(path);
-      return { path, used, whole: files.includes(recordFile), size: sizes.reduce((a, b) => a + b, 0) };
-    }),
-  );
-  let total = 0;
-  for (const { path, used, whole, size } of programs.toSorted((a, b) => b.used - a.used)) {
-    if (whole) total += size;
-    const abandoned = !whole && Date.now() - used > 3_600_000;
-    if (abandoned || (whole && total > limit)) await rm(path, { recursive: true, force: true });
-  }
 }
 
 /** What the engine's choices depend on: kernels are chosen by the processor's instructions. */

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
-import { readdir, readFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
@@ -52,6 +53,20 @@ describe("training", () => {
     const metrics = await metricsOf("straight");
     expect(metrics.map(({ step }) => step)).toEqual([1, 2, 3, 4, 5, 6]);
     expect(metrics[0].metrics.loss).toBeCloseTo(metrics[0].metrics.mse + metrics[0].metrics.vb, 4);
+  });
+
+  test("is refused where another process trains into the folder, until that one has ended", async () => {
+    const file = at("shared", ".denoiser.lock");
+    await mkdir(at("shared"));
+    await writeFile(file, JSON.stringify({ process: process.ppid, host: hostname() }));
+    const refused = await guidestar(train("denoiser", "shared"));
+    expect(refused).toMatchObject({ code: 2, out: "" });
+    expect(refused.messages).toContain(
+      `process ${process.ppid} on ${hostname()} is training a denoiser in ${at("shared")}`,
+    );
+    expect(await readdir(at("shared"))).toEqual([".denoiser.lock"]);
+    await rm(file);
+    expect((await guidestar(train("denoiser", "shared"))).code).toBe(0);
   });
 
   test("goes on after Ctrl-C as if it had not been stopped, with the command that it printed", async () => {

@@ -20,12 +20,14 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       onnx: "all",
+      cache: ["program-cache.ts"],
       "onnxruntime-node": ["worker.ts"],
       "node:*": ["node.ts", "kept-program.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
     },
   },
 
   // Bytes and files.
+  { room: "cache", may: { "node:*": ["folder.ts"] } },
   { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
@@ -35,6 +37,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       diffusion: "all",
       training: ["average-folder.ts", "run-folder.ts"],
+      cache: ["verified.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
       "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
@@ -45,6 +48,7 @@ export const importRules: readonly ImportRule[] = [
   {
     room: "data",
     may: {
+      cache: ["cache.ts"],
       checkpoint: "all",
       sharp: ["decode.ts"],
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],

@@ -14,6 +14,7 @@ import type { Action, Context } from "../command.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
 import { Interrupted } from "../errors.ts";
+import { lock } from "../lock.ts";
 import { writeFiles } from "../output.ts";
 import { duration, progress } from "../progress.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
@@ -68,6 +69,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   });
   const description = describeJob(network, job, dataset, values);
   if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend, signal)}\n`);
+  await using _lock = await lock(join(out, `.${network}.lock`), `training a ${network} in ${out}`);
   shown.say(description);
 
   const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };

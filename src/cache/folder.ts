@@ -1,0 +1,43 @@
+import { readdir, rm, stat } from "node:fs/promises";
+import { homedir } from "node:os";
+import { join } from "node:path";
+
+/** Folder of one kind of files that can be made again: in `$XDG_CACHE_HOME/guidestar`, or `~/.cache/guidestar`. */
+export const cacheFolder = (kind: string): string =>
+  join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "guidestar", kind);
+
+/** Milliseconds after which what was begun and not finished is taken for what an ended process left. */
+const abandonedAfter = 3_600_000;
+
+/**
+ * Removes entries of a cache, files or folders of files, until the rest takes at most `limit` bytes: first those that were not used for
+ * longest, which their time of modification tells, and always what was left unfinished.
+ *
+ * @param isWhole tells finished entries by their path
+ */
+export async function pruneCache(
+  folder: string,
+  limit: number,
+  isWhole: (path: string) => Promise<boolean> | boolean,
+): Promise<void> {
+  const entries = await Promise.all(
+    (await readdir(folder)).map(async (name) => {
+      const path = join(folder, name);
+      // Another process may remove an entry at any time.
+      const { used, size } = await sizeOf(path).catch(() => ({ used: 0, size: 0 }));
+      return { path, used, size, whole: await isWhole(path) };
+    }),
+  );
+  let total = 0;
+  for (const { path, used, whole, size } of entries.toSorted((a, b) => b.used - a.used)) {
+    if (whole) total += size;
+    if (whole ? total > limit : Date.now() - used > abandonedAfter) await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function sizeOf(path: string): Promise<{ used: number; size: number }> {
+  const status = await stat(path);
+  if (!status.isDirectory()) return { used: status.mtimeMs, size: status.size };
+  const files = await Promise.all((await readdir(path)).map((name) => stat(join(path, name))));
+  return { used: status.mtimeMs, size: files.reduce((sum, { size }) => sum + size, 0) };
+}
