@@ -1,13 +1,24 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { RuntimeFailure } from "../errors.ts";
-import type { Backend, BackendOptions, LoadedModel } from "./backend.ts";
+import type { Backend, BackendOptions, Device, LoadedModel } from "./backend.ts";
 import { openProgramCache } from "./program-cache.ts";
 import { weightsOnDisk } from "./weights-on-disk.ts";
 import type { Named, Request, Settings } from "./worker.ts";
 
 /** Tests run the TypeScript sources; Node 20 does not load those in a thread by itself. */
-const runFromSource = `import("tsx/esm/api").then(({ register }) => { register(); return import(${JSON.stringify(new URL("./worker.ts", import.meta.url).href)}); });`;
+function startFromSource(workerData: Settings): Worker {
+  const tsx = import.meta.resolve("tsx/esm/api");
+  const source = new URL("./worker.ts", import.meta.url).href;
+  const code = `import("${tsx}").then(({ register }) => { register(); return import("${source}"); });`;
+  return new Worker(code, { workerData, eval: true });
+}
+
+/** What the engine says where there is no card is three lines of its own source. */
+const explained = (device: Device, error: string): string =>
+  device === "webgpu" && error.includes("adapter")
+    ? `the engine found no graphics card that WebGPU can use (on Linux it needs the card's Vulkan driver and libvulkan.so.1); take the device "cpu" instead`
+    : `the engine (${device}) failed: ${error}`;
 
 type Reply = { readonly id: number; readonly result?: number | Named; readonly error?: string };
 
@@ -28,7 +39,7 @@ export async function openBackend({
   // A model that was made for a graphics card holds operators that cannot be read again.
   const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
   const worker = import.meta.url.endsWith(".ts")
-    ? new Worker(runFromSource, { workerData, eval: true })
+    ? startFromSource(workerData)
     : new Worker(new URL("./worker.js", import.meta.url), { workerData });
   worker.unref();
   const pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
@@ -46,7 +57,7 @@ export async function openBackend({
     pending.delete(id);
     if (pending.size === 0) worker.unref();
     if (error === undefined) waiting?.resolve(result);
-    else waiting?.reject(new RuntimeFailure(`the engine (${device}) failed: ${error}`));
+    else waiting?.reject(new RuntimeFailure(explained(device, error)));
   });
   worker.on("error", (error) =>
     fail(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
