@@ -24,7 +24,7 @@ export interface CascadeEvent extends SampleEvent {
 export type CascadeModel = Described & Pick<Model, "imageShape">;
 
 /** First stream of the upsampler's noise: above every stream of the first model (`streamOf`), so that no two draws of a seed share numbers. */
-const upsamplerStreams = 2 ** 42;
+const upsamplerStreams = 2 ** 52;
 
 /**
  * Draws pictures with one model and enlarges them with another, as the reference does in two programs (Dhariwal & Nichol 2021,

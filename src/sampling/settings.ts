@@ -35,8 +35,15 @@ export interface Run {
 /** What `settle` needs of a model. */
 export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classifier" | "sampling">;
 
-/** The label of a class name, or of a label given as a number or in digits. Throws UsageError where the model has no such class. */
+/**
+ * The label of a class name, or of a label given as a number or in digits. A model without classes is told nothing, for which runs have
+ * the number 0. Throws UsageError where the model has no such class.
+ */
 export function labelOf(name: string | number, { classes, source }: Pick<Described, "classes" | "source">): number {
+  if (classes.length === 0) {
+    if (name === 0) return 0;
+    throw new UsageError(`${source} has no classes, so "${name}" cannot be asked for; leave it out`);
+  }
   const byName = typeof name === "string" ? classes.indexOf(name) : -1;
   if (byName >= 0) return byName;
   const label = typeof name === "number" ? name : /^\d+$/.test(name) ? Number(name) : Number.NaN;

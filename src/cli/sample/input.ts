@@ -1,6 +1,7 @@
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
+import { samplerSettings } from "../../sampling/sampler.ts";
 import type { Start } from "../../sampling/start.ts";
 import { guidanceOptions } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
@@ -13,7 +14,7 @@ export type InputRecord = NonNullable<RunSpec["input"]>;
 
 /** Options that latents decide. */
 const decidedByLatents = [
-  ...["count", "seed", "sampler", "steps", "levels", "eta", "churn"],
+  ...["count", "seed", "sampler", "steps", "levels", ...samplerSettings],
   ...Object.keys(guidanceOptions).filter((key) => key !== "cfgScale"),
 ];
 const ofPictures = ["init", "strength", "mask", "resample"];
