@@ -1,4 +1,4 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,10 +27,38 @@ const taken = async (): Promise<boolean> => {
   return true;
 };
 
+/** Takes the lock in several processes at the same moment; gives how many were refused while one held it. */
+async function race(count: number): Promise<number> {
+  const end = join(folder, "end");
+  const program = `
+    import { existsSync } from "node:fs";
+    const { lock } = await import(${JSON.stringify(new URL("../../src/cli/lock.ts", import.meta.url).href)});
+    const [, moment, path, end] = process.argv;
+    while (Date.now() < Number(moment)) {}
+    const held = await lock(path, "racing").catch(() => undefined);
+    const until = Date.now() + 10_000;
+    while (held && !existsSync(end) && Date.now() < until) await new Promise((done) => setTimeout(done, 50));
+    if (!held) process.exit(1);
+    await held[Symbol.asyncDispose]();`;
+  const args = ["--import", "tsx", "--input-type=module", "-e", program, String(Date.now() + 2000), path, end];
+  let refused = 0;
+  const run = () =>
+    new Promise<void>((done) => {
+      spawn(process.execPath, args).on("exit", async (code) => {
+        if (code === 1) refused++;
+        if (refused === count - 1) await writeFile(end, "");
+        done();
+      });
+    });
+  await Promise.all(Array.from({ length: count }, run));
+  await rm(end, { force: true });
+  return refused;
+}
+
 test("a lock is a file as long as it is held", async () => {
   {
     await using _held = await lock(path, "at work");
-    expect(JSON.parse(await readFile(path, "utf8"))).toEqual({ process: process.pid, host: hostname() });
+    expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.pid, host: hostname() });
   }
   await expect(stat(path)).rejects.toThrow("ENOENT");
 });
@@ -43,12 +71,29 @@ test("a lock that another process holds is refused, which the message names, and
   expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.ppid });
 });
 
-test("what a killed process left is taken over, and what is damaged", async () => {
+test("what a killed process left is taken over, by one of several", async () => {
   const { pid } = spawnSync(process.execPath, ["-e", ""]);
   await leave(pid);
   expect(await taken()).toBe(true);
+  for (let round = 0; round < 2; round++) {
+    await writeFile(path, JSON.stringify({ process: pid, host: hostname() }));
+    expect(await race(4)).toBe(3);
+  }
+});
+
+test("a lock that is being written counts as held; what is left half-written, for a minute", async () => {
+  await leave();
   await writeFile(path, "{");
+  expect(await taken()).toBe(false);
+  await utimes(path, 0, 0);
   expect(await taken()).toBe(true);
+});
+
+test("a lock that has become another's stays when it is given back", async () => {
+  const held = await lock(path, "at work");
+  await writeFile(path, "another's");
+  await held[Symbol.asyncDispose]();
+  expect(await readFile(path, "utf8")).toBe("another's");
 });
 
 test("another machine's process counts as living as long as it gives signs of life", async () => {
