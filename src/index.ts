@@ -6,7 +6,7 @@
  */
 
 // Models and pictures
-export { type Average, averageOfLength } from "./checkpoint/average-folder.ts";
+export { type Average, type AverageOptions, averageOfLength } from "./checkpoint/average-folder.ts";
 // Files of other programs
 export { openFile } from "./checkpoint/file-source.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "./checkpoint/import.ts";

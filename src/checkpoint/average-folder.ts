@@ -1,9 +1,10 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import { ModelError } from "../errors.ts";
 import { float32 } from "../ndarray.ts";
 import { reconstruct, trackedAverages, trackedLengths } from "../training/power-ema.ts";
-import { withFile } from "./file-source.ts";
+import { reopenedFile } from "./file-source.ts";
 import type { Weights } from "./model.ts";
 import { averagesFolder, averagesFormat, fileName, stepOf } from "./run-folder.ts";
 import { openSafetensors } from "./safetensors.ts";
@@ -18,15 +19,24 @@ export interface Average {
   readonly error: number;
 }
 
+export interface AverageOptions {
+  /** The step that the average ends at, by default that of the newest snapshot; it must be a snapshot's. */
+  readonly step?: number | undefined;
+  readonly signal?: AbortSignal;
+}
+
 /**
  * The average of a length, from the snapshots of a run. They are read one tensor at a time.
  *
  * @param checkpoints folder of the network's checkpoints.
  * @param length as a share of the steps: see `PowerProfile`.
- * @param step that the average ends at, by default that of the newest snapshot; it must be a snapshot's.
  * @throws ModelError where there are no snapshots, none of that step, or damaged ones; UsageError for a length that cannot be had.
  */
-export async function averageOfLength(checkpoints: string, length: number, step?: number): Promise<Average> {
+export async function averageOfLength(
+  checkpoints: string,
+  length: number,
+  { step, signal }: AverageOptions = {},
+): Promise<Average> {
   const folder = averagesFolder(checkpoints);
   const names = await readdir(folder).catch((error: NodeJS.ErrnoException) => {
     if (error.code === "ENOENT") return [];
@@ -51,21 +61,22 @@ export async function averageOfLength(checkpoints: string, length: number, step?
   const sums = new Map<string, { readonly shape: readonly number[]; readonly sum: Float64Array }>();
   for (const [i, { name, step }] of snapshots.entries()) {
     const path = join(folder, fileName(step));
-    withFile(path, (source) => {
-      const { tensors, metadata } = openSafetensors(source, path);
-      if (metadata.format !== averagesFormat)
-        throw new ModelError(`${path}: expected averages of a training run, but its format is ${metadata.format}`);
-      for (const [full, tensor] of Object.entries(tensors)) {
-        if (!full.startsWith(`${name}/`)) continue;
-        const { shape, data } = tensor.read();
-        const key = full.slice(name.length + 1);
-        const total = sums.get(key) ?? { shape, sum: new Float64Array(data.length) };
-        sums.set(key, total);
-        if (total.sum.length !== data.length)
-          throw new ModelError(`${path}: "${full}" is not of the shape that other snapshots have`);
-        for (let j = 0; j < data.length; j++) total.sum[j]! += factors[i]! * data[j]!;
-      }
-    });
+    const { tensors, metadata } = openSafetensors(reopenedFile(path), path);
+    if (metadata.format !== averagesFormat)
+      throw new ModelError(`${path}: expected averages of a training run, but its format is ${metadata.format}`);
+    for (const [full, tensor] of Object.entries(tensors)) {
+      if (!full.startsWith(`${name}/`)) continue;
+      // Reading and adding don't wait for anything, so that nobody else's turn would come, a signal's neither.
+      await setImmediate();
+      signal?.throwIfAborted();
+      const { shape, data } = tensor.read();
+      const key = full.slice(name.length + 1);
+      const total = sums.get(key) ?? { shape, sum: new Float64Array(data.length) };
+      sums.set(key, total);
+      if (total.sum.length !== data.length)
+        throw new ModelError(`${path}: "${full}" is not of the shape that other snapshots have`);
+      for (let j = 0; j < data.length; j++) total.sum[j]! += factors[i]! * data[j]!;
+    }
   }
   const weights = Object.fromEntries(
     [...sums].map(([key, { shape, sum }]) => [key, float32(shape, Float32Array.from(sum))]),

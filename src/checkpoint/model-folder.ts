@@ -1,23 +1,31 @@
-import { access, mkdir, readdir, readFile, rename, stat } from "node:fs/promises";
+import { createHash, type Hash } from "node:crypto";
+import { access, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError } from "../errors.ts";
-import { type NDArray, type Place, storedArray } from "../ndarray.ts";
+import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
   checkFile,
   checkRecord,
   checkWeights,
   type Model,
+  type NetworkName,
   networkNames,
   networkShapes,
   parseRecord,
   parseWeights,
-  sha256,
   type Weights,
 } from "./model.ts";
-import { writeAtomically } from "./run-folder.ts";
-import { readSafetensors, type SafeTensor, type Safetensors, writeSafetensors } from "./safetensors.ts";
+import { type Staged, stage } from "./run-folder.ts";
+import {
+  inParts,
+  readSafetensors,
+  type SafeTensor,
+  type Safetensors,
+  safetensorsParts,
+  type TensorInParts,
+} from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 import { verifyOnce } from "./verified.ts";
 
@@ -93,15 +101,18 @@ type NamedNetwork =
   | ({ readonly name: "classifier" } & ClassifierRecord);
 
 /** Weights are written beside the old ones, then named in model.json, then moved: after a crash between, they still lie there. */
-export const pendingSuffix = ".new";
+const pendingSuffix = ".new";
+
+/** Was saving cut short after model.json was written, so that the weights that it names still lie beside their place? */
+const isPending = async (path: string, { sha256 }: Saved): Promise<boolean> =>
+  (await exists(path + pendingSuffix)) && withFile(path + pendingSuffix, hashOf) === sha256;
 
 async function readWeights(folder: string, network: NamedNetwork): Promise<Weights> {
   const path = join(folder, network.file);
-  const pending = path + pendingSuffix;
-  const interrupted = (await exists(pending)) && withFile(pending, hashOf) === network.sha256;
+  const interrupted = await isPending(path, network);
   if (!interrupted && !(await exists(path)))
     throw new ModelError(`${path}: model.json names this file, but it cannot be read: there is none`);
-  const actual = interrupted ? pending : path;
+  const actual = interrupted ? path + pendingSuffix : path;
   const { size } = await stat(actual);
   return size < storedFrom
     ? withFile(actual, (source) => {
@@ -130,16 +141,25 @@ function storedWeights(path: string, network: NamedNetwork, where: string): Weig
 }
 
 /** What saving a network adds to its record. */
-type Saved = "file" | "sha256" | "parameters";
+type Saved = Pick<DenoiserRecord, "file" | "sha256" | "parameters">;
+
+/** A network's record before it is saved. */
+export type Described<R> = Omit<R, keyof Saved>;
 
 export interface NetworkToSave<R> {
-  readonly record: Omit<R, Saved>;
+  readonly record: Described<R>;
   readonly weights: Weights;
 }
 
 export interface ModelToSave extends Pick<ModelRecord, "classes" | "imageShape" | "preprocessing" | "sampling"> {
   readonly denoiser?: NetworkToSave<DenoiserRecord>;
   readonly classifier?: NetworkToSave<ClassifierRecord>;
+}
+
+export interface SaveOptions {
+  /** How the folder keeps weights: float32 by default. */
+  readonly storage?: "float32" | "float16";
+  readonly signal?: AbortSignal;
 }
 
 /**
@@ -152,36 +172,85 @@ export interface ModelToSave extends Pick<ModelRecord, "classes" | "imageShape" 
 export async function saveModel(
   folder: string,
   { denoiser, classifier, ...model }: ModelToSave,
-  { storage = "float32" }: { readonly storage?: "float32" | "float16" } = {},
+  options: SaveOptions = {},
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
   if (before) checkMerge(before, model, where);
-
-  const files: { path: string; bytes: Uint8Array }[] = [];
-  const prepare = async (name: NamedNetwork["name"], weights: Weights) => {
-    const bytes = writeSafetensors(weights, { dtype: storage, metadata: { format: "pt" } });
-    const file = `${name}.safetensors`;
-    files.push({ path: join(folder, file), bytes });
-    const parameters = Object.values(weights).reduce((sum, { data }) => sum + data.length, 0);
-    return { file, sha256: await sha256(bytes), parameters };
-  };
-  const record: ModelRecord = {
+  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
+  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
+  const recordWith: RecordWith = (saved) => ({
     format: modelFormat,
     ...before,
     ...model,
-    ...(denoiser && { denoiser: { ...denoiser.record, ...(await prepare("denoiser", denoiser.weights)) } }),
-    ...(classifier && { classifier: { ...classifier.record, ...(await prepare("classifier", classifier.weights)) } }),
+    ...(denoiser && { denoiser: { ...denoiser.record, ...saved("denoiser") } }),
+    ...(classifier && { classifier: { ...classifier.record, ...saved("classifier") } }),
+  });
+  const networks = {
+    ...(denoiser && { denoiser: inParts(denoiser.weights) }),
+    ...(classifier && { classifier: inParts(classifier.weights) }),
   };
-  checkRecord(record, where);
-  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
-  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
+  return writeNetworks(folder, networks, recordWith, options);
+}
 
-  await mkdir(folder, { recursive: true });
-  for (const { path, bytes } of files) await writeAtomically(path + pendingSuffix, bytes);
-  await writeAtomically(where, `${JSON.stringify(record, null, 2)}\n`);
-  for (const { path } of files) await rename(path + pendingSuffix, path);
-  return record;
+/** A model's record, with what saving adds to those of its networks that are saved. */
+type RecordWith = (saved: (name: NetworkName) => Saved) => ModelRecord;
+
+/**
+ * Writes networks into a model folder, a few megabytes in memory at a time: beside the old ones, then the record that names them, then
+ * they take the place of the old ones. Where that fails before the record is written, or the signal is raised, the folder is as it was.
+ */
+export async function writeNetworks(
+  folder: string,
+  networks: { readonly [N in NetworkName]?: Readonly<Record<string, TensorInParts>> },
+  recordWith: RecordWith,
+  { storage = "float32", signal }: SaveOptions,
+): Promise<ModelRecord> {
+  const where = join(folder, "model.json");
+  const names = networkNames.filter((name) => networks[name]);
+  const fileOf = (name: NetworkName): string => `${name}.safetensors`;
+  const pathOf = (name: NetworkName): string => join(folder, fileOf(name));
+  const hashes = new Map<NetworkName, string>();
+  const record = (): ModelRecord =>
+    recordWith((name) => ({
+      file: fileOf(name),
+      sha256: hashes.get(name) ?? "0".repeat(64),
+      parameters: Object.values(networks[name] ?? {}).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
+    }));
+  checkRecord(record(), where);
+
+  const made = await mkdir(folder, { recursive: true });
+  // What an earlier saving left beside its place goes there, for these weights will lie beside it.
+  const before = await existingRecord(folder);
+  for (const name of names)
+    if (before?.[name] && (await isPending(pathOf(name), before[name])))
+      await rename(pathOf(name) + pendingSuffix, pathOf(name));
+
+  const staged: Staged[] = [];
+  try {
+    for (const name of names) {
+      const hash = createHash("sha256");
+      const parts = safetensorsParts(networks[name]!, { dtype: storage, metadata: { format: "pt" } });
+      staged.push(await stage(pathOf(name) + pendingSuffix, hashed(parts, hash), signal));
+      hashes.set(name, hash.digest("hex"));
+    }
+    staged.push(await stage(where, `${JSON.stringify(record(), null, 2)}\n`));
+  } catch (error) {
+    for (const each of staged) await each.discard();
+    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    throw error;
+  }
+  for (const each of staged) await each.commit();
+  for (const name of names) await rename(pathOf(name) + pendingSuffix, pathOf(name));
+  return record();
+}
+
+/** Parts of a file, which add to its hash as they pass. */
+function* hashed(parts: Iterable<Uint8Array>, hash: Hash): Generator<Uint8Array> {
+  for (const part of parts) {
+    hash.update(part);
+    yield part;
+  }
 }
 
 /** Throws ModelError where a folder's model is of other images or classes than what is to join it. */

@@ -31,13 +31,6 @@ export interface Model extends ModelRecord {
   readonly weights: { readonly [N in NetworkName]?: Weights };
 }
 
-const hex = (bytes: ArrayBuffer): string =>
-  Array.from(new Uint8Array(bytes), (byte) => byte.toString(16).padStart(2, "0")).join("");
-
-/** SHA-256 in hexadecimal digits. */
-export const sha256 = async (bytes: Uint8Array): Promise<string> =>
-  hex(await crypto.subtle.digest("SHA-256", bytes as Uint8Array<ArrayBuffer>));
-
 /** What a record says of a network's architecture. */
 export type NetworkDescription =
   | ({ readonly name: "denoiser" } & Pick<DenoiserRecord, "config" | "lowResolution">)

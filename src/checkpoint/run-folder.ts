@@ -4,6 +4,7 @@ import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";
+import { partLength } from "./bytes.ts";
 import { readSafetensors, writeSafetensors } from "./safetensors.ts";
 
 /** New contents of a file, safe on the disk beside it. */
@@ -15,17 +16,24 @@ export interface Staged {
 }
 
 /** Bytes, perhaps in parts that follow each other, or a text. */
-export type FileContents = string | Uint8Array | readonly Uint8Array[];
+export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
 
-/** Writes new contents of a file into a temporary one of the same folder, flushed. Where that fails, nothing stays. */
-export async function stage(path: string, contents: FileContents): Promise<Staged> {
+/**
+ * Writes new contents of a file into a temporary one of the same folder, flushed. Where that fails, or the signal is raised, nothing
+ * stays.
+ */
+export async function stage(path: string, contents: FileContents, signal?: AbortSignal): Promise<Staged> {
   const temporary = `${path}${temporarySuffix}`;
   const discard = () => rm(temporary, { force: true });
   const file = await open(temporary, "w");
   try {
-    for (const part of typeof contents === "string" || contents instanceof Uint8Array ? [contents] : contents)
-      await file.writeFile(part);
+    for (const bytes of inBytes(contents))
+      for (let at = 0; at < bytes.length; at += partLength) {
+        signal?.throwIfAborted();
+        await file.writeFile(bytes.subarray(at, at + partLength));
+      }
     await file.sync();
+    signal?.throwIfAborted();
   } catch (error) {
     await discard();
     throw error;
@@ -42,6 +50,11 @@ export async function stage(path: string, contents: FileContents): Promise<Stage
   return { commit, discard };
 }
 const temporarySuffix = ".partial";
+
+function inBytes(contents: FileContents): Iterable<Uint8Array> {
+  if (typeof contents === "string") return [new TextEncoder().encode(contents)];
+  return contents instanceof Uint8Array ? [contents] : contents;
+}
 
 /** Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one. */
 export const writeAtomically = async (path: string, bytes: Uint8Array | string): Promise<void> =>

@@ -1,6 +1,6 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import { type ByteSource, bytesOf, elementsOf, partsOf, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, elementsOf, partLength, partsOf, readPart, viewOf } from "./bytes.ts";
 import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./float16.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
 
@@ -114,19 +114,8 @@ export interface WriteOptions {
   readonly dtype?: "float32" | "float16";
 }
 
-/** Elements as a safetensors file has them. `name` and `start`, the place of the first, are for the error where one is too large for float16. */
-export const elementBytes = (
-  name: string,
-  values: Float32Array,
-  dtype: WriteOptions["dtype"] = "float32",
-  start = 0,
-): Uint8Array => {
-  const stored = dtype === "float32" ? values : toHalf(name, values, start);
-  return new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
-};
-
 /** The start of a safetensors file; the elements of the tensors follow it, in this order. */
-export function safetensorsHeader(
+function headerOf(
   shapes: Readonly<Record<string, Shape>>,
   { metadata, dtype = "float32" }: WriteOptions = {},
 ): Uint8Array {
@@ -145,27 +134,51 @@ export function safetensorsHeader(
   return out;
 }
 
+/** A tensor that is written part by part. */
+export type TensorInParts = Pick<LazyTensor, "shape" | "parts">;
+
+/** Arrays, in memory or stored, as tensors that are written part by part. */
+export const inParts = (tensors: Readonly<Record<string, NDArray<"float32">>>): Record<string, TensorInParts> =>
+  Object.fromEntries(
+    Object.entries(tensors).map(([name, array]) => [name, { shape: array.shape, parts: () => slices(array) }]),
+  );
+
+function* slices(array: NDArray<"float32">): Generator<Float32Array> {
+  const { data } = array;
+  const length = partLength / data.BYTES_PER_ELEMENT;
+  for (let at = 0; at < data.length; at += length) yield data.subarray(at, at + length);
+}
+
 /**
- * A safetensors file of float32 tensors, in their order. Equal tensors give equal bytes. Throws ModelError where shape and data
- * disagree, or a finite value is too large for float16.
+ * A safetensors file of float32 tensors in parts of a few megabytes, of which each is good until the next one is asked for; tensors in
+ * their order. Throws ModelError where shape and elements disagree, or a finite value is too large for float16.
  */
-export function writeSafetensors(
-  tensors: Record<string, NDArray<"float32">>,
-  { metadata, dtype = "float32" }: WriteOptions = {},
-): Uint8Array {
-  const parts: Uint8Array[] = [];
-  for (const [name, { shape, data }] of Object.entries(tensors)) {
-    if (sizeOf(shape) !== data.length)
-      throw new ModelError(
-        `tensor "${name}": shape [${shape}] holds ${sizeOf(shape)} elements but ${data.length} came`,
-      );
-    parts.push(elementBytes(name, data, dtype));
+export function* safetensorsParts(
+  tensors: Readonly<Record<string, TensorInParts>>,
+  options: WriteOptions = {},
+): Generator<Uint8Array> {
+  yield headerOf(Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape])), options);
+  for (const [name, tensor] of Object.entries(tensors)) {
+    let at = 0;
+    for (const values of tensor.parts()) {
+      const stored = options.dtype === "float16" ? toHalf(name, values, at) : values;
+      yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
+      at += values.length;
+    }
+    const size = sizeOf(tensor.shape);
+    if (at !== size)
+      throw new ModelError(`tensor "${name}": shape [${tensor.shape}] holds ${size} elements but ${at} came`);
   }
-  const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
-  const header = safetensorsHeader(shapes, { dtype, ...(metadata && { metadata }) });
-  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, header.length));
-  out.set(header);
-  let at = header.length;
+}
+
+/** The same file in one piece. Equal tensors give equal bytes. Throws ModelError as `safetensorsParts` does. */
+export function writeSafetensors(
+  tensors: Readonly<Record<string, NDArray<"float32">>>,
+  options: WriteOptions = {},
+): Uint8Array {
+  const parts = [...safetensorsParts(inParts(tensors), options)];
+  const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
   for (const part of parts) {
     out.set(part, at);
     at += part.length;

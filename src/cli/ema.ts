@@ -6,11 +6,11 @@ import type { Action } from "./command.ts";
 import type { EmaValues } from "./commands/ema.ts";
 
 /** `guidestar ema`. */
-export const runEma: Action<EmaValues> = async ({ length, step, out, storage }, { terminal }, run) => {
+export const runEma: Action<EmaValues> = async ({ length, step, out, storage }, { terminal, signal }, run) => {
   const model = await loadModel(await findModel(run));
   const { denoiser, classifier, classes, imageShape, preprocessing, sampling } = model;
   if (!denoiser) throw new ModelError(`${run}: there is no denoiser whose weights could be averaged`);
-  const average = await averageOfLength(join(run, "checkpoints", "denoiser"), length, step);
+  const average = await averageOfLength(join(run, "checkpoints", "denoiser"), length, { step, signal });
   const training = { ...denoiser.training, step: average.step, averageLength: length };
   await saveModel(
     out ?? run,
@@ -23,7 +23,7 @@ export const runEma: Action<EmaValues> = async ({ length, step, out, storage }, 
       ...(out !== undefined &&
         classifier && { classifier: { record: classifier, weights: model.weights.classifier! } }),
     },
-    { storage },
+    { storage, signal },
   );
   terminal.message(
     `denoiser: average of length ${length} at step ${average.step}, from ${average.snapshots} snapshots; ` +

@@ -12,7 +12,11 @@ import { checkOutput, writeFiles } from "./output.ts";
 import { runOptions } from "./sample/spec.ts";
 
 /** `guidestar export`. */
-export async function runExport(values: ExportValues, { terminal, given }: Context, name: string): Promise<void> {
+export async function runExport(
+  values: ExportValues,
+  { terminal, given, signal }: Context,
+  name: string,
+): Promise<void> {
   const { what, batch, out } = values;
   await checkOutput("--out", out, ".onnx");
   const idle = [...given].filter((key) => what !== "step" && Object.hasOwn(stepOptions, key)).map(flagOf);
@@ -24,10 +28,11 @@ export async function runExport(values: ExportValues, { terminal, given }: Conte
   const asked = runOptions({ ...values, sampler, class: "all", seed: 0, count: 1 }, model);
   const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
   const { bytes, externalData } = onnxFile(exported, basename(out));
-  await writeFiles([
-    [out, bytes],
-    ...(externalData.length > 0 ? [[`${out}.data`, externalData.map(({ data }) => data)] as const] : []),
-  ]);
+  /** Tensor by tensor, each read when it is written. */
+  function* weights() {
+    for (const { data } of externalData) yield data;
+  }
+  await writeFiles([[out, bytes], ...(externalData.length > 0 ? [[`${out}.data`, weights()] as const] : [])], signal);
   const list = (types: ReadonlyMap<string, Type>): string =>
     [...types].map(([name, { dtype, shape }]) => `${name} ${dtype} ${show(shape)}`).join(", ");
   const inputs = new Map([...exported.graph.inputs].filter(([name]) => !exported.bound.has(name)));

@@ -35,15 +35,18 @@ export async function checkOutput(flag: string, path: string, extension: string)
     );
 }
 
-/** Writes files, and the folders that they need: all, or none where one of them cannot be written. */
-export async function writeFiles(files: readonly (readonly [path: string, contents: FileContents])[]): Promise<void> {
+/** Writes files, and the folders that they need: all, or none where one of them cannot be written or the signal is raised. */
+export async function writeFiles(
+  files: readonly (readonly [path: string, contents: FileContents])[],
+  signal?: AbortSignal,
+): Promise<void> {
   const folders: string[] = [];
   const staged: Staged[] = [];
   try {
     for (const [path, contents] of files) {
       const made = await mkdir(dirname(path), { recursive: true });
       if (made) folders.push(made);
-      staged.push(await stage(path, contents));
+      staged.push(await stage(path, contents, signal));
     }
   } catch (error) {
     for (const each of staged) await each.discard();

@@ -71,6 +71,26 @@ describe("importing reads tensors in parts", () => {
     await expect(importing("new", weights, storage)).rejects.toThrow(message);
     expect(await readdir(folder)).not.toContain("new");
   });
+
+  test("and stops between two of them when the signal is raised", async () => {
+    const stop = new AbortController();
+    const tensors = lazy(denoiser.weights);
+    const last = Object.keys(tensors).at(-1)!;
+    let asked = 0;
+    tensors[last] = {
+      ...tensors[last]!,
+      *parts() {
+        asked++;
+        stop.abort(new Error("enough"));
+        yield denoiser.weights[last]!.data;
+      },
+    };
+    const network = { name: "denoiser", ...denoiser.record } as const;
+    const options = { network, tensors, model, source: "f.pt", signal: stop.signal };
+    await expect(importNetwork(join(folder, "new"), options)).rejects.toThrow("enough");
+    expect(asked).toBe(1);
+    expect(await readdir(folder)).not.toContain("new");
+  });
 });
 
 test("prefixes of wrappers go where all names have them", () => {

@@ -2,7 +2,8 @@ import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promi
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { checkSameNoise, sha256 } from "../../src/checkpoint/model.ts";
+import { hashOf, withFile } from "../../src/checkpoint/file-source.ts";
+import { checkSameNoise } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import { readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { ModelError } from "../../src/errors.ts";
@@ -29,9 +30,8 @@ async function edit(change: (record: Record<"denoiser", Record<string, object>>)
 async function retensor(change: (tensors: Record<string, NDArray<"float32">>) => unknown): Promise<void> {
   const { tensors } = readSafetensors(await readFile(file("denoiser.safetensors")));
   change(tensors);
-  const bytes = writeSafetensors(tensors);
-  await writeFile(file("denoiser.safetensors"), bytes);
-  const hash = await sha256(bytes);
+  await writeFile(file("denoiser.safetensors"), writeSafetensors(tensors));
+  const hash = withFile(file("denoiser.safetensors"), hashOf);
   await edit(({ denoiser }) => Object.assign(denoiser, { sha256: hash }));
 }
 
@@ -105,6 +105,11 @@ describe("saving", () => {
     await saveModel(folder, { ...facts, denoiser: { ...denoiser, weights: changed } });
     await rename(file("denoiser.safetensors"), file("denoiser.safetensors.new"));
     await writeFile(file("denoiser.safetensors"), old);
+    expect((await loadModel(folder)).weights.denoiser).toEqual(changed);
+    // Nor does the next saving, which writes to where they lie: they go to their place first.
+    const signal = AbortSignal.abort(new Error("enough"));
+    await expect(saveModel(folder, { ...facts, denoiser }, { signal })).rejects.toThrow("enough");
+    expect((await readdir(folder)).sort()).toEqual(["denoiser.safetensors", "model.json"]);
     expect((await loadModel(folder)).weights.denoiser).toEqual(changed);
   });
 

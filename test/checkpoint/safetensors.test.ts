@@ -1,6 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { openSafetensors, readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
+import {
+  inParts,
+  openSafetensors,
+  readSafetensors,
+  safetensorsParts,
+  writeSafetensors,
+} from "../../src/checkpoint/safetensors.ts";
 import { ModelError } from "../../src/errors.ts";
 import { float32 } from "../../src/ndarray.ts";
 
@@ -45,6 +51,18 @@ describe("safetensors", () => {
     expect(() => writeSafetensors({ big: float32([2], [1, 70000]) }, { dtype: "float16" })).toThrow(
       /"big": 70000 at 1 is too large for float16/,
     );
+  });
+
+  test("comes in parts of a few megabytes, which are the same file", () => {
+    const data = Float32Array.from({ length: 2_500_000 }, (_, i) => i % 1000);
+    const large = { ...tensors, a: float32([2500, 1000], data) };
+    for (const dtype of ["float32", "float16"] as const) {
+      const parts = [...safetensorsParts(inParts(large), { dtype })];
+      expect(Math.max(...parts.map(({ length }) => length))).toBeLessThanOrEqual(2 ** 22);
+      const whole = new Uint8Array(Buffer.concat(parts));
+      expect(Buffer.compare(whole, writeSafetensors(large, { dtype }))).toBe(0);
+      expect(readSafetensors(whole).tensors.a!.data.every((value, i) => value === data[i])).toBe(true);
+    }
   });
 
   test("shares memory where elements are aligned", () => {

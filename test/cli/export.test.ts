@@ -303,6 +303,12 @@ test("weights that don't fit into one file lie in one beside it", async () => {
   expect((await a.run(feeds)).out!.data).toEqual((await b.run(feeds)).out!.data);
 });
 
+test("Ctrl-C ends it, and nothing is written", async () => {
+  const argv = ["export", at("model"), "--what", "denoiser", "--out", at("stopped", "x.onnx")];
+  expect(await guidestar(argv, { interrupted: true })).toMatchObject({ code: 130, messages: "interrupted\n" });
+  expect(await readdir(at())).not.toContain("stopped");
+});
+
 describe("is refused, and nothing is written", () => {
   test.each([
     [["model", "--what", "weights"], 2, /--what must be one of denoiser, classifier, .* but is "weights"/],

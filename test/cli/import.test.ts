@@ -233,6 +233,21 @@ test("where model.json cannot be written, no weights stay either", async () => {
   expect(readdirSync(at("blocked"))).toEqual(["model.json.partial"]);
 });
 
+test("Ctrl-C ends it, and the folder is as it was", async () => {
+  const argv = (out: string) => ["import", data("unet_adm.pt"), "--out", at(out), "--config", configOf("unet_adm")];
+  // The message comes before the first tensor is written.
+  const stopped = (out: string) =>
+    guidestar([...argv(out), "--classifier_scale", "1"], { onMessage: (_, interrupt) => interrupt() });
+  expect(await stopped("stopped")).toMatchObject({ code: 130, messages: expect.stringMatching(/interrupted\n$/) });
+  expect(existsSync(at("stopped"))).toBe(false);
+
+  expect((await guidestar(argv("kept"))).code).toBe(0);
+  const before = readFileSync(at("kept", "model.json"), "utf8");
+  expect((await stopped("kept")).code).toBe(130);
+  expect(readFileSync(at("kept", "model.json"), "utf8")).toBe(before);
+  expect(readdirSync(at("kept")).sort()).toEqual(["denoiser.safetensors", "model.json"]);
+});
+
 test("a classifier joins a denoiser, and other noise is refused where it is used", async () => {
   const config = (name: string) => ["--config", configOf(name)];
   expect((await importing(data("unet_adm.pt"), "both", ...config("unet_adm"))).code).toBe(0);

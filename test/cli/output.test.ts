@@ -17,6 +17,18 @@ test("files are written with the folders that they need", async () => {
   expect(new Uint8Array(await readFile(at("a", "b", "one")))).toEqual(bytes);
 });
 
+test("when the signal is raised, nothing is written", async () => {
+  const stop = new AbortController();
+  function* parts() {
+    yield bytes;
+    stop.abort(new Error("enough"));
+    yield bytes;
+  }
+  const files = [[at("x", "one"), bytes] as const, [at("x", "two"), parts()] as const];
+  await expect(writeFiles(files, stop.signal)).rejects.toThrow("enough");
+  expect(await readdir(at())).not.toContain("x");
+});
+
 test("where one cannot be written, all stay as they were", async () => {
   await mkdir(at("old"));
   await writeFile(at("old", "kept"), "before");

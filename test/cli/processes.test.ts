@@ -64,6 +64,10 @@ test("the length of the average is chosen after training", async () => {
   expect(long).toMatchObject({ code: 0, out: `${at("averaged")}\n` });
   expect((await loadModel(at("averaged"))).denoiser!.training).toMatchObject({ averageLength: 0.2 });
   expect(await sameBytes(at("averaged", "denoiser.safetensors"), at("short", "denoiser.safetensors"))).toBe(false);
+  const stopped = await guidestar(["ema", at("averaged"), "--length", "0.1", "--out", at("none")], {
+    interrupted: true,
+  });
+  expect({ ...stopped, there: existsSync(at("none")) }).toMatchObject({ code: 130, there: false });
   const damaged = await guidestar(["ema", at("short"), "--length", "0.1"]);
   expect(damaged).toMatchObject({ code: 3 });
   expect(damaged.messages).toMatch(/no snapshots of averages; `guidestar train denoiser --power-ema` keeps them/);

@@ -15,13 +15,20 @@ export interface Outcome {
 export interface RunOptions {
   /** Columns of a terminal that is pretended to be there. */
   readonly columns?: number;
+  /** Whether the signal was raised before the first line of the command ran. */
+  readonly interrupted?: boolean;
   /** Called with every message; may raise the signal as Ctrl-C does. */
   readonly onMessage?: (text: string, interrupt: () => void) => void;
 }
 
 /** Runs a command line in this process. */
-export async function guidestar(argv: readonly string[], { columns, onMessage }: RunOptions = {}): Promise<Outcome> {
+export async function guidestar(
+  argv: readonly string[],
+  { columns, onMessage, interrupted = false }: RunOptions = {},
+): Promise<Outcome> {
   const controller = new AbortController();
+  const interrupt = () => controller.abort(new DOMException("interrupted", "AbortError"));
+  if (interrupted) interrupt();
   let out = "";
   let messages = "";
   const terminal = {
@@ -30,7 +37,7 @@ export async function guidestar(argv: readonly string[], { columns, onMessage }:
     },
     message: (text: string) => {
       messages += text;
-      onMessage?.(text, () => controller.abort(new DOMException("interrupted", "AbortError")));
+      onMessage?.(text, interrupt);
     },
     columns,
     color: false,

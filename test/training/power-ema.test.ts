@@ -152,8 +152,14 @@ describe("training with powerEma", () => {
     const whole = join(root, "whole");
     await expect(averageOfLength(join(root, "none"), 0.1)).rejects.toThrow(ModelError);
     await expect(averageOfLength(join(root, "none"), 0.1)).rejects.toThrow(/no snapshots of averages; .* --power-ema/);
-    await expect(averageOfLength(whole, 0.1, 5)).rejects.toThrow(/no snapshot of step 5; there are those of 3, 6, 9/);
+    await expect(averageOfLength(whole, 0.1, { step: 5 })).rejects.toThrow(
+      /no snapshot of step 5; there are those of 3, 6, 9/,
+    );
     await expect(averageOfLength(whole, 0.5)).rejects.toThrow(UsageError);
+    const stop = new AbortController();
+    const stopped = averageOfLength(whole, 0.1, { signal: stop.signal });
+    stop.abort(new Error("enough"));
+    await expect(stopped).rejects.toThrow("enough");
     const without = trainDenoiser({ ...tinyRun(backend, 24), store: checkpointFolder(whole) });
     await expect(without.next()).rejects.toThrow(/started with powerEma; resume in the same way/);
     await writeFile(join(whole, "averages", "step-00000003.safetensors"), "cut short");

@@ -14,7 +14,11 @@ import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
 import { networkFor } from "./network.ts";
 
 /** `guidestar import`. */
-export async function runImport(values: ImportValues, { terminal, given }: Context, file: string): Promise<void> {
+export async function runImport(
+  values: ImportValues,
+  { terminal, given, signal }: Context,
+  file: string,
+): Promise<void> {
   if (values.preset !== undefined && values.config !== undefined)
     throw new UsageError("--preset and --config both say what the network is; give one of them");
   if (!/\.(pt|pth|safetensors)$/i.test(file))
@@ -44,6 +48,7 @@ export async function runImport(values: ImportValues, { terminal, given }: Conte
       },
       source: file,
       storage: values.float16 ? "float16" : "float32",
+      signal,
     });
     const name = network.kind === "classifier" ? "classifier" : "denoiser";
     const { parameters, process } = record[name]!;

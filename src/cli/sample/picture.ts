@@ -1,6 +1,6 @@
+import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
-import { sha256 } from "../../checkpoint/model.ts";
 import { DataError } from "../../errors.ts";
 import { decodeImage } from "../../images/decode.ts";
 import type { Image } from "../../images/image.ts";
@@ -12,7 +12,7 @@ export async function readInput(path: string): Promise<{ readonly bytes: Uint8Ar
   const bytes = await readFile(path).catch((cause: Error) => {
     throw new DataError(`${path}: cannot be read (${cause.message})`, { cause });
   });
-  return { bytes, hash: await sha256(bytes) };
+  return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
 }
 
 export const isFolder = async (path: string): Promise<boolean> =>
