@@ -50,8 +50,8 @@ export interface Place {
   readonly file: string;
   /** Bytes before the first element. */
   readonly offset: number;
-  /** When the file was last written, in ms since 1970: what is written later may hold other numbers. */
-  readonly modified: number;
+  /** What the system notes of the file and its last change: what is written later may hold other numbers. */
+  readonly modified: string;
 }
 
 export interface StoredOptions {

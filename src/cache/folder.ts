@@ -6,32 +6,34 @@ import { join } from "node:path";
 export const cacheFolder = (kind: string): string =>
   join(process.env.XDG_CACHE_HOME || join(homedir(), ".cache"), "guidestar", kind);
 
+/** Names of a cache's entries. What has neither kind of name is not the cache's, and stays. */
+export interface EntryNames {
+  readonly whole: RegExp;
+  /** Of what is being written. */
+  readonly unfinished: RegExp;
+}
+
 /** Milliseconds after which what was begun and not finished is taken for what an ended process left. */
 const abandonedAfter = 3_600_000;
 
 /**
  * Removes entries of a cache, files or folders of files, until the rest takes at most `limit` bytes: first those that were not used for
- * longest, which their time of modification tells, and always what was left unfinished.
- *
- * @param isWhole tells finished entries by their path
+ * longest, which their time of modification tells, and always what an ended process left unfinished.
  */
-export async function pruneCache(
-  folder: string,
-  limit: number,
-  isWhole: (path: string) => Promise<boolean> | boolean,
-): Promise<void> {
+export async function pruneCache(folder: string, limit: number, { whole, unfinished }: EntryNames): Promise<void> {
+  const ours = (await readdir(folder)).filter((name) => whole.test(name) || unfinished.test(name));
   const entries = await Promise.all(
-    (await readdir(folder)).map(async (name) => {
+    ours.map(async (name) => {
       const path = join(folder, name);
       // Another process may remove an entry at any time.
-      const { used, size } = await sizeOf(path).catch(() => ({ used: 0, size: 0 }));
-      return { path, used, size, whole: await isWhole(path) };
+      const size = await sizeOf(path).catch(() => undefined);
+      return size ? [{ path, isWhole: whole.test(name), ...size }] : [];
     }),
   );
   let total = 0;
-  for (const { path, used, whole, size } of entries.toSorted((a, b) => b.used - a.used)) {
-    if (whole) total += size;
-    if (whole ? total > limit : Date.now() - used > abandonedAfter) await rm(path, { recursive: true, force: true });
+  for (const { path, used, isWhole, size } of entries.flat().toSorted((a, b) => b.used - a.used)) {
+    if (isWhole) total += size;
+    if (isWhole ? total > limit : Date.now() - used > abandonedAfter) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { fileState } from "../cache/file-state.ts";
 import { ModelError } from "../errors.ts";
 import { type ByteSource, partsOf } from "./bytes.ts";
 
@@ -33,10 +34,11 @@ export function openFile(path: string): { readonly source: ByteSource; close(): 
 }
 
 /** A file of any size that is opened for each read alone, so it can be asked at any time. Throws ModelError where it has changed since. */
-export function reopenedFile(path: string): ByteSource & { readonly modified: number } {
-  const { size, mtimeMs: modified } = statSync(path);
+export function reopenedFile(path: string): ByteSource & { readonly modified: string } {
+  const { size } = statSync(path);
+  const modified = fileState(path)!.state;
   const read: ByteSource["read"] = (...range) => {
-    if (statSync(path).mtimeMs !== modified)
+    if (fileState(path)?.state !== modified)
       throw new ModelError(`${path}: the file was replaced while it was in use; load the model again`);
     return withFile(path, (source) => source.read(...range));
   };

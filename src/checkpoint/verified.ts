@@ -1,12 +1,13 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
+import { fileState } from "../cache/file-state.ts";
 import { cacheFolder } from "../cache/folder.ts";
 
 /*
  * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend
- * more time on that than on anything but the steps. As git does for the files of a work tree, change is told from what the system
- * notes of a file; of this, the time of the last change of its status cannot be set back.
+ * more time on that than on anything but the steps. As git does for the files of a work tree, change is told from what the system notes
+ * of a file.
  */
 
 const noteOf = (path: string): string =>
@@ -14,8 +15,8 @@ const noteOf = (path: string): string =>
 
 /** A file's state, undefined where the last change is so fresh that another might get the same time. */
 function stateOf(path: string): string | undefined {
-  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = statSync(path, { bigint: true });
-  return Date.now() - Number(ctimeMs) < 100 ? undefined : [dev, ino, size, mtimeNs, ctimeNs].join(" ");
+  const found = fileState(path);
+  return found && Date.now() - found.changed >= 100 ? found.state : undefined;
 }
 
 /**

@@ -21,12 +21,12 @@ interface Header extends Omit<Content, "train" | "test"> {
 
 /** Bytes that the packed data sets of a folder may take together; those that were not used for longest go first. */
 const limit = 10e9;
-const suffix = ".bin";
+const names = { whole: /-[0-9a-f]{24}\.bin$/, unfinished: /-[0-9a-f]{24}\.bin\.[0-9a-f-]{36}\.tmp$/ };
 
 /** The file that caches `path` decoded in this way: its name changes with everything that the content depends on. */
 export function cacheFile(path: string, dependsOn: readonly unknown[], folder = cacheFolder("datasets")): string {
   const key = createHash("sha256").update(JSON.stringify([FORMAT, resolve(path), ...dependsOn]));
-  return join(folder, `${basename(resolve(path))}-${key.digest("hex").slice(0, 24)}${suffix}`);
+  return join(folder, `${basename(resolve(path))}-${key.digest("hex").slice(0, 24)}.bin`);
 }
 
 function* pieces(bytes: Uint8Array): Generator<Uint8Array> {
@@ -93,7 +93,7 @@ export async function writeCache(file: string, { train, test, ...rest }: Content
     await mkdir(dirname(file), { recursive: true });
     await writeFile(temporary, [new TextEncoder().encode(FORMAT), bytesOf(Int32Array.of(crc)), ...parts]);
     await rename(temporary, file);
-    await pruneCache(dirname(file), limit, (path) => path.endsWith(suffix));
+    await pruneCache(dirname(file), limit, names);
     return "written";
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});

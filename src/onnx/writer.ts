@@ -15,7 +15,7 @@ export interface OnnxModel {
   readonly bytes: Uint8Array;
   readonly externalData: readonly ExternalData[];
   /** Files that were there before, hold weights and are referred to: their folder, and when each was last written. */
-  readonly stored?: { readonly folder: string; readonly files: ReadonlyMap<string, number> };
+  readonly stored?: { readonly folder: string; readonly files: ReadonlyMap<string, string> };
 }
 
 // onnx.proto: TensorProto.DataType
@@ -50,7 +50,7 @@ interface OnnxNode {
 export class ModelWriter {
   private readonly graph = new Message().text(2, "guidestar");
   private readonly externalData: ExternalData[] = [];
-  private readonly files = new Map<string, number>();
+  private readonly files = new Map<string, string>();
   private readonly constants = new Map<string, string>();
   private readonly nodes: OnnxNode[] = [];
   private readonly made = new Set<string>();

@@ -24,9 +24,8 @@ type Reply = { readonly id: number; readonly result?: number | Named; readonly e
 
 /**
  * Opens ONNX Runtime in a worker thread of this process, so that the event loop stays free while programs run. The thread
- * does not keep the process alive.
- *
- * @throws RuntimeFailure where the runtime or the device cannot be had
+ * does not keep the process alive. It starts by itself: where the engine or the device cannot be had, loading the first program says so,
+ * by a RuntimeFailure.
  */
 export async function openBackend({
   device = "cpu",
@@ -47,7 +46,7 @@ export async function openBackend({
   let count = 0;
 
   const fail = (error: Error): void => {
-    failure = error;
+    failure ??= error;
     for (const { reject } of pending.values()) reject(error);
     pending.clear();
     worker.unref();
@@ -67,9 +66,9 @@ export async function openBackend({
   const ask = (request: Request): Promise<Reply["result"]> =>
     new Promise((resolve, reject) => {
       if (failure) return reject(failure);
+      worker.postMessage({ id: count, request }); // throws where a value is none that can be sent
       worker.ref(); // alive while an answer is awaited
-      pending.set(count, { resolve, reject });
-      worker.postMessage({ id: count++, request });
+      pending.set(count++, { resolve, reject });
     });
 
   return {

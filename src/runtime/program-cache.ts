@@ -8,7 +8,10 @@ import { fileURLToPath } from "node:url";
 import { cacheFolder, pruneCache } from "../cache/folder.ts";
 import { UsageError } from "../errors.ts";
 import type { ProgramCache, ProgramSlot } from "./backend.ts";
-import { isProgram, readProgram, writeRecord } from "./kept-program.ts";
+import { readProgram, writeRecord } from "./kept-program.ts";
+
+/** Of the folders of programs: a hash, and what `mkdtemp` adds while one is written. */
+const names = { whole: /^[0-9a-f]{32}$/, unfinished: /^[0-9a-f]{32}\.\w{6}$/ };
 
 export interface ProgramCacheOptions {
   readonly folder?: string;
@@ -73,7 +76,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
       try {
         await writeRecord(folder, inPlace);
         await rename(folder, place);
-        await pruneCache(dirname(place), limit, isProgram);
+        await pruneCache(dirname(place), limit, names);
       } catch {
         // A program that is not kept is compiled again.
       }

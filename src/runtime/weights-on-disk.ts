@@ -1,7 +1,7 @@
-import { mkdtempSync, statSync } from "node:fs";
-import { open, rm } from "node:fs/promises";
+import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileState } from "../cache/file-state.ts";
 import { RuntimeFailure } from "../errors.ts";
 import type { OnnxModel } from "../onnx/writer.ts";
 import { largeFrom } from "./fixed-values.ts";
@@ -22,21 +22,17 @@ export interface WeightsOnDisk {
 export async function weightsOnDisk({ stored, externalData }: OnnxModel): Promise<WeightsOnDisk | undefined> {
   if (stored) return { folder: stored.folder, done: async () => checkUnchanged(stored) };
   if (externalData.reduce((sum, { length }) => sum + length, 0) < largeFrom) return undefined;
-  const folder = mkdtempSync(join(tmpdir(), "guidestar-weights-"));
+  const parent = join(tmpdir(), "guidestar-weights-");
+  const fail = (cause: Error): never => {
+    throw new RuntimeFailure(
+      `weights could not be written to ${parent}...: ${cause.message}; set TMPDIR to a folder with room for them`,
+      { cause },
+    );
+  };
+  const folder = await mkdtemp(parent).catch(fail);
   // What is mapped stays readable without its name, except on Windows, which refuses to remove it.
   const done = () => rm(folder, { recursive: true, force: true }).catch(() => undefined);
-  try {
-    await writeParts(folder, externalData);
-  } catch (cause) {
-    await done();
-    const { message } = cause as Error;
-    throw new RuntimeFailure(
-      `weights could not be written to ${folder}: ${message}; set TMPDIR to a folder with more room`,
-      {
-        cause,
-      },
-    );
-  }
+  await writeParts(folder, externalData).catch((cause) => done().then(() => fail(cause)));
   return { folder, done };
 }
 
@@ -54,7 +50,7 @@ async function writeParts(folder: string, parts: OnnxModel["externalData"]): Pro
 function checkUnchanged({ folder, files }: NonNullable<OnnxModel["stored"]>): void {
   for (const [name, modified] of files) {
     const path = join(folder, name);
-    if (statSync(path, { throwIfNoEntry: false })?.mtimeMs !== modified)
+    if (fileState(path)?.state !== modified)
       throw new RuntimeFailure(`${path}: the file was replaced while the engine read it; load the model again`);
   }
 }

@@ -22,7 +22,7 @@ async function add(name: string, secondsAgo: number): Promise<void> {
 }
 
 const prune = async (limit: number): Promise<string[]> => {
-  await pruneCache(folder, limit, (path) => path.endsWith("whole"));
+  await pruneCache(folder, limit, { whole: /-whole$/, unfinished: /-part$/ });
   return (await readdir(folder)).sort();
 };
 
@@ -38,9 +38,16 @@ test("what was not used for longest goes first, files and folders alike", async 
 
 test("what is being written stays and does not count; what was left an hour ago goes", async () => {
   await add("1-whole", 10);
-  await add("being-written", 3500);
-  await add("left/", 3700);
-  expect(await prune(100)).toEqual(["1-whole", "being-written"]);
+  await add("2-part", 3500);
+  await add("3-part/", 3700);
+  expect(await prune(100)).toEqual(["1-whole", "2-part"]);
+});
+
+test("what has another name is not the cache's, and stays", async () => {
+  await add("thesis.docx", 1e6);
+  await add("photos/", 1e6);
+  await add("1-whole", 10);
+  expect(await prune(0)).toEqual(["photos", "thesis.docx"]);
 });
 
 test("the folder follows XDG_CACHE_HOME", () => {

@@ -1,10 +1,11 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { copyFile, mkdtemp, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { costOfStep, type StepCost } from "../../bench/large.ts";
 import { writeRandomModel } from "../../bench/random-model.ts";
+import { fileState } from "../../src/cache/file-state.ts";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
 import { openSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { ModelError, RuntimeFailure } from "../../src/errors.ts";
@@ -56,11 +57,11 @@ describe("weights that lie in a file", () => {
   ];
 
   /** `first` after 12 other bytes in one file, `second` in another; elements that are read into memory are an error. */
-  async function stored(age = 0) {
+  async function stored() {
     const place = async (file: string, offset: number, { data }: typeof first) => {
       await writeFile(join(folder, file), [new Uint8Array(offset), new Uint8Array(data.buffer)]);
-      const { mtimeMs } = await stat(join(folder, file));
-      return { fingerprint: file, place: { folder, file, offset, modified: mtimeMs - age } };
+      const { state } = fileState(join(folder, file))!;
+      return { fingerprint: file, place: { folder, file, offset, modified: state } };
     };
     const never = () => {
       throw new Error("read into memory");
@@ -78,7 +79,12 @@ describe("weights that lie in a file", () => {
   });
 
   test("are refused where the file was replaced meanwhile", async () => {
-    const bind = { ...(await stored(1000)), shift };
+    const bind = { ...(await stored()), shift };
+    const file = join(folder, "first.bin");
+    const { atime, mtime } = await stat(file);
+    await copyFile(file, `${file}.new`);
+    await utimes(`${file}.new`, atime, mtime); // as packages and archives set it
+    await rename(`${file}.new`, file);
     const error = await compile(graph, backend, { bind }).catch((error: unknown) => error);
     expect(error).toBeInstanceOf(RuntimeFailure);
     expect(String(error)).toMatch(/first\.bin: the file was replaced/);

@@ -140,6 +140,16 @@ describe("a program of an earlier start", () => {
     }
   });
 
+  test("is made again where its record says otherwise what is updated in place", async () => {
+    const { result } = await start(train);
+    const [program] = await programs();
+    const record = join(program!, "program.json");
+    const text = await readFile(record, "utf8");
+    expect(text).toContain('"inPlace":["w","v"]');
+    await writeFile(record, text.replace('["w","v"]', '["v"]'));
+    expect(await start(train)).toEqual({ result, kept: [false] });
+  });
+
   test("is one of its weights' fingerprints, where they have such: they are not read again", async () => {
     const stored = (fingerprint: string, read: () => Float32Array) => ({
       first: storedArray(first.shape, read, { fingerprint }),
@@ -193,12 +203,13 @@ describe("the folder of programs", () => {
     const past = new Date(Date.now() - 60_000);
     for (const program of made) await utimes(program, past, past);
     // What a start left that ended while it wrote, and what one is writing now.
-    for (const name of ["ended", "present"]) await mkdir(join(folder, name));
-    await utimes(join(folder, "ended"), 0, 0);
+    const [key] = (await readdir(folder)) as [string];
+    for (const name of [`${key}.aaaaaa`, `${key}.bbbbbb`]) await mkdir(join(folder, name));
+    await utimes(join(folder, `${key}.aaaaaa`), 0, 0);
     expect((await start(infer(1))).kept).toEqual([true]); // now the one used last
     await start(infer(3), 2.5 * size);
     expect(await programs()).toHaveLength(3);
-    expect(await readdir(folder)).toContain("present");
+    expect(await readdir(folder)).toContain(`${key}.bbbbbb`);
     expect((await start(infer(1))).kept).toEqual([true]);
     expect((await start(infer(2))).kept).toEqual([false]);
   });

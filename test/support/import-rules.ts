@@ -20,14 +20,14 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       onnx: "all",
-      cache: ["program-cache.ts"],
+      cache: ["kept-program.ts", "program-cache.ts", "weights-on-disk.ts"],
       "onnxruntime-node": ["worker.ts"],
       "node:*": ["node.ts", "kept-program.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
     },
   },
 
   // Bytes and files.
-  { room: "cache", may: { "node:*": ["folder.ts"] } },
+  { room: "cache", may: { "node:*": ["file-state.ts", "folder.ts"] } },
   { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
@@ -37,7 +37,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       diffusion: "all",
       training: ["average-folder.ts", "run-folder.ts"],
-      cache: ["verified.ts"],
+      cache: ["file-source.ts", "verified.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
       "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
