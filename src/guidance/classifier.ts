@@ -7,7 +7,7 @@ import { labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
 /** A noisy classifier with its weights: x_t [N, C, H, W] and timesteps [N] to logits [N, K]. */
 export type Classifier = (xt: Tensor, timestep: Tensor) => Tensor;
 
-/** log p(y | x_t) of each image: logits [N, K], labels int32 [N] -> [N]. */
+/** log p(y | x_t) of each image: logits [N, K], labels [N], int32 or int64 -> [N]. */
 export const logProbability = (logits: Tensor, labels: Tensor): Tensor =>
   logits.logSoftmax().mul(oneHot(labels, logits.shape[1]!)).sum(-1);
 

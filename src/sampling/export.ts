@@ -92,7 +92,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
       const time = networkTime(t, process);
       const input = networkInput(x, time, process);
-      const rest = y ? [y.cast("int32")] : [];
+      const rest = y ? [y] : [];
       const out = low_res
         ? superResUnet(config)(denoiser, input, time, low_res, ...rest)
         : unet(config)(denoiser, input, time, ...rest);
@@ -113,7 +113,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const record = recordOf(model, "classifier");
     const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
     const graph = trace(specs, ({ x, t, y, classifier }) => {
-      const log_prob = logProbability(logitsOf(record, classifier, x, t), y.cast("int32"));
+      const log_prob = logProbability(logitsOf(record, classifier, x, t), y);
       const known = (value: Tensor) => ifKnown(y, record.config.outChannels, value);
       return { log_prob: known(log_prob), grad: known(gradients(log_prob.sum(), { x }).x) };
     });
@@ -195,7 +195,7 @@ function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tenso
       Array.from({ length: steps }, (_, i) => i),
     ),
   );
-  const chosen = indices.equal(step.cast("int32"));
+  const chosen = indices.cast("int64").equal(step);
   // Chosen, not multiplied: an entry stays what it is to the last bit. A step outside the table gives 0 / 0.
   const row = where(chosen, table, 0)
     .sum(0)
@@ -218,7 +218,7 @@ const labelCount = ({ denoiser, classes }: Model): number => {
 
 /** Values [N, ...] of the images whose label, int [N], is one of 0 ... count - 1; NaN for the others, by 0 / 0. */
 function ifKnown(labels: Tensor, count: number, values: Tensor): Tensor {
-  const known = oneHot(labels.cast("int32"), count).sum(-1);
+  const known = oneHot(labels, count).sum(-1);
   return values.mul(perImage(known.div(known), values));
 }
 

@@ -233,7 +233,7 @@ export const concat = (tensors: readonly Tensor[], axis: number): Tensor =>
     ? tensors[0]!
     : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
 
-/** labels int32 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
+/** labels int32 or int64 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
 export const oneHot = (labels: Tensor, classes: number): Tensor =>
   labels
     .reshape(-1, 1)
@@ -243,7 +243,7 @@ export const oneHot = (labels: Tensor, classes: number): Tensor =>
           [1, classes],
           Int32Array.from({ length: classes }, (_, i) => i),
         ),
-      ),
+      ).cast(labels.dtype),
     )
     .cast("float32");
 

@@ -61,6 +61,8 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
   const each = (image: number) => [0, 1, 2].map((i) => (i === image ? 0 : 1));
   const images = (flags: number[]) => flags.flatMap((flag) => new Array<number>(64).fill(flag));
   const denoiser = await exported("refusing-denoiser.onnx", "--what", "denoiser", "--batch", "3");
+  // Numbers beyond 32 bits don't wrap around to those of a class.
+  const wrapping = 2 ** 32 + 1;
   const values = (y: number[]) => ({ x: floats(shape, x), t: floats([3], times), y: integers([3], y) });
   const { out } = await denoiser.run(values([2, 4, 3])); // 3 stands for "no class"
   expect(finite(out!.data)).toEqual(each(1).flatMap((flag) => new Array<number>(128).fill(flag)));
@@ -69,6 +71,10 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
   const { log_prob, grad } = await gradient.run(values([-1, 0, 2]));
   expect(finite(log_prob!.data)).toEqual(each(0));
   expect(finite(grad!.data)).toEqual(images(each(0)));
+  const wrapped = await gradient.run(values([0, wrapping, 2]));
+  expect(finite(wrapped.log_prob!.data)).toEqual(each(1));
+  expect(finite(wrapped.grad!.data)).toEqual(images(each(1)));
+  expect(finite((await denoiser.run(values([2, wrapping, 3]))).out!.data)).toEqual(finite(out!.data));
 
   const guided = ["--steps", "5", "--classifier-scale", "1"];
   const step = await exported("refusing-step.onnx", "--what", "step", "--batch", "3", ...guided);
@@ -79,8 +85,9 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
     return finite(x_next!.data);
   };
   expect(await stepAt(4, [0, 1, 7])).toEqual(images(each(2)));
+  expect(await stepAt(4, [0, 1, -wrapping])).toEqual(images(each(2)));
   expect(await stepAt(4, [0, 1, 2])).toEqual(images([1, 1, 1]));
-  for (const k of [5, -1]) expect(await stepAt(k, [0, 1, 2])).toEqual(images([0, 0, 0]));
+  for (const k of [5, -1, wrapping]) expect(await stepAt(k, [0, 1, 2])).toEqual(images([0, 0, 0]));
 });
 
 const randomWeights = (record: Pick<DenoiserRecord, "config" | "lowResolution">): Weights =>
