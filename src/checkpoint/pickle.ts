@@ -96,7 +96,7 @@ const MARK = Symbol("mark");
 
 /**
  * Reads one pickle at the cursor, executing nothing: of the opcodes only those that plain data and `torch.save` need (protocols 2 to
- * 4), of the globals only `names.globals`. Throws ModelError on any other, by name, and on a truncated or inconsistent stream.
+ * 5), of the globals only `names.globals`. Throws ModelError on any other, by name, and on a truncated or inconsistent stream.
  */
 export function unpickle(cursor: Cursor, names: PickleNames): unknown {
   const stack: unknown[] = [];
@@ -151,9 +151,11 @@ export function unpickle(cursor: Cursor, names: PickleNames): unknown {
   for (;;) {
     const opcode = String.fromCharCode(cursor.take(1)[0]!);
     switch (opcode) {
-      case "\x80": // PROTO
-        cursor.take(1);
+      case "\x80": {
+        const protocol = cursor.take(1)[0]!;
+        if (protocol > 5) throw fail(`pickle protocol ${protocol} is unknown; expected 2 to 5`);
         break;
+      }
       case "\x95": // FRAME: a hint for readers
         cursor.take(8);
         break;
@@ -246,9 +248,14 @@ export function unpickle(cursor: Cursor, names: PickleNames): unknown {
       case "c": // GLOBAL
         pushGlobal(`${cursor.line()}.${cursor.line()}`);
         break;
-      case "\x93": // STACK_GLOBAL
-        pushGlobal(popTuple(2).join("."));
+      case "\x93": {
+        // A module of anything but text is never shown: tuples of one tuple twice, many deep, are text without end.
+        const [module, name] = popTuple(2);
+        if (typeof module !== "string" || typeof name !== "string")
+          throw fail("the pickle is damaged (the name of a global is no text)");
+        pushGlobal(`${module}.${name}`);
         break;
+      }
       case "Q": // BINPERSID
         stack.push(names.persistent(pop()));
         break;

@@ -9,6 +9,10 @@ import { openZip } from "./zip.ts";
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const areCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 
+/** A value in a message. Of others than text and numbers nothing is shown: tuples of one tuple twice, many deep, are text without end. */
+const shown = (value: unknown): string =>
+  typeof value === "string" || typeof value === "number" ? String(value) : "something else";
+
 /** The globals that a checkpoint may name, each with our own stand-in. */
 function allowedGlobals(file: string): ReadonlyMap<string, unknown> {
   const rebuildTensor = ([storage, offset, shape, strides]: unknown[]) => {
@@ -82,7 +86,7 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
       `${file}: a pickle, but not one that torch.save wrote; save it with torch.save(model.state_dict(), FILE)`,
     );
   const version = unpickle(cursor, NO_NAMES);
-  if (version !== 1001) throw new ModelError(`${file}: format version ${version}, expected 1001`);
+  if (version !== 1001) throw new ModelError(`${file}: format version ${shown(version)}, expected 1001`);
   const system = unpickle(cursor, NO_NAMES);
   expectLittleEndian(system instanceof Map && system.get("little_endian") === false ? "big" : "little", file);
 
@@ -111,11 +115,10 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
   if (!Array.isArray(keys)) throw new ModelError(`${file}: the list of storages is missing`);
   let position = cursor.position;
   for (const key of keys as unknown[]) {
-    const root = roots.get(String(key));
-    if (!root) throw new ModelError(`${file}: storage ${String(key)} belongs to no tensor`);
-    root.count = Number(
-      viewOf(readPart(source, position, 8, `${file}: storage ${String(key)}`, ModelError)).getBigInt64(0, true),
-    );
+    const root = typeof key === "string" ? roots.get(key) : undefined;
+    const storage = `${file}: storage ${shown(key)}`;
+    if (!root) throw new ModelError(`${storage} belongs to no tensor`);
+    root.count = Number(viewOf(readPart(source, position, 8, storage, ModelError)).getBigInt64(0, true));
     root.start = position + 8;
     position = root.start + root.count * root.type.width;
   }
@@ -144,7 +147,7 @@ function findStateDict(object: unknown, file: string, entry: string | undefined)
   const whole: ReadonlyMap<unknown, unknown> = object;
   if (entry === undefined && isStateDict(whole)) return whole;
   const inside = Array.from(whole).flatMap(([name, value]) => (isStateDict(value) ? [{ name, value }] : []));
-  const names = inside.map(({ name }) => String(name)).join(", ");
+  const names = inside.map(({ name }) => shown(name)).join(", ");
   const chosen = entry === undefined ? inside : inside.filter(({ name }) => name === entry);
   if (chosen.length === 1) return chosen[0]!.value;
   if (entry !== undefined)
@@ -155,7 +158,7 @@ function findStateDict(object: unknown, file: string, entry: string | undefined)
   throw new ModelError(
     odd === undefined
       ? `${file}: expected a state dict (names and tensors) but it is empty; ${advice}`
-      : `${file}: "${String(odd)}" is not a tensor; expected a state dict (names and tensors), also under an entry such as "model"; ${advice}`,
+      : `${file}: "${shown(odd)}" is not a tensor; expected a state dict (names and tensors), also under an entry such as "model"; ${advice}`,
   );
 }
 

@@ -91,6 +91,12 @@ const legacyWith = (pickle: string) => {
   return Uint8Array.from([...whole.subarray(0, start), ...bytesOf(pickle)]);
 };
 
+/** A tuple of one tuple twice, forty deep: small as a pickle, as a text of 2 ** 40 numbers. */
+const endless = `K\x07${Array.from({ length: 40 }, (_, i) => `q${String.fromCharCode(i)}h${String.fromCharCode(i)}\x86`).join("")}`;
+const weights = dictionary({ w: tensor(storage("0", 1), 0, [1], [1]) });
+/** The pickle after the object's, in the old format. */
+const noStorages = "\x80\x02].";
+
 describe("a malicious pickle is refused by name", () => {
   const command = "X\x05\0\0\0touch";
   const stored = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
@@ -112,11 +118,30 @@ describe("a malicious pickle is refused by name", () => {
     ["a call of a storage class", "\x80\x02ctorch\nFloatStorage\n)R.", /calls something that is not a function/],
     ["an unknown opcode", "\x80\x02\xff.", /opcode unknown \(0xff\)/],
     ["a foreign persistent id", "\x80\x02X\x06\0\0\0moduleQ.", /not a tensor's storage; refused/],
+    ["a protocol to come", "\x80\x06}.", /pickle protocol 6 is unknown/],
+    ["endless text as a global", `\x80\x04${endless}K\x01\x93.`, /the name of a global is no text/],
+    ["endless text as a persistent id", `\x80\x02${endless}Q.`, /not a tensor's storage; refused/],
+    ["endless text as a name", `\x80\x02}${endless}K\x01s.${noStorages}`, /"something else" is not a tensor/],
+    [
+      "endless text as an entry",
+      `\x80\x02}${endless}${weights}sX\x03\0\0\0ema${weights}s.${noStorages}`,
+      /several state dicts: something else, ema;/,
+    ],
   ])("%s", (_, pickle, message) => {
     for (const bytes of [zipWith(pickle), legacyWith(pickle)]) {
       expect(() => readTorch(bytes, "evil.pt")).toThrow(message);
       expect(() => readTorch(bytes)).toThrow(ModelError);
     }
+  });
+
+  test("endless text where the old format has its version, or the name of a storage", () => {
+    const magic = fixture("mixed_legacy.pt").subarray(0, 15);
+    expect(() => readTorch(Uint8Array.from([...magic, ...bytesOf(`\x80\x02${endless}.`)]))).toThrow(
+      "format version something else, expected 1001",
+    );
+    expect(() => readTorch(legacyWith(`\x80\x02}.\x80\x02]${endless}a.`))).toThrow(
+      "storage something else belongs to no tensor",
+    );
   });
 
   test("a bare pickle", () =>
