@@ -94,10 +94,11 @@ export async function openBackend({
         },
       };
     },
-    // Terminating a thread while it runs a program would abort the process: wait for what is pending, then end it.
+    // Ending a thread while it loads the engine or runs a program would abort the process. Answers come in order: after this one there is
+    // nothing under way.
     async [Symbol.asyncDispose]() {
       if (failure) return;
-      await Promise.allSettled([...pending.keys()].map(() => ask({ kind: "read", model: -1, names: [] })));
+      await ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
       await worker.terminate();
     },
   };
