@@ -1,7 +1,8 @@
 import { createHash, type Hash } from "node:crypto";
-import { access, mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { access, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { makeFolder } from "../cache/make-folder.ts";
 import { ModelError } from "../errors.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
@@ -219,7 +220,7 @@ export async function writeNetworks(
     }));
   checkRecord(record(), where);
 
-  const made = await mkdir(folder, { recursive: true });
+  const made = makeFolder(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.
   const before = await existingRecord(folder);
   for (const name of names)

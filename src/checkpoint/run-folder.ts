@@ -1,5 +1,6 @@
-import { mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { makeFolder } from "../cache/make-folder.ts";
 import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
@@ -143,7 +144,7 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
       return path === undefined ? undefined : { path, checkpoint: decodeCheckpoint(await readFile(path), path) };
     },
     async save(checkpoint) {
-      await mkdir(folder, { recursive: true });
+      makeFolder(folder);
       const path = join(folder, fileName(checkpoint.step));
       await writeAtomically(path, encodeCheckpoint(checkpoint));
       const old = (await checkpointsIn(folder)).slice(keep);
@@ -155,7 +156,7 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
     },
     async saveAverages(step, averages) {
       const snapshots = averagesFolder(folder);
-      await mkdir(snapshots, { recursive: true });
+      makeFolder(snapshots);
       const metadata = { format: averagesFormat, step: `${step}` };
       await writeAtomically(join(snapshots, fileName(step)), writeSafetensors(grouped(averages), { metadata }));
     },

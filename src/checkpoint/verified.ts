@@ -1,8 +1,9 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileState } from "../cache/file-state.ts";
 import { cacheFolder } from "../cache/folder.ts";
+import { makeFolder } from "../cache/make-folder.ts";
 
 /*
  * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend
@@ -31,7 +32,7 @@ export function verifyOnce(path: string, content: string, verify: () => void): v
   verify();
   if (state === undefined || stateOf(path) !== state) return;
   try {
-    mkdirSync(dirname(note), { recursive: true });
+    makeFolder(dirname(note));
     writeFileSync(note, verified);
   } catch {
     // Without a folder to write to, each start verifies.

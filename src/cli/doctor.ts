@@ -1,9 +1,10 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, statfs } from "node:fs/promises";
+import { statfs } from "node:fs/promises";
 import { availableParallelism, freemem, totalmem } from "node:os";
 import { fileURLToPath } from "node:url";
 import { cacheFolder } from "../cache/folder.ts";
+import { makeFolder } from "../cache/make-folder.ts";
 import { bundledModels } from "../checkpoint/model-folder.ts";
 import { RuntimeFailure } from "../errors.ts";
 import type { Device } from "../runtime/backend.ts";
@@ -108,7 +109,7 @@ async function sharp(): Promise<Finding> {
 async function cache(): Promise<Finding> {
   const folder = cacheFolder("datasets");
   try {
-    await mkdir(folder, { recursive: true });
+    makeFolder(folder);
     const { bavail, bsize } = await statfs(folder);
     const free = (bavail * bsize) / 2 ** 30;
     const advice = free < 1 ? "less than 1 GiB is free; decoded images of large data sets may not fit" : undefined;

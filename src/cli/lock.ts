@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
-import { mkdir, readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
+import { makeFolder } from "../cache/make-folder.ts";
 import { UsageError } from "../errors.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
@@ -25,7 +26,7 @@ interface Holder {
  */
 export async function lock(path: string, what: string): Promise<AsyncDisposable> {
   const text = JSON.stringify({ process: process.pid, host: hostname(), token: randomUUID() } satisfies Holder);
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   while (!(await take(path, text))) {
     const found = await read(path);
     if (found === undefined) continue; // given back in the meantime

@@ -1,6 +1,6 @@
-import { constants } from "node:fs";
-import { access, mkdir, rm, stat } from "node:fs/promises";
-import { dirname, extname, resolve } from "node:path";
+import { mkdtemp, rm, rmdir, stat } from "node:fs/promises";
+import { dirname, extname, join, resolve } from "node:path";
+import { makeFolder } from "../cache/make-folder.ts";
 import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
 
@@ -10,8 +10,8 @@ const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
 };
 
 /**
- * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and folders above it can be made and
- * written to. Costs nothing, so it comes before the work.
+ * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and something can be made in the lowest
+ * folder above it that is there. Costs next to nothing, so it comes before the work.
  */
 export async function checkOutput(flag: string, path: string, extension: string): Promise<void> {
   if (extname(path).toLowerCase() !== extension)
@@ -23,16 +23,16 @@ export async function checkOutput(flag: string, path: string, extension: string)
     folder = dirname(folder);
     kind = await kindOf(folder);
   }
-  const writable =
-    kind === "folder" &&
-    (await access(folder, constants.W_OK).then(
-      () => true,
-      () => false,
-    ));
-  if (!writable)
-    throw new UsageError(
-      `${flag}: ${path} cannot be written, for ${folder} is ${kind === "folder" ? "read-only" : "no folder"}`,
-    );
+  if (kind !== "folder") throw new UsageError(`${flag}: ${path} cannot be written, for ${folder} is no folder`);
+  // Permissions don't say it: the system's own folders refuse root too.
+  try {
+    await rmdir(await mkdtemp(join(folder, ".guidestar-")));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new UsageError(`${flag}: ${path} cannot be written, for nothing can be made in ${folder} (${code})`, {
+      cause,
+    });
+  }
 }
 
 /** Writes files, and the folders that they need: all, or none where one of them cannot be written or the signal is raised. */
@@ -44,7 +44,7 @@ export async function writeFiles(
   const staged: Staged[] = [];
   try {
     for (const [path, contents] of files) {
-      const made = await mkdir(dirname(path), { recursive: true });
+      const made = makeFolder(dirname(path));
       if (made) folders.push(made);
       staged.push(await stage(path, contents, signal));
     }

@@ -1,8 +1,9 @@
 import { createHash, randomUUID } from "node:crypto";
-import { mkdir, open, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { open, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { cacheFolder, pruneCache } from "../cache/folder.ts";
+import { makeFolder } from "../cache/make-folder.ts";
 import type { Content, Split } from "./content.ts";
 
 /*
@@ -90,7 +91,7 @@ export async function writeCache(file: string, { train, test, ...rest }: Content
   const crc = parts.reduce((value, part) => crc32(part, value), 0);
   const temporary = `${file}.${randomUUID()}.tmp`;
   try {
-    await mkdir(dirname(file), { recursive: true });
+    makeFolder(dirname(file));
     await writeFile(temporary, [new TextEncoder().encode(FORMAT), bytesOf(Int32Array.of(crc)), ...parts]);
     await rename(temporary, file);
     await pruneCache(dirname(file), limit, names);

@@ -1,11 +1,12 @@
 import { createHash } from "node:crypto";
-import { mkdirSync, readdirSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { mkdtemp, rename, rm, statfs, utimes } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { cacheFolder, pruneCache } from "../cache/folder.ts";
+import { makeFolder } from "../cache/make-folder.ts";
 import { UsageError } from "../errors.ts";
 import type { ProgramCache, ProgramSlot } from "./backend.ts";
 import { readProgram, writeRecord } from "./kept-program.ts";
@@ -40,7 +41,7 @@ export function openProgramCache(
 ): ProgramCache | undefined {
   if (limit <= 0) return undefined;
   try {
-    mkdirSync(folder, { recursive: true });
+    makeFolder(folder);
   } catch {
     return undefined;
   }

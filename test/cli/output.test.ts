@@ -1,7 +1,8 @@
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { writeFiles } from "../../src/cli/output.ts";
+import { describe, expect, test } from "vitest";
+import { checkOutput, writeFiles } from "../../src/cli/output.ts";
+import { UsageError } from "../../src/errors.ts";
 import { temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -41,4 +42,19 @@ test("where one cannot be written, all stay as they were", async () => {
   expect(await readFile(at("old", "kept"), "utf8")).toBe("before");
   expect(await readdir(at("old"))).toEqual(["kept"]);
   expect(await readdir(at())).not.toContain("new");
+});
+
+describe("before the work", () => {
+  test("an output that can be written passes, and leaves nothing", async () => {
+    const before = await readdir(at());
+    await checkOutput("--csv", at("far", "below", "a.csv"), ".csv");
+    expect(await readdir(at())).toEqual(before);
+  });
+
+  test.runIf(process.platform === "linux")("a folder in which nothing can be made is found", async () => {
+    for (const path of ["/proc/a.csv", "/proc/nothing/a.csv"])
+      await expect(checkOutput("--csv", path, ".csv")).rejects.toThrow(
+        new UsageError(`--csv: ${path} cannot be written, for nothing can be made in /proc (ENOENT)`),
+      );
+  });
 });

@@ -27,7 +27,7 @@ export const importRules: readonly ImportRule[] = [
   },
 
   // Bytes and files.
-  { room: "cache", may: { "node:*": ["file-state.ts", "folder.ts"] } },
+  { room: "cache", may: { "node:*": ["file-state.ts", "folder.ts", "make-folder.ts"] } },
   { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
@@ -37,7 +37,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       diffusion: "all",
       training: ["average-folder.ts", "run-folder.ts"],
-      cache: ["file-source.ts", "verified.ts"],
+      cache: ["file-source.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
       "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],

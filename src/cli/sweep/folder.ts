@@ -1,5 +1,6 @@
-import { mkdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeFolder } from "../../cache/make-folder.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
 import { DataError, ModelError } from "../../errors.ts";
 import type { Estimate } from "../../evaluation/bootstrap.ts";
@@ -65,7 +66,7 @@ export async function openSweep(folder: string, record: SweepRecord): Promise<Sw
       return finished;
     },
     async add(cell) {
-      await mkdir(folder, { recursive: true });
+      makeFolder(folder);
       if (finished.length === 0) await writeAtomically(recordFile, `${JSON.stringify(record, null, 2)}\n`);
       finished.push(cell);
       await writeAtomically(cellsFile, finished.map((each) => `${JSON.stringify(lineOf(each))}\n`).join(""));

@@ -1,5 +1,6 @@
-import { appendFile, mkdir, readFile } from "node:fs/promises";
+import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../../cache/make-folder.ts";
 import type { NetworkName } from "../../checkpoint/model.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
 import type { TrainingEvent } from "../../training/events.ts";
@@ -17,7 +18,7 @@ const horizon = 100;
 
 /** Opens it for a run that has finished `step` steps. Lines of later ones, which a killed run left behind, are dropped. */
 export async function openMetrics(path: string, network: NetworkName, step: number): Promise<MetricsFile> {
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const before = (await readFile(path, "utf8").catch(() => "")).split("\n").flatMap(parseLine);
   const kept = before.filter((line) => line.network !== network || line.step <= step);
   if (before.length > 0) await writeAtomically(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));

@@ -1,5 +1,5 @@
-import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolder } from "../../cache/make-folder.ts";
 import type { Model } from "../../checkpoint/model.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
 import { grid, toUint8 } from "../../images/image.ts";
@@ -25,7 +25,7 @@ export async function writeSheet(path: string, model: Model, backend: Backend, s
       signal,
     }),
   );
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   await writeAtomically(
     path,
     encodePng(
