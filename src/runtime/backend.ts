@@ -54,7 +54,6 @@ export interface ProgramSlot {
   makeFolder(): Promise<string | undefined>;
   /** Keeps what the engine wrote to that folder, which is gone then. */
   keep(folder: string, inPlace: ReadonlySet<string>): Promise<void>;
-  discard(): Promise<void>;
 }
 
 /** Programs that outlive the process. */

@@ -131,7 +131,7 @@ async function load(graph: Graph, backend: Backend, { bound, initial: state, pro
   const options = { state, ...(profile ? { profile } : {}) };
   if (kept) {
     const { model, inPlace } = kept;
-    const loaded = await backend.load(model, { ...options, inPlace, optimized: true }).catch(() => slot!.discard());
+    const loaded = await backend.load(model, { ...options, inPlace, optimized: true }).catch(() => undefined);
     if (loaded) return loaded;
   }
   const channelBlock = hasVaryingWeights(graph, bound) ? await channelBlockOf(backend) : 1;

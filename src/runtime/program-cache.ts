@@ -61,7 +61,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
     async read() {
       const kept = await readProgram(place).catch(() => undefined);
       const now = new Date();
-      await (kept ? utimes(place, now, now).catch(() => undefined) : remove(place));
+      if (kept) await utimes(place, now, now).catch(() => undefined);
       return kept;
     },
     async makeFolder() {
@@ -76,6 +76,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
     async keep(folder, inPlace) {
       try {
         await writeRecord(folder, inPlace);
+        await remove(place); // there is one where it was damaged, or another process was faster
         await rename(folder, place);
         await pruneCache(dirname(place), limit, names);
       } catch {
@@ -83,7 +84,6 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
       }
       await remove(folder);
     },
-    discard: () => remove(place),
   };
 }
 
