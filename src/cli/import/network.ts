@@ -16,6 +16,18 @@ const twins = {
 } as const;
 const twinPairs = Object.entries(twins) as [keyof typeof twins, (typeof twins)[keyof typeof twins]][];
 
+/** Options of which one is enough to tell that a command line describes a denoiser and a classifier. */
+const signsOfBoth = [
+  "class_cond",
+  "learn_sigma",
+  "classifier_scale",
+  "classifier_path",
+  "classifier_use_fp16",
+] as const satisfies (keyof ImportValues)[];
+const describesBoth = (values: Partial<ImportValues>): boolean =>
+  signsOfBoth.some((name) => values[name] !== undefined) ||
+  twinPairs.some(([name, twin]) => values[name] !== undefined && values[twin] !== undefined);
+
 /** What flags say of one network, under the names of denoisers. */
 type Flags = Partial<ImportValues>;
 
@@ -36,9 +48,12 @@ export async function networkFor(
       : values.preset !== undefined
         ? publishedNetworks[values.preset]
         : undefined;
-  const flags = flagsOf(given ? given.kind === "classifier" : isClassifier(shapes), values);
+  const classifies = given ? given.kind === "classifier" : isClassifier(shapes);
+  const flags = flagsOf(classifies, values);
   if (given) return override(given, flags);
-  const heads = headsOf(flags, isClassifier(shapes), note);
+  const described =
+    flags.num_channels !== undefined || flags.num_res_blocks !== undefined || (classifies && describesBoth(values));
+  const heads = headsOf(flags, { classifies, described }, note);
   try {
     const network = recognise(shapes, {
       ...heads,
@@ -54,40 +69,36 @@ export async function networkFor(
 }
 
 /**
- * The flags that are about a network of this kind. A command line of the reference describes denoiser and classifier at once where it
- * says something for both, or something that only a denoiser has; what it says of the denoiser is nothing to the classifier then.
+ * The flags that are about a network of this kind. A command line of the reference may describe denoiser and classifier at once; what
+ * it says of the denoiser is nothing to the classifier then.
  */
-function flagsOf(isClassifier: boolean, all: ImportValues): Flags {
+function flagsOf(classifies: boolean, all: ImportValues): Flags {
   const values = Object.fromEntries(
     // What command lines of the reference leave out, in its own way: --num_head_channels -1, --channel_mult "".
     Object.entries(all).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
   ) as Flags;
-  if (!isClassifier) return values;
+  if (!classifies) return values;
   const { image_size, num_classes, classifier_pool } = values;
-  const aboutDenoiser = values.class_cond !== undefined || values.learn_sigma !== undefined;
-  const describesBoth = twinPairs.some(
-    ([name, twin]) => values[twin] !== undefined && (aboutDenoiser || values[name] !== undefined),
-  );
   const own = Object.fromEntries(twinPairs.map(([name, twin]) => [name, values[twin]]));
-  return { ...(describesBoth ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
+  return { ...(describesBoth(values) ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
 }
 
 /** Attention heads from flags; the reference's own where the network is described without them, as its command lines do. */
 function headsOf(
-  { num_heads, num_head_channels, ...flags }: Flags,
-  isClassifier: boolean,
+  { num_heads, num_head_channels }: Flags,
+  { classifies, described }: { classifies: boolean; described: boolean },
   note: (text: string) => void,
 ) {
   if (num_heads !== undefined || num_head_channels !== undefined)
     return { numHeads: num_heads, numHeadChannels: num_head_channels };
-  if (flags.num_channels === undefined && flags.num_res_blocks === undefined)
+  if (!described)
     throw new UsageError(
       "the tensors don't tell the attention heads; give --num_heads or --num_head_channels, or the whole network by --preset or --config",
     );
   note(
-    `attention has ${isClassifier ? "heads of 64 channels" : "4 heads"}, as in the reference; --num_heads or --num_head_channels says otherwise`,
+    `attention has ${classifies ? "heads of 64 channels" : "4 heads"}, as in the reference; --num_heads or --num_head_channels says otherwise`,
   );
-  return isClassifier ? { numHeadChannels: 64 } : { numHeads: 4 };
+  return classifies ? { numHeadChannels: 64 } : { numHeads: 4 };
 }
 
 async function readConfig(path: string): Promise<NetworkConfig> {
