@@ -24,7 +24,7 @@ export interface Losses {
 export type LossWeight = "none" | "minSnr";
 
 /** gamma of Hang et al. 2023. */
-export const minSnrLimit = 5;
+const minSnrLimit = 5;
 
 /**
  * Min-SNR weight of each image's squared error, [N]: min(SNR, gamma) where the network predicts x0, with SNR = alpha^2 / sigma^2;

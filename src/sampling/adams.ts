@@ -53,7 +53,7 @@ type Level = Pick<NoiseLevel, "alpha" | "sigma">;
  * alpha_t times the integral of a exp(-a u) L_j(u) over u = 0 ... h, for each of the Lagrange polynomials L_j of some places: what
  * the image at each place counts in the step from one level to another.
  */
-export function adamsWeights(from: Level, to: Level, places: readonly Level[], eta: number): number[] {
+function adamsWeights(from: Level, to: Level, places: readonly Level[], eta: number): number[] {
   // Places of pure noise, infinitely far away, say nothing; and where no noise is left, only the last image counts.
   const known = to.sigma > 0 ? places.filter(({ alpha }) => alpha > 0) : places.slice(0, 1);
   const [a, h] = [1 + eta, distance(from, to)];

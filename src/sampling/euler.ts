@@ -53,7 +53,7 @@ function raised(level: NoiseLevel, raise: number, range: NoiseRange): NoiseLevel
 }
 
 /** Straight along the slope: z' = z + (r' - r) (z - x0) / r, the deterministic step of DDIM. */
-export const eulerSum = (from: Level, to: Level): Sum => {
+const eulerSum = (from: Level, to: Level): Sum => {
   const kept = to.sigma / from.sigma;
   return { x: kept, x0: to.alpha - from.alpha * kept };
 };

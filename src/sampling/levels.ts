@@ -63,14 +63,14 @@ const [leastRatio, mostRatio] = [0.002, 80] as const;
 type Ends = Pick<NoiseRange, "lowest" | "highest">;
 
 /** Ratios sigma / alpha, ascending: evenly by their seventh root. Eq. 5, Karras et al. 2022. */
-export const karrasRatios = (ends: Ends, count: number): number[] =>
+const karrasRatios = (ends: Ends, count: number): number[] =>
   spaced(ends, count, (least, most, place) => {
     const root = (ratio: number): number => ratio ** (1 / 7);
     return (root(least) + place * (root(most) - root(least))) ** 7;
   });
 
 /** Ratios sigma / alpha, ascending, each the same multiple of the one before. Section 4.1, Song & Ermon 2019. */
-export const geometricRatios = (ends: Ends, count: number): number[] =>
+const geometricRatios = (ends: Ends, count: number): number[] =>
   spaced(ends, count, (least, most, place) => least * (most / least) ** place);
 
 function spaced(

@@ -29,7 +29,7 @@ const none = ({ inputs }: Node): readonly null[] => inputs.map(() => null);
 const zerosLike = (x: Tensor): Tensor => full(x.shape, 0);
 
 /** One gradient rule per operator. Each rule is itself built of operators, so gradients of gradients need nothing more. */
-export const gradientRules: { readonly [K in Op]: Rule<K> } = {
+const gradientRules: { readonly [K in Op]: Rule<K> } = {
   input: none,
   constant: none,
 

@@ -7,7 +7,7 @@ export interface EmaOptions {
   warmUp?: boolean;
 }
 
-export const emaDefaults = { rate: 0.9999, warmUp: true } as const;
+const emaDefaults = { rate: 0.9999, warmUp: true } as const;
 
 /** Weight of the new parameters in the average after update number `update` (1, 2, ...): 1 - min(rate, (1 + update) / (10 + update)). */
 export function emaWeight(update: number, options: EmaOptions = {}): number {

@@ -10,7 +10,7 @@ export interface LearningRateOptions {
   finalLearningRate?: number;
 }
 
-export const learningRateDefaults = {
+const learningRateDefaults = {
   learningRate: 1e-3,
   warmUpSteps: 0,
   decay: "none",
