@@ -14,6 +14,7 @@ import { sample } from "../sampling/sample.ts";
 import { labelOf } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { EncodeValues } from "./commands/encode.ts";
+import { labelsOf, namesOf } from "./images.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { writeLatents } from "./sample/latents.ts";
@@ -89,18 +90,17 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  const missing = (): DataError =>
-    new DataError(
-      `${path}: does not tell the class of its pictures, and ${model.source} is told one of ${model.classes.join(", ")}; give --class, or --unconditional`,
-    );
   if (!(await isFolder(path)) && ![".npz", ".zip"].includes(extname(path).toLowerCase())) {
-    if (told && given === undefined) throw missing();
+    if (told && given === undefined)
+      throw new DataError(
+        `${path}: a picture tells no class, but ${model.source} is told one of the classes ${namesOf(model.classes)}; give --class or --unconditional`,
+      );
     const { bytes } = await readInput(path);
     const picture = await fitPixels(await decodeImage(bytes, path), values.size ?? model.preprocessing.size);
     return { images: modelImages(picture, path, model), labels: [given ?? 0] };
   }
   const [channels, height, width] = model.imageShape;
-  const { classes, layout, ...splits } = await openDataset(path, {
+  const dataset = await openDataset(path, {
     size: values.size ?? model.preprocessing.size,
     channels: channels === 1 ? 1 : 3,
     loose: true,
@@ -108,7 +108,7 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
     strict: true,
     signal,
   });
-  const split = splits[values.split];
+  const split = dataset[values.split];
   if (!split) throw new DataError(`${path}: there are no test pictures; leave --split out for the others`);
   const [, h, w] = split.shape;
   if (h !== height || w !== width)
@@ -120,6 +120,6 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
     Array.from({ length: split.count }, (_, i) => i),
   );
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };
-  if (layout === "loose images") throw missing();
-  return { images: x, labels: Array.from(y.data, (label) => labelOf(classes[label]!, model)) };
+  const labels = labelsOf(dataset, model, ", or give --class or --unconditional");
+  return { images: x, labels: Array.from(y.data, (label) => labels[label]!) };
 }

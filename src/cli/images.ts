@@ -1,5 +1,6 @@
 import type { Model } from "../checkpoint/model.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
+import { tellsClasses } from "../data/layout.ts";
 import { DataError } from "../errors.ts";
 import { labelOf } from "../sampling/settings.ts";
 import type { Progress } from "./progress.ts";
@@ -34,22 +35,37 @@ export async function openImages(
   return dataset;
 }
 
-/** The model's label for each class of some data, by name. Throws DataError for a class that the model lacks; `remedy` ends the message. */
-export const labelsOf = (
-  { path, classes }: Pick<Dataset, "path" | "classes">,
+/**
+ * The model's label for each class of some data, by name.
+ *
+ * @param instead ends the message: what else can be done, as ", or give --class"
+ * @throws DataError where the data tells no classes, or one that the model lacks
+ */
+export function labelsOf(
+  { path, layout, classes }: Pick<Dataset, "path" | "layout" | "classes">,
   model: Pick<Model, "classes" | "source">,
-  remedy: string,
-): number[] =>
-  classes.map((known) => {
+  instead = "",
+): number[] {
+  if (!tellsClasses(layout)) {
+    const [why, remedy] =
+      layout === "loose images"
+        ? ["its images are in no class folders", "sort them into folders"]
+        : ["it has no labels", "add them as arr_1"];
+    throw new DataError(
+      `${path}: ${why}, but ${model.source} is told one of the classes ${namesOf(model.classes)}; ${remedy}${instead}`,
+    );
+  }
+  return classes.map((known) => {
     try {
       return labelOf(known, model);
     } catch (cause) {
       throw new DataError(
-        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); ${remedy}`,
+        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); rename the folder${instead}`,
         { cause },
       );
     }
   });
+}
 
 /** Names in a line, the first twenty. */
 export const namesOf = (classes: readonly string[]): string =>

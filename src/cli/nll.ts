@@ -111,7 +111,6 @@ interface Labelling {
 }
 
 function labelling(dataset: Dataset, model: Model, values: NllValues): Labelling {
-  const { path, layout, classes } = dataset;
   const { numClasses, nullLabel } = model.denoiser?.config ?? {};
   const { class: name, unconditional } = values;
   if (unconditional && name !== undefined)
@@ -131,12 +130,8 @@ function labelling(dataset: Dataset, model: Model, values: NllValues): Labelling
     const label = labelOf(name, model);
     return { labelFor: () => label, words: `all as class ${model.classes[label]}` };
   }
-  if (layout === "loose images")
-    throw new DataError(
-      `${path}: the images are in no class folders, but ${model.source} is told one of ${numClasses} classes; sort them into folders, or give --class or --unconditional`,
-    );
-  const labels = labelsOf(dataset, model, "rename the folder, or give --class or --unconditional");
-  return { labelFor: (label) => labels[label]!, words: `classes of the data: ${namesOf(classes)}` };
+  const labels = labelsOf(dataset, model, ", or give --class or --unconditional");
+  return { labelFor: (label) => labels[label]!, words: `classes of the data: ${namesOf(dataset.classes)}` };
 }
 
 /** The same events, shown on the way: how far, and what the bound of whole batches is so far. */

@@ -22,7 +22,12 @@ export type LayoutName =
   | "CIFAR-10 binary"
   | "CIFAR-100 binary"
   | "npz"
+  | "npz without labels"
   | "loose images";
+
+/** Whether the images are of classes that somebody chose; else all are of one that stands for none. */
+export const tellsClasses = (layout: LayoutName): boolean =>
+  layout !== "loose images" && layout !== "npz without labels";
 
 /** What a layout makes of a folder or zip, before anything is decoded. */
 export interface Plan {

@@ -2,7 +2,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
-import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
+import { arrayOf, readNpz, writeNpz } from "../../src/checkpoint/npz.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "./world.ts";
@@ -70,9 +70,23 @@ describe("encode", () => {
     const { code, out } = await run("encode", at("images", "dark"), ...options, "--class", "1");
     expect(code).toBe(0);
     expect(out).toMatch(/^0 {2}class square {2}error [\d.]+\n1 {2}class square .*\nmean error [\d.]+ of 255\n/);
-    const refused = await run("encode", at("images", "dark"), ...options);
-    expect(refused).toMatchObject({ code: 3 });
-    expect(refused.messages).toMatch(/give --class, or --unconditional/);
+    const data = Uint8Array.from([...pixels, ...pixels.toReversed()]);
+    const arr_0 = { dtype: "uint8", shape: [2, 8, 8, 1], data } as const;
+    await writeFile(at("unlabelled.npz"), writeNpz({ arr_0 }));
+    for (const [path, why] of [
+      [at("images", "dark"), "its images are in no class folders"],
+      [at("unlabelled.npz"), "it has no labels"],
+      [at("picture.png"), "a picture tells no class"],
+    ] as const) {
+      const refused = await run("encode", path, ...options);
+      expect(refused).toMatchObject({ code: 3, messages: expect.stringContaining(`${path}: ${why}, but `) });
+      expect(refused.messages).toMatch(/give --class or --unconditional/);
+    }
+    const unknown = `${at("images")}: its class "dark" is none of the model's (circle, square, star)`;
+    expect(await run("encode", at("images"), ...options)).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining(unknown),
+    });
   });
 
   test("resizes a picture as the model's training did, or as asked; reads the test images where asked", async () => {

@@ -31,6 +31,7 @@ beforeAll(async () => {
     arr_1: { dtype: "int64", shape: [5], data: BigInt64Array.from(labels, BigInt) },
   } as const;
   await writeFile(at("images.npz"), writeNpz(arrays));
+  await writeFile(at("unlabelled.npz"), writeNpz({ arr_0: arrays.arr_0 }));
 });
 
 const nll = (path: string, ...argv: string[]) =>
@@ -72,12 +73,16 @@ describe("nll", () => {
     const refused = await nll(at("loose"), "--steps", "2");
     expect(refused).toMatchObject({ code: 3, out: "" });
     expect(refused.messages).toMatch(/no class folders.*--class/);
+    const arrays = await nll(at("unlabelled.npz"), "--steps", "2");
+    expect(arrays).toMatchObject({ code: 3, out: "" });
+    expect(arrays.messages).toMatch(/unlabelled\.npz: it has no labels.*arr_1, or give --class/);
     const [star, none] = [
       await bound(at("loose"), "--steps", "2", "--class", "star"),
       await bound(at("loose"), "--steps", "2", "--unconditional"),
     ];
     expect(star.images).toBe(5);
     expect(none.total).not.toBe(star.total);
+    expect(await bound(at("unlabelled.npz"), "--steps", "2", "--class", "star")).toMatchObject({ total: star.total });
     // The last two images are stars, and their noise is the same.
     expect(star.perImage.slice(3)).toEqual((await bound(at("images"), "--steps", "2")).perImage.slice(3));
   });

@@ -4,6 +4,7 @@ import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { writeNpz } from "../../src/checkpoint/npz.ts";
 import { openDataset } from "../../src/data/dataset.ts";
+import { tellsClasses } from "../../src/data/layout.ts";
 import { DataError } from "../../src/errors.ts";
 import { folderOf, noise } from "./make.ts";
 
@@ -120,6 +121,7 @@ describe("npz of samples", () => {
   test("images and labels", async () => {
     const labels = { dtype: "int64", shape: [2], data: BigInt64Array.of(2n, 0n) } as const;
     const found = await open(await write({ arr_0: images, arr_1: labels }));
+    expect(tellsClasses(found.layout)).toBe(true);
     expect(found.classes).toEqual(["0", "1", "2"]);
     expect([...found.train.labels]).toEqual([2, 0]);
     expect([...found.train.images]).toEqual([1, 4, 2, 5, 3, 6, 7, 10, 8, 11, 9, 12]);
@@ -128,6 +130,7 @@ describe("npz of samples", () => {
   test("images alone are of one class", async () => {
     const found = await open(await write({ arr_0: images }));
     expect(found.classes).toEqual(["0"]);
+    expect(tellsClasses(found.layout)).toBe(false);
     expect(found.train.count).toBe(2);
   });
 

@@ -23,7 +23,7 @@ export async function evaluateClassifier(
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
   const model = await loadModel(name);
   const dataset = await openImages(path, model, size, shown, signal);
-  const labels = labelsOf(dataset, model, "rename the folder");
+  const labels = labelsOf(dataset, model);
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, {
     backend,
