@@ -47,8 +47,11 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
     outChannels: count("out_channels"),
     modelChannels: count("model_channels"),
     numResBlocks: count("num_res_blocks"),
-    attentionResolutions: field("attention_resolutions", "a list of integers", isListOf(isInteger)),
-    channelMult: field("channel_mult", "a list of positive numbers", isListOf(isPositive), [1, 2, 4, 8]),
+    // 0 is what the reference gets of dividing by a resolution above the image's: no attention.
+    attentionResolutions: field("attention_resolutions", "a list of integers", isListOf(isInteger)).filter(
+      (factor) => factor > 0,
+    ),
+    channelMult: field("channel_mult", "a list of positive numbers, not empty", isMultipliers, [1, 2, 4, 8]),
     numHeads: count("num_heads", 1),
     ...optional("numHeadChannels", "num_head_channels"),
     useScaleShiftNorm: flag("use_scale_shift_norm", false),
@@ -74,7 +77,6 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
 const isPositive = (value: unknown): value is number =>
   typeof value === "number" && value > 0 && Number.isFinite(value);
 const isCount = (value: unknown): value is number => isPositive(value) && Number.isInteger(value);
-// 0 is what integer division by a resolution above the image's gives: it stands for no attention.
 const isInteger = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;
 const isCountOrNone = (value: unknown): value is number => value === -1 || isCount(value);
 const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
@@ -83,3 +85,4 @@ const isListOf =
   <T>(accepts: (value: unknown) => value is T) =>
   (value: unknown): value is T[] =>
     Array.isArray(value) && value.every(accepts);
+const isMultipliers = (value: unknown): value is number[] => isListOf(isPositive)(value) && value.length > 0;

@@ -46,6 +46,11 @@ describe("a configuration of the reference", () => {
     expect(Object.keys(config)).not.toContain("numHeadsUpsample");
   });
 
+  test("attention at 0, which the reference's integer division gives for 32 // 64, is none", () => {
+    const config = { ...required, attention_resolutions: [0, 2, 0] };
+    expect(configFromReference({ kind: "UNetModel", config }).config.attentionResolutions).toEqual([2]);
+  });
+
   test("keeps what is given", () => {
     const config = {
       ...required,
@@ -91,6 +96,7 @@ describe("a configuration of the reference", () => {
       { ...required, attention_resolutions: [4, 0.5] },
       '"attention_resolutions" must be a list of integers but is [4,0.5]',
     ],
+    ["UNetModel", { ...required, channel_mult: [] }, '"channel_mult" must be a list of positive numbers, not empty'],
     ["UNetModel", { ...required, image_size: undefined }, '"image_size" (a positive integer) is missing'],
     ["UNetModel", { ...required, dims: 3 }, '"dims" must be 2 (images) but is 3'],
   ])("%s refuses what it does not know: %o", (kind, config, message) => {
