@@ -64,6 +64,21 @@ describe("encode", () => {
     expect(await sameBytes(at("other.png"), at("again.png"))).toBe(true);
   });
 
+  test("decodes as every class in turn where all are asked for, told or not when they were encoded", async () => {
+    const data = Uint8Array.from({ length: 192 }, (_, i) => (i * 37) % 256);
+    await writeFile(at("three.npz"), writeNpz({ arr_0: { dtype: "uint8", shape: [3, 8, 8, 1], data } }));
+    for (const told of [["--class", "star"], ["--unconditional"]]) {
+      const options = ["--model", at("model"), "--steps", "3", "--out", at("three-latents.npz")];
+      expect(await run("encode", at("three.npz"), ...options, ...told)).toMatchObject({ code: 0 });
+      const decode = (name: string, classes: string) =>
+        run("sample", "--from-latents", at("three-latents.npz"), "--class", classes, "--out", at(name), "--json");
+      const all = await decode("all.png", "all");
+      expect(JSON.parse(all.out).classes).toEqual(["circle", "square", "star"]);
+      expect((await decode("listed.png", "circle,square,star")).code).toBe(0);
+      expect(await sameBytes(at("all.png"), at("listed.png"))).toBe(true);
+    }
+  });
+
   test("reads folders without classes, and needs to be told one", async () => {
     await writeImages(at("images"), 2);
     const options = ["--model", at("model"), "--steps", "3", "--out", at("folder.npz")];

@@ -53,7 +53,9 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
     before ??
     settle(
       model,
-      latents ? decodingOptions(values, latents.spec, given.has("class")) : runOptions(values, model, weak?.model),
+      latents
+        ? decodingOptions(values, latents.spec, model, given.has("class"))
+        : runOptions(values, model, weak?.model),
     );
   const { labels, seeds, sampler, guidance } = run;
   const start = input && (await openStart(input, model, seeds.length));

@@ -69,9 +69,7 @@ export function runOptions(values: RunValues, model: Model, weak?: Model): RunOp
   const guidance = guidanceOf(values);
   if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
     throw new UsageError("--gradient-at mean belongs to ddpm; leave it out, or give --sampler ddpm");
-  const known = names === "all" ? [...model.classes] : model.classes.includes(names) ? [names] : names.split(",");
-  const labels = known.map((name) => name.trim()).filter((name) => name !== "");
-  if (labels.length === 0 && model.classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
+  const labels = askedClasses(names, model);
   const { count = labels.length > 1 ? labels.length : 16 } = values;
   return {
     ...(labels.length > 0 && { labels }),
@@ -83,15 +81,25 @@ export function runOptions(values: RunValues, model: Model, weak?: Model): RunOp
   };
 }
 
+/** What `--class` names; nothing where the model has no classes and all are asked for. */
+function askedClasses(names: string, { classes }: Model): string[] {
+  const known = names === "all" ? [...classes] : classes.includes(names) ? [names] : names.split(",");
+  const asked = known.map((name) => name.trim()).filter((name) => name !== "");
+  if (asked.length === 0 && classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
+  return asked;
+}
+
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(
   { class: names, cfgScale, batch }: RunValues,
   spec: RunSpec,
+  model: Model,
   edits: boolean,
 ): RunOptions {
   const { labels, seeds, sampler, guidance, clip } = spec;
+  const asked = edits ? askedClasses(names, model) : [];
   return {
-    labels: edits && names !== "all" ? names.split(",").map((name) => name.trim()) : labels,
+    labels: asked.length > 0 ? asked : labels,
     seeds,
     sampler,
     // A class that is asked for is told.
