@@ -4,6 +4,7 @@ import { float32, type NDArray } from "../ndarray.ts";
 import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
 import { show } from "../tensor/shape.ts";
+import { samplingChain } from "./levels.ts";
 import { type SampleEvent, type SampleOptions, sample } from "./sample.ts";
 import { type Described, type Run, type RunOptions, settle } from "./settings.ts";
 
@@ -77,7 +78,7 @@ export function settleUpsampling(
 ): Run {
   checkFits(base, upsampler);
   const { classifierFree = 1 } = upsampler.sampling ?? {};
-  return settle(upsampler, {
+  const second = settle(upsampler, {
     labels: toldLabels(upsampler, run),
     seeds: run.seeds,
     ...(sampler && { sampler }),
@@ -85,6 +86,9 @@ export function settleUpsampling(
     clip,
     batch,
   });
+  // Steps that cannot be had throw here, where they cost nothing.
+  samplingChain(upsampler.denoiser!.process, second.sampler);
+  return second;
 }
 
 /** Pictures after their way through a file: each value becomes that of its byte. */

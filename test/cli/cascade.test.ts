@@ -110,6 +110,9 @@ test.each<[string, () => string[], number, RegExp]>([
   ["an upsampler of other pictures", () => ["--model", at("large")], 3, /enlarges pictures \[1, 8, 8\].*\[1, 16, 16\]/],
   ["an upsampler of other classes", () => ["--upsampler", at("hearts")], 3, /class 2 is "heart", but "star"/],
   ["more steps than the upsampler has", () => ["--upsampler-steps", "26"], 2, /steps must be .* from 1 to 25/],
+  ["steps that are none", () => ["--upsampler-steps", "foo"], 2, /respacing: expected .* but got "foo"/],
+  ["a stride that is none", () => ["--upsampler-steps", "ddim12"], 2, /gives exactly 12; use ddim13 or ddim9/],
+  ["sections of too many steps", () => ["--upsampler-steps", "4,20"], 2, /a section of 12 steps cannot give 20/],
 ])("refuses before it draws: %s", async (_, more, code, message) => {
   const { messages, ...outcome } = await cascade("--out", at("refused.png"), ...more());
   expect(messages).toMatch(message);
