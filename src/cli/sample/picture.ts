@@ -47,7 +47,7 @@ export function modelImages(
   return float32([count, ...imageShape], values);
 }
 
-/** A mask file as [H, W]: 1 where it is lighter than the middle grey. Throws DataError where it is of another size, or all known. */
+/** A mask file as [H, W]: 1 where it is lighter than the middle grey. Throws DataError where it is of another size. */
 export async function modelMask(
   bytes: Uint8Array,
   path: string,
@@ -56,9 +56,10 @@ export async function modelMask(
   const image = await decodeImage(bytes, path);
   const [, height, width] = imageShape;
   checkSize(image, path, `a mask for the pictures of ${source}`, imageShape);
-  const values = Float32Array.from({ length: height * width }, (_, i) => (channelOf(image, i, 0, 1) >= 128 ? 1 : 0));
-  if (!values.includes(1)) throw new DataError(`${path}: the mask is black everywhere; white is what will be drawn`);
-  return float32([height, width], values);
+  return float32(
+    [height, width],
+    Float32Array.from({ length: height * width }, (_, i) => (channelOf(image, i, 0, 1) >= 128 ? 1 : 0)),
+  );
 }
 
 function checkSize({ width, height }: Image, path: string, what: string, [, h, w]: Model["imageShape"]): void {

@@ -82,6 +82,8 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
       toFirst = performance.now() - began;
       // Not before: what the model cannot serve is found when the program is made, and that error stands alone.
       shown.say(description);
+      if (start?.kind === "inpaint" && !start.mask.data.includes(1))
+        shown.say("the mask is black everywhere, so all of the picture stays; white is what would be drawn");
     }
     if ("stage" in event && event.stage === "base") {
       shown.update(step, steps, "steps of the small pictures");
