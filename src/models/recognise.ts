@@ -1,4 +1,4 @@
-import { ModelError } from "../errors.ts";
+import { ModelError, UsageError } from "../errors.ts";
 import type { Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
 import { show } from "../tensor/shape.ts";
@@ -43,8 +43,8 @@ const countDifferences = (found: Shapes, expected: Shapes): number =>
  * The configuration of a network from the shapes of its tensors, named as in openai/guided-diffusion. Of several kinds of network
  * with equal tensors, images have 1 or 3 channels: twice as many that come in are an upsampler's.
  *
- * @throws ModelError where the tensors are no network's (it names the first that does not fit the nearest one), or leave open
- *   what `untold` does not give
+ * @throws ModelError where the tensors are no network's (it names the first that does not fit the nearest one)
+ * @throws UsageError where they leave open what `untold` does not give
  */
 export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
   const possible = candidates(found, untold).map((network) => {
@@ -56,7 +56,7 @@ export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
   if (best.wrong > 0) throw new ModelError(difference(found, best.shapes)!);
   if (next?.wrong === 0) {
     const counts = possible.filter(({ wrong }) => wrong === 0).map(({ network }) => network.config.numResBlocks);
-    throw new ModelError(
+    throw new UsageError(
       `the tensors fit networks of ${counts.join(" or ")} residual blocks at each resolution; give --${isClassifier(found) ? "classifier_depth" : "num_res_blocks"}`,
     );
   }
@@ -127,7 +127,7 @@ function multiplier(channels: number, modelChannels: number): number {
 }
 
 const missingSize = (upsamples: boolean): never => {
-  throw new ModelError(
+  throw new UsageError(
     `the tensors don't tell the size of the images; give --${upsamples ? "large" : "image"}_size, --preset or --config`,
   );
 };

@@ -147,6 +147,20 @@ describe("command lines of the reference", () => {
     expect((await loadModel(at("plain"))).denoiser!.config).toMatchObject({ numHeads: 4, channelMult: [1, 2] });
   });
 
+  test("what was assumed is said, with what says otherwise", async () => {
+    const order = "--use_new_attention_order True says otherwise";
+    const enlarges = "6 channels come in, so it is taken for an upsampler of images of 3; --config says otherwise";
+    const notes = async (file: string, ...line: string[]) => {
+      const { code, messages } = await importing(data(`${file}.pt`), file, "--num_heads", "2", ...line);
+      expect({ code, messages }).toMatchObject({ code: 0 });
+      return [order, enlarges].map((note) => messages.includes(note));
+    };
+    expect(await notes("unet_adm", "--image_size", "16")).toEqual([true, false]);
+    expect(await notes("unet_adm", "--image_size", "16", "--use_new_attention_order", "False")).toEqual([false, false]);
+    expect(await notes("unet_superres", "--image_size", "16")).toEqual([true, true]);
+    expect(await notes("unet_superres", "--large_size", "16")).toEqual([true, false]);
+  });
+
   test.each([
     [["--num_classes", "7"], "--num_classes is 7 but the tensors are of unet with 10 classes"],
     [["--class_cond", "False"], "--class_cond is False but the tensors are of unet with 10 classes"],
@@ -293,12 +307,18 @@ describe("bad input leaves nothing behind and says which tensor", () => {
     const { kind, config } = references.unet_adm;
     await writeFile(at("odd.json"), JSON.stringify({ kind, config: { ...config, depth: 3 } }));
     const { code, messages } = await importing(data("unet_adm.pt"), "nothing", "--config", at("odd.json"));
-    expect({ code, messages }).toMatchObject({ code: 3, messages: expect.stringContaining('no argument "depth"') });
+    expect({ code, messages }).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining(`${at("odd.json")}: network config: UNetModel has no argument "depth"`),
+    });
     expect(existsSync(at("nothing"))).toBe(false);
   });
 
-  test("heads must be said", async () => {
-    const { code, messages } = await importing(data("unet_adm.pt"), "nothing", "--image_size", "16");
-    expect({ code, messages }).toMatchObject({ code: 2, messages: expect.stringContaining("--num_heads") });
+  test.each([
+    ["heads", ["--image_size", "16"], "--num_heads"],
+    ["the size of the images", ["--num_heads", "2"], "--image_size"],
+  ])("%s must be said", async (_, line, missing) => {
+    const { code, messages } = await importing(data("unet_adm.pt"), "nothing", ...line);
+    expect({ code, messages }).toMatchObject({ code: 2, messages: expect.stringContaining(missing) });
   });
 });

@@ -49,12 +49,12 @@ export async function networkFor(
         ? publishedNetworks[values.preset]
         : undefined;
   const classifies = given ? given.kind === "classifier" : isClassifier(shapes);
-  const flags = flagsOf(classifies, values);
+  const besideDenoiser = classifies && describesBoth(values);
+  const flags = flagsOf(values, { classifies, besideDenoiser });
   if (given) return override(given, flags);
-  const described =
-    flags.num_channels !== undefined || flags.num_res_blocks !== undefined || (classifies && describesBoth(values));
+  const described = flags.num_channels !== undefined || flags.num_res_blocks !== undefined || besideDenoiser;
   const heads = headsOf(flags, { classifies, described }, note);
-  try {
+  return about(file, () => {
     const network = recognise(shapes, {
       ...heads,
       useNewAttentionOrder: flags.use_new_attention_order,
@@ -62,7 +62,23 @@ export async function networkFor(
       numResBlocks: flags.num_res_blocks,
     });
     checkClasses(network, flags);
+    if (flags.use_new_attention_order === undefined && !besideDenoiser)
+      note(
+        "attention has its projections in the older order, as the reference by default; --use_new_attention_order True says otherwise",
+      );
+    const channels = network.config.inChannels;
+    if (network.kind === "superRes" && (flags.large_size ?? flags.small_size) === undefined)
+      note(
+        `${2 * channels} channels come in, so it is taken for an upsampler of images of ${channels}; --config says otherwise`,
+      );
     return override(network, flags);
+  });
+}
+
+/** What a function gives; its ModelErrors name the file. */
+function about<T>(file: string, work: () => T): T {
+  try {
+    return work();
   } catch (error) {
     throw error instanceof ModelError ? new ModelError(`${file}: ${error.message}`, { cause: error }) : error;
   }
@@ -72,7 +88,10 @@ export async function networkFor(
  * The flags that are about a network of this kind. A command line of the reference may describe denoiser and classifier at once; what
  * it says of the denoiser is nothing to the classifier then.
  */
-function flagsOf(classifies: boolean, all: ImportValues): Flags {
+function flagsOf(
+  all: ImportValues,
+  { classifies, besideDenoiser }: { classifies: boolean; besideDenoiser: boolean },
+): Flags {
   const values = Object.fromEntries(
     // What command lines of the reference leave out, in its own way: --num_head_channels -1, --channel_mult "".
     Object.entries(all).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
@@ -80,7 +99,7 @@ function flagsOf(classifies: boolean, all: ImportValues): Flags {
   if (!classifies) return values;
   const { image_size, num_classes, classifier_pool } = values;
   const own = Object.fromEntries(twinPairs.map(([name, twin]) => [name, values[twin]]));
-  return { ...(describesBoth(values) ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
+  return { ...(besideDenoiser ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
 }
 
 /** Attention heads from flags; the reference's own where the network is described without them, as its command lines do. */
@@ -117,7 +136,7 @@ async function readConfig(path: string): Promise<NetworkConfig> {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined)
     throw new ModelError(`${path}: "${unknown}" is unknown; expected { "kind": ..., "config": { ... } }`);
-  return configFromReference({ kind, config });
+  return about(path, () => configFromReference({ kind, config }));
 }
 
 /** Throws ModelError where flags say other classes than the tensors. */
