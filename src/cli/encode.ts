@@ -120,6 +120,6 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
     Array.from({ length: split.count }, (_, i) => i),
   );
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };
-  const labels = labelsOf(dataset, model, ", or give --class or --unconditional");
-  return { images: x, labels: Array.from(y.data, (label) => labels[label]!) };
+  const labelFor = labelsOf(dataset, split, model, ", or give --class or --unconditional");
+  return { images: x, labels: Array.from(y.data, labelFor) };
 }

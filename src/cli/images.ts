@@ -1,4 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
+import type { Split } from "../data/content.ts";
 import { type Dataset, openDataset } from "../data/dataset.ts";
 import { tellsClasses } from "../data/layout.ts";
 import { DataError } from "../errors.ts";
@@ -36,16 +37,17 @@ export async function openImages(
 }
 
 /**
- * The model's label for each class of some data, by name.
+ * The model's label for each class that some images have, by its name.
  *
  * @param instead ends the message: what else can be done, as ", or give --class"
  * @throws DataError where the data tells no classes, or one that the model lacks
  */
 export function labelsOf(
   { path, layout, classes }: Pick<Dataset, "path" | "layout" | "classes">,
+  { labels }: Pick<Split, "labels">,
   model: Pick<Model, "classes" | "source">,
   instead = "",
-): number[] {
+): (label: number) => number {
   if (!tellsClasses(layout)) {
     const [why, remedy] =
       layout === "loose images"
@@ -55,16 +57,18 @@ export function labelsOf(
       `${path}: ${why}, but ${model.source} is told one of the classes ${namesOf(model.classes)}; ${remedy}${instead}`,
     );
   }
-  return classes.map((known) => {
+  const known = new Map<number, number>();
+  for (const label of new Set(labels))
     try {
-      return labelOf(known, model);
+      known.set(label, labelOf(classes[label]!, model));
     } catch (cause) {
+      const remedy = layout === "class folders" ? "rename the folder" : "change its label";
       throw new DataError(
-        `${path}: its class "${known}" is none of the model's (${namesOf(model.classes)}); rename the folder${instead}`,
+        `${path}: its class "${classes[label]}" is none of the model's (${namesOf(model.classes)}); ${remedy}${instead}`,
         { cause },
       );
     }
-  });
+  return (label) => known.get(label)!;
 }
 
 /** Names in a line, the first twenty. */

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
+import type { Split } from "../data/content.ts";
 import type { Dataset } from "../data/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/bound.ts";
@@ -93,7 +94,7 @@ function selected(dataset: Dataset, model: Model, values: NllValues): Selection 
   const chosen = permutation(seed, 2 ** 52, split.count)
     .slice(0, count)
     .sort();
-  const { labelFor, words } = labelling(dataset, model, values);
+  const { labelFor, words } = labelling(dataset, split, model, values);
   const take: ImageSource["take"] = (positions) => {
     const { x, y } = gather(
       split,
@@ -110,7 +111,7 @@ interface Labelling {
   readonly words: string;
 }
 
-function labelling(dataset: Dataset, model: Model, values: NllValues): Labelling {
+function labelling(dataset: Dataset, split: Split, model: Model, values: NllValues): Labelling {
   const { numClasses, nullLabel } = model.denoiser?.config ?? {};
   const { class: name, unconditional } = values;
   if (unconditional && name !== undefined)
@@ -130,8 +131,9 @@ function labelling(dataset: Dataset, model: Model, values: NllValues): Labelling
     const label = labelOf(name, model);
     return { labelFor: () => label, words: `all as class ${model.classes[label]}` };
   }
-  const labels = labelsOf(dataset, model, ", or give --class or --unconditional");
-  return { labelFor: (label) => labels[label]!, words: `classes of the data: ${namesOf(dataset.classes)}` };
+  const labelFor = labelsOf(dataset, split, model, ", or give --class or --unconditional");
+  const present = dataset.classes.filter((_, label) => split.labels.includes(label));
+  return { labelFor, words: `classes of the data: ${namesOf(present)}` };
 }
 
 /** The same events, shown on the way: how far, and what the bound of whole batches is so far. */

@@ -41,11 +41,22 @@ async function plan(source: Source, path: string, loose: boolean): Promise<Plan>
   const others = loose ? await looseImages(entries) : undefined;
   if (others && others.train.length > 0) return others;
   const [first] = found?.skipped ?? [];
-  const seen = first ? `${entries.length} files (${first.path}: ${first.reason})` : `${entries.length} files`;
-  throw new DataError(`${path}: no images found among ${seen}. Accepted: ${ACCEPTED}`);
+  const seen = `${entries.length} files${first ? ` (${first.path}: ${first.reason})` : ""}`;
+  const accepted = loose ? `an image, or a folder or zip of images; ${ACCEPTED}` : ACCEPTED;
+  throw new DataError(`${path}: no images found among ${seen}. Accepted: ${accepted}`);
 }
 
+/** What a data set gives. Its errors begin with its path. */
 async function decode(source: Source, path: string, options: PackOptions, loose: boolean): Promise<Content> {
+  try {
+    return await decodeSource(source, path, options, loose);
+  } catch (cause) {
+    if (!(cause instanceof DataError) || cause.message.startsWith(path)) throw cause;
+    throw new DataError(`${path}: ${cause.message}`, { cause });
+  }
+}
+
+async function decodeSource(source: Source, path: string, options: PackOptions, loose: boolean): Promise<Content> {
   const { layout, classes, train, test, skipped } = await plan(source, path, loose);
   const items = [...train, ...test];
   const packed = await pack(items, options);

@@ -31,7 +31,10 @@ async function readPart(entries: readonly Entry[], part: "train" | "t10k") {
     entries.find(({ path }) => new RegExp(`^${part}-${kind}[.-]idx\\d-ubyte(\\.gz)?$`).test(baseName(path)));
   const [images, labels] = [find("images"), find("labels")];
   if (!images) return undefined;
-  if (!labels) throw new DataError(`${images.path}: its labels, ${part}-labels-idx1-ubyte, are missing beside it`);
+  if (!labels)
+    throw new DataError(
+      `${images.path}: its labels, ${part}-labels-idx1-ubyte, are missing beside it; give the folder of both`,
+    );
   const [x, y] = await Promise.all([readIdx(images, 3), readIdx(labels, 1)]);
   const [count = 0, height = 0, width = 0] = x.shape;
   if (count !== y.data.length)

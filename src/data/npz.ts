@@ -14,9 +14,12 @@ export const npzImages: Layout = async (entries) => {
   if (images.dtype !== "uint8" || images.shape.length !== 4 || (channels !== 1 && channels !== 3))
     throw new DataError(`arr_0: expected uint8 [N, H, W, 1 or 3] but it is ${images.dtype} [${images.shape}]`);
   const y = labels ? Array.from(labels.data, Number) : new Array<number>(count).fill(0);
-  if (y.length !== count || y.some((label) => !Number.isInteger(label) || label < 0 || label > 0xffff))
+  if (y.length !== count)
+    throw new DataError(`arr_1: expected ${count} labels but it is ${labels?.dtype} [${labels?.shape}]`);
+  const bad = y.findIndex((label) => !Number.isInteger(label) || label < 0 || label > 0xffff);
+  if (bad >= 0)
     throw new DataError(
-      `arr_1: expected ${count} labels, whole numbers from 0, but it is ${labels?.dtype} [${labels?.shape}] from ${y[0]}`,
+      `arr_1: expected labels, whole numbers from 0 to 65535, but that of image ${bad} is ${labels?.data[bad]}`,
     );
 
   const { data } = images;

@@ -1,6 +1,6 @@
 import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import type { ByteSource } from "../checkpoint/bytes.ts";
 import { openZip } from "../checkpoint/zip.ts";
 import { DataError } from "../errors.ts";
@@ -11,7 +11,7 @@ export interface Entry {
   read(): Promise<Uint8Array>;
 }
 
-/** A folder or zip of files. */
+/** A folder or zip of files, or one file. */
 export interface Source {
   /** Changes whenever the content may have changed. */
   readonly fingerprint: string;
@@ -68,11 +68,29 @@ function zipSource(path: string, size: number, mtimeMs: number): Source {
   };
 }
 
-/** Opens a folder or a zip (a `.npz` is one). Throws DataError where there is neither. */
+/** A file of another kind: perhaps a picture. */
+const fileSource = (path: string, size: number, mtimeMs: number): Source => ({
+  fingerprint: `${size} ${mtimeMs}`,
+  entries: () => [{ path: basename(path), read: () => readFile(path) }],
+  close: () => {},
+});
+
+/** By its name, or its first bytes. */
+function isZip(path: string): boolean {
+  if (/\.(zip|npz)$/i.test(path)) return true;
+  const start = Buffer.alloc(2);
+  const descriptor = openSync(path, "r");
+  readSync(descriptor, start);
+  closeSync(descriptor);
+  return start.toString("latin1") === "PK";
+}
+
+/** Opens a folder, a zip (a `.npz` is one) or a single file. Throws DataError where there is none. */
 export function openSource(path: string): Source {
   try {
     const found = statSync(path);
-    return found.isDirectory() ? folderSource(path) : zipSource(path, found.size, found.mtimeMs);
+    if (found.isDirectory()) return folderSource(path);
+    return (isZip(path) ? zipSource : fileSource)(path, found.size, found.mtimeMs);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new DataError(`${path}: ${code === "ENOENT" ? "no such file or folder" : `cannot be opened: ${message}`}`, {

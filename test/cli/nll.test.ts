@@ -32,6 +32,8 @@ beforeAll(async () => {
   } as const;
   await writeFile(at("images.npz"), writeNpz(arrays));
   await writeFile(at("unlabelled.npz"), writeNpz({ arr_0: arrays.arr_0 }));
+  const arr_1 = { ...arrays.arr_1, data: BigInt64Array.of(0n, 2n, 1n, 12n, 2n) };
+  await writeFile(at("unknown.npz"), writeNpz({ ...arrays, arr_1 }));
 });
 
 const nll = (path: string, ...argv: string[]) =>
@@ -81,6 +83,8 @@ describe("nll", () => {
       await bound(at("loose"), "--steps", "2", "--unconditional"),
     ];
     expect(star.images).toBe(5);
+    const one = await bound(at("loose", "0.png"), "--steps", "2", "--class", "star");
+    expect(one.perImage).toEqual(star.perImage.slice(0, 1));
     expect(none.total).not.toBe(star.total);
     expect(await bound(at("unlabelled.npz"), "--steps", "2", "--class", "star")).toMatchObject({ total: star.total });
     // The last two images are stars, and their noise is the same.
@@ -89,6 +93,12 @@ describe("nll", () => {
 
   test.each([
     ["a class that the model lacks", ["others"], 3, /"dog" is none of the model's/],
+    [
+      "a label that the model lacks",
+      ["unknown.npz"],
+      3,
+      /unknown.npz: its class "12" is none .*; change its label, or/,
+    ],
     ["no images", ["nowhere"], 3, /nowhere/],
     ["two ways of saying the timesteps", ["images", "--steps", "2", "--respacing", "2"], 2, /leave one out/],
     ["more timesteps than there are", ["images", "--steps", "21"], 2, /at most 20/],

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
+import { writeNpy } from "../../src/checkpoint/npy.ts";
 import { writeNpz } from "../../src/checkpoint/npz.ts";
 import { openDataset } from "../../src/data/dataset.ts";
 import { tellsClasses } from "../../src/data/layout.ts";
@@ -136,10 +137,26 @@ describe("npz of samples", () => {
 
   test("arrays that do not fit", async () => {
     const floats = { dtype: "float32", shape: [1, 1, 1, 1], data: new Float32Array(1) } as const;
-    await expect(open(await write({ arr_0: floats }))).rejects.toThrow(
-      /arr_0: expected uint8 .* but it is float32 \[1,1,1,1\]/,
+    const refusalOf = async (bytes: Uint8Array) => {
+      const path = join(await folderOf({ "samples.npz": bytes }), "samples.npz");
+      const error = await open(path).catch((error: unknown) => error);
+      expect(error).toBeInstanceOf(DataError);
+      const { message } = error as DataError;
+      expect(message.slice(0, path.length + 2)).toBe(`${path}: `);
+      return message.slice(path.length + 2);
+    };
+    const refusal = (arrays: Parameters<typeof write>[0]) => refusalOf(writeNpz(arrays));
+    expect(await refusal({ arr_0: floats })).toBe(
+      "arr_0: expected uint8 [N, H, W, 1 or 3] but it is float32 [1,1,1,1]",
     );
-    const one = { dtype: "int32", shape: [1], data: new Int32Array(1) } as const;
-    await expect(open(await write({ arr_0: images, arr_1: one }))).rejects.toThrow(/arr_1: expected 2 labels/);
+    const labels = (...data: number[]) =>
+      ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;
+    expect(await refusal({ arr_0: images, arr_1: labels(1) })).toBe("arr_1: expected 2 labels but it is int32 [1]");
+    expect(await refusal({ arr_0: images, arr_1: labels(3, -1) })).toBe(
+      "arr_1: expected labels, whole numbers from 0 to 65535, but that of image 1 is -1",
+    );
+    const cut = zipSync({ "arr_0.npy": writeNpy(images, "arr_0").subarray(0, -1) });
+    expect(await refusalOf(cut)).toMatch(/^array "arr_0": shape .* needs 12 bytes but 11 came; is it truncated\?$/);
+    expect(await refusalOf(cut.subarray(0, -9))).toMatch(/^not a whole zip archive/);
   });
 });

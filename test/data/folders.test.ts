@@ -57,6 +57,15 @@ describe("images in no class folder", () => {
     await expect(openDataset(path, { cache })).rejects.toThrow(DataError);
   });
 
+  test("may be one file", async () => {
+    const bytes = await plain("#777");
+    const path = await folderOf({ "1.png": bytes, a: zipSync({ "2.png": bytes }) });
+    for (const name of ["1.png", "a"]) {
+      const found = await open(join(path, name), { loose: true });
+      expect(found).toMatchObject({ layout: "loose images", imageShape: [1, 4, 4], train: { count: 1 } });
+    }
+  });
+
   test("are not taken beside class folders", async () => {
     const found = await open(await folderOf(await paths(["a/1.png", "2.png"])), { loose: true });
     expect(found).toMatchObject({ layout: "class folders", classes: ["a"], train: { count: 1 } });
@@ -198,6 +207,10 @@ describe("errors", () => {
       { "a/1.png": await plain("#777", 4), "b/2.png": await plain("#777", 6, 5) },
       /mixed sizes: a\/1.png is 4x4, b\/2.png is 6x5; give a size \(--size\)/,
     ));
+  test("a file of another kind", () =>
+    rejects({ "n.csv": "a,b" }, /n.csv: no images found among 1 files\. Accepted: an image, or a folder/, "n.csv", {
+      loose: true,
+    }));
   test("not a zip", () => rejects({ "set.zip": "plain text" }, /set.zip: not a whole zip/, "set.zip"));
   test("a zip cut short", async () => {
     const bytes = zipSync(await paths(["a/1.png", "b/2.png"]));

@@ -27,7 +27,7 @@ export const nll = define({
   name: "nll",
   argument: {
     name: "path",
-    help: "folder or zip of images or of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz of samples (arr_0, arr_1)",
+    help: "an image, a folder or zip of images or of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz of samples (arr_0, arr_1)",
   },
   summary: "measure how likely images are to a model: the variational bound in bits per dimension",
   examples: [

@@ -23,7 +23,6 @@ export async function evaluateClassifier(
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
   const model = await loadModel(name);
   const dataset = await openImages(path, model, size, shown, signal);
-  const labels = labelsOf(dataset, model);
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, {
     backend,
@@ -32,7 +31,7 @@ export async function evaluateClassifier(
     count: split.count,
     timesteps: 21,
     seed,
-    labelFor: (label) => labels[label]!,
+    labelFor: labelsOf(dataset, split, model),
   });
   const classes = model.classes.length;
   await writeFiles([
