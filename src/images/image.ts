@@ -48,6 +48,18 @@ export interface GridOptions {
   readonly scale?: number;
 }
 
+/** Width and height of the sheet that `grid` makes of pictures of one size. */
+export function gridSize(
+  count: number,
+  { width, height }: Pick<Image, "width" | "height">,
+  { columns = Math.ceil(Math.sqrt(count)), padding = 2, scale = 1 }: GridOptions = {},
+) {
+  return {
+    width: columns * (width * scale + padding) + padding,
+    height: Math.ceil(count / columns) * (height * scale + padding) + padding,
+  };
+}
+
 /** One sheet of equally sized pictures, row by row. Throws DataError where there are none, or their sizes differ; UsageError for impossible options. */
 export function grid(images: readonly Image[], options: GridOptions = {}): Image {
   const [first] = images;
@@ -59,8 +71,7 @@ export function grid(images: readonly Image[], options: GridOptions = {}): Image
     );
   const { channels } = first;
   const cell = { width: first.width * scale + padding, height: first.height * scale + padding };
-  const width = columns * cell.width + padding;
-  const height = Math.ceil(images.length / columns) * cell.height + padding;
+  const { width, height } = gridSize(images.length, first, { columns, padding, scale });
   const data = new Uint8Array(width * height * channels).fill(background);
 
   for (const [n, image] of images.entries()) {
@@ -81,4 +92,21 @@ export function grid(images: readonly Image[], options: GridOptions = {}): Image
     }
   }
   return { width, height, channels, data };
+}
+
+/** A picture shrunk by a whole number: each pixel is the mean of a square of them, of a part of one at the right and lower edges. */
+export function shrink(image: Image, factor: number): Image {
+  if (factor === 1) return image;
+  const { channels, data } = image;
+  const [width, height] = [Math.ceil(image.width / factor), Math.ceil(image.height / factor)];
+  const sums = new Float64Array(width * height * channels);
+  const counts = new Float64Array(width * height);
+  for (let y = 0; y < image.height; y++)
+    for (let x = 0; x < image.width; x++) {
+      const to = Math.floor(y / factor) * width + Math.floor(x / factor);
+      counts[to]!++;
+      for (let c = 0; c < channels; c++) sums[to * channels + c]! += data[(y * image.width + x) * channels + c]!;
+    }
+  const pixels = Uint8Array.from(sums, (sum, i) => Math.round(sum / counts[Math.floor(i / channels)]!));
+  return { width, height, channels, data: pixels };
 }

@@ -4,8 +4,11 @@ import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
+import { animation } from "../../src/cli/sample/animation.ts";
 import { decodeImage } from "../../src/images/decode.ts";
 import { readPngText } from "../../src/images/png.ts";
+import { float32 } from "../../src/ndarray.ts";
+import { normals } from "../../src/random.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
@@ -45,6 +48,28 @@ describe("sample", () => {
       await decodeImage(await readFile(at("a", "grid.gif"))),
     ];
     expect([first.width, first.height]).toEqual([sheet.width, sheet.height]);
+  });
+
+  test("an animation that fails does not lose the picture", async () => {
+    // Where a file is about to be written lies a folder.
+    await mkdir(at("fails.gif.partial"));
+    const { code } = await sample("--count", "1", "--out", at("fails.png"), "--gif", at("fails.gif"));
+    expect(code).not.toBe(0);
+    expect(await specOf(at("fails.png"))).toMatchObject({ seeds: [0] });
+  });
+
+  test("frames of an animation are smaller than the sheet where all would have too many pixels", async () => {
+    const noise = float32([400, 1, 8, 8], normals(1, 0, 400 * 64));
+    const of = async (steps: number, x = noise, columns = 20, scale = 12) => {
+      const animated = animation({ columns, scale });
+      for (let step = steps - 1; step <= steps; step++) animated.add(step, steps, x);
+      const { width, height } = await decodeImage(await animated.encode());
+      expect(Math.min(steps, 60) * width * height).toBeLessThanOrEqual(40e6);
+      return { size: [width, height], note: animated.note() };
+    };
+    expect(await of(10)).toEqual({ size: [1962, 1962], note: undefined });
+    expect(await of(60)).toEqual({ size: [682, 682], note: expect.stringMatching(/682x682 pixels, smaller/) });
+    expect(await of(60, float32([100, 3, 100, 100]), 10, 1)).toMatchObject({ size: [522, 522] });
   });
 
   test("draws a picture again, byte for byte, from the picture alone", async () => {

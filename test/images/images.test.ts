@@ -2,7 +2,7 @@ import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { DataError } from "../../src/errors.ts";
 import { animationGif, decodeImage } from "../../src/images/decode.ts";
-import { grid, type Image, toUint8 } from "../../src/images/image.ts";
+import { grid, type Image, shrink, toUint8 } from "../../src/images/image.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
 import { terminalPreview } from "../../src/images/terminal.ts";
 import { float32 } from "../../src/ndarray.ts";
@@ -158,6 +158,23 @@ describe("grid", () => {
   });
 });
 
+test("shrink takes means of squares, and of what is left of them at the edges", () => {
+  const image: Image = { width: 3, height: 3, channels: 1, data: Uint8Array.of(0, 10, 20, 30, 40, 50, 60, 70, 81) };
+  expect(shrink(image, 2)).toEqual({ width: 2, height: 2, channels: 1, data: Uint8Array.of(20, 35, 65, 81) });
+  const even = pattern(24, 12, 3);
+  const small = shrink(even, 4);
+  expect([small.width, small.height]).toEqual([6, 3]);
+  for (let i = 0; i < small.data.length; i++) {
+    const [x, y, c] = [Math.floor(i / 3) % 6, Math.floor(i / 18), i % 3];
+    const square = Array.from(
+      { length: 16 },
+      (_, k) => even.data[((4 * y + (k >> 2)) * 24 + 4 * x + (k & 3)) * 3 + c]!,
+    );
+    expect(small.data[i]).toBe(Math.round(square.reduce((sum, value) => sum + value, 0) / 16));
+  }
+  expect(shrink(even, 1)).toEqual(even);
+});
+
 describe("animationGif", () => {
   test("shows every frame for its time", async () => {
     const frames = [solid(4, 4, 255, 0, 0), solid(4, 4, 0, 255, 0), solid(4, 4, 0, 0, 255)];
@@ -170,6 +187,10 @@ describe("animationGif", () => {
     });
     for (const [page, frame] of frames.entries())
       expect((await raw(await sharp(bytes, { page }).removeAlpha().png().toBuffer())).data).toEqual(frame.data);
+  });
+  test("may rest at the last frame", async () => {
+    const bytes = await animationGif([solid(4, 4, 9), solid(4, 4, 8), solid(4, 4, 7)], { delay: 50, rest: 1000 });
+    expect((await sharp(bytes, { animated: true }).metadata()).delay).toEqual([50, 50, 1050]);
   });
   test("keeps frames that do not change, and grey ones", async () => {
     const bytes = await animationGif([solid(4, 4, 9), solid(4, 4, 9)]);

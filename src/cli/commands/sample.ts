@@ -65,7 +65,7 @@ const options = {
   }),
   out: text("file.png", "the sheet", { fallback: "samples.png" }),
   npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),
-  gif: text("file.gif", "also the sheet at every step; with --upsampler, its steps"),
+  gif: text("file.gif", "also the sheet at every step, smaller where that would be huge; with --upsampler, its steps"),
   json: toggle("print what was done as JSON"),
   from: text("picture.png", "draw a picture again, from the record that it carries"),
   device: choice(["cpu", "webgpu"], "where to run", { otherwise: "cpu, or that of --from" }),

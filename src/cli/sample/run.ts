@@ -1,6 +1,5 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { writeNpz } from "../../checkpoint/npz.ts";
-import { animationGif } from "../../images/decode.ts";
 import { grid, type Image, toUint8 } from "../../images/image.ts";
 import { encodePng } from "../../images/png.ts";
 import { terminalPreview } from "../../images/terminal.ts";
@@ -14,6 +13,7 @@ import type { Context } from "../command.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import { progress } from "../progress.ts";
+import { animation } from "./animation.ts";
 import { describeGuidance, openWeakModel } from "./guidance.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {
@@ -69,7 +69,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.
   const scale = Math.max(1, Math.floor(Math.min(96, 2400 / columns) / (upsampler?.model ?? model).imageShape[2]));
 
-  const frames: Image[] = [];
+  const animated = gif === undefined ? undefined : { path: gif, ...animation({ columns, scale }) };
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
   const options = { ...run, ...(weak && { weak: weak.model }), ...(start && { start }), backend, signal };
@@ -90,7 +90,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
       continue;
     }
     shown.update(step, steps, upsampler ? "steps of the large pictures" : "steps");
-    if (gif !== undefined && isFrame(step, steps)) frames.push(sheetOf(x, scale));
+    animated?.add(step, steps, x);
     pictures = x;
   }
   shown.end();
@@ -114,8 +114,14 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
     [out, encodePng(sheetOf(pictures!, scale), { text: { [pngKeyword]: JSON.stringify(spec) } })],
   ];
   if (npz !== undefined) files.push([npz, encodeNpz(toUint8(pictures!), labels)]);
-  if (gif !== undefined) files.push([gif, await animationGif([...frames, ...restFrames(frames)], { delay: 80 })]);
   await writeFiles(files);
+  if (animated) {
+    // By itself: where it fails, the pictures stay.
+    files.push([animated.path, await animated.encode()]);
+    await writeFiles(files.slice(-1));
+    const note = animated.note();
+    if (note !== undefined) shown.say(`${animated.path}: ${note}`);
+  }
 
   if (terminal.columns !== undefined)
     terminal.message(`${terminalPreview(sheetOf(pictures!, 1), { columns: terminal.columns, color: terminal.color })}`);
@@ -134,12 +140,6 @@ function columnsOf(labels: readonly number[]): number {
   const side = Math.ceil(Math.sqrt(labels.length));
   return classes > 20 ? side : Math.min(labels.length, classes * Math.max(1, Math.round(side / classes)));
 }
-
-/** At most about sixty frames, the last step among them. */
-const isFrame = (step: number, steps: number): boolean => (steps - step) % Math.ceil(steps / 60) === 0;
-
-/** The last frame again, for a second and a half. */
-const restFrames = (frames: readonly Image[]): Image[] => new Array<Image>(18).fill(frames.at(-1)!);
 
 /** Pictures and labels as the reference implementation stores samples. */
 function encodeNpz(images: readonly Image[], labels: readonly number[]): Uint8Array {
