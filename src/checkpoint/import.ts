@@ -3,7 +3,15 @@ import { ModelError } from "../errors.ts";
 import { difference } from "../models/recognise.ts";
 import { firstNotFinite, type LazyTensor } from "./lazy-tensor.ts";
 import { networkShapes } from "./model.ts";
-import { checkMerge, type Described, existingRecord, type SaveOptions, writeNetworks } from "./model-folder.ts";
+import {
+  checkMerge,
+  checkUnsaved,
+  type Described,
+  existingRecord,
+  type RecordWith,
+  type SaveOptions,
+  writeNetworks,
+} from "./model-folder.ts";
 import type { TensorInParts } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
@@ -44,21 +52,23 @@ export async function importNetwork(
   const joined = { ...model, classes: joinedClasses(before, model.classes) };
   // A network that is told no class has no names of its own to disagree about.
   if (before) checkMerge(before.classes.length > 0 ? before : { ...before, classes: joined.classes }, joined, where);
+  const { name, ...described } = network;
+  const recordWith: RecordWith = (saved) => ({
+    format: modelFormat,
+    ...before,
+    ...joined,
+    [name]: { ...described, ...saved(name) },
+  });
+  checkUnsaved(recordWith, where);
   const expected = networkShapes(network);
   const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
   const wrong = difference(shapes, expected);
   if (wrong) throw new ModelError(`${source}: ${wrong}`);
 
-  const { name, ...described } = network;
   const checked = Object.keys(expected).map(
     (key) => [key, finite(`${source}: tensor "${key}"`, tensors[key]!)] as const,
   );
-  return writeNetworks(
-    folder,
-    { [name]: Object.fromEntries(checked) },
-    (saved) => ({ format: modelFormat, ...before, ...joined, [name]: { ...described, ...saved(name) } }),
-    options,
-  );
+  return writeNetworks(folder, { [name]: Object.fromEntries(checked) }, recordWith, options);
 }
 
 /** Names of the classes: those given, else the numbers from 0, except where the folder has as many names already. */

@@ -178,8 +178,6 @@ export async function saveModel(
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
   if (before) checkMerge(before, model, where);
-  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
-  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
   const recordWith: RecordWith = (saved) => ({
     format: modelFormat,
     ...before,
@@ -187,6 +185,9 @@ export async function saveModel(
     ...(denoiser && { denoiser: { ...denoiser.record, ...saved("denoiser") } }),
     ...(classifier && { classifier: { ...classifier.record, ...saved("classifier") } }),
   });
+  checkUnsaved(recordWith, where);
+  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
+  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
   const networks = {
     ...(denoiser && { denoiser: inParts(denoiser.weights) }),
     ...(classifier && { classifier: inParts(classifier.weights) }),
@@ -195,11 +196,22 @@ export async function saveModel(
 }
 
 /** A model's record, with what saving adds to those of its networks that are saved. */
-type RecordWith = (saved: (name: NetworkName) => Saved) => ModelRecord;
+export type RecordWith = (saved: (name: NetworkName) => Saved) => ModelRecord;
+
+/** Throws ModelError where a model could not be loaded again. It comes before anything is made of the sizes, which may be absurd. */
+export const checkUnsaved = (recordWith: RecordWith, where: string): void => {
+  checkRecord(
+    recordWith((name) => ({ file: fileOf(name), sha256: "0".repeat(64), parameters: 1 })),
+    where,
+  );
+};
+
+const fileOf = (name: NetworkName): string => `${name}.safetensors`;
 
 /**
  * Writes networks into a model folder, a few megabytes in memory at a time: beside the old ones, then the record that names them, then
  * they take the place of the old ones. Where that fails before the record is written, or the signal is raised, the folder is as it was.
+ * `checkUnsaved` comes first.
  */
 export async function writeNetworks(
   folder: string,
@@ -209,16 +221,14 @@ export async function writeNetworks(
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const names = networkNames.filter((name) => networks[name]);
-  const fileOf = (name: NetworkName): string => `${name}.safetensors`;
   const pathOf = (name: NetworkName): string => join(folder, fileOf(name));
   const hashes = new Map<NetworkName, string>();
   const record = (): ModelRecord =>
     recordWith((name) => ({
       file: fileOf(name),
-      sha256: hashes.get(name) ?? "0".repeat(64),
+      sha256: hashes.get(name)!,
       parameters: Object.values(networks[name] ?? {}).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     }));
-  checkRecord(record(), where);
 
   const made = makeFolder(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.

@@ -56,14 +56,14 @@ export function parseRecord(text: string, where: string): ModelRecord {
   } catch (cause) {
     throw new ModelError(`${where}: not JSON (${(cause as Error).message}); was it cut short?`, { cause });
   }
-  const { data: record, error } = modelSchema.safeParse(json);
-  if (error) throw new ModelError(`${where}: ${describeProblems(error)}`);
-  checkRecord(record, where);
-  return record;
+  return checkRecord(json, where);
 }
 
-/** Throws ModelError where the networks of a record don't fit its images or classes. */
-export function checkRecord({ classes, imageShape, denoiser, classifier }: ModelRecord, where: string): void {
+/** The record that a value is. Throws ModelError where it does not follow the schema, or its networks don't fit its images or classes. */
+export function checkRecord(value: unknown, where: string): ModelRecord {
+  const { data: record, error } = modelSchema.safeParse(value);
+  if (error) throw new ModelError(`${where}: ${describeProblems(error)}`);
+  const { classes, imageShape, denoiser, classifier } = record;
   const [channels, height, width] = imageShape;
   const expect = (what: string, found: number | undefined, expected: number, why: string): void => {
     if (found !== expected) throw new ModelError(`${where}: ${what} is ${found} but ${why} ask for ${expected}`);
@@ -91,6 +91,7 @@ export function checkRecord({ classes, imageShape, denoiser, classifier }: Model
     expect("classifier.config.inChannels", classifier.config.inChannels, channels, images);
     expect("classifier.config.outChannels", classifier.config.outChannels, classes.length, "the class names");
   }
+  return record;
 }
 
 /**

@@ -113,6 +113,13 @@ describe("saving", () => {
     expect((await loadModel(folder)).weights.denoiser).toEqual(changed);
   });
 
+  test("what could not be loaded again is refused before anything is made of its sizes", async () => {
+    const config = { ...denoiser.record.config, numResBlocks: 1e9 };
+    const model = { ...facts, denoiser: { ...denoiser, record: { ...denoiser.record, config } } };
+    expect(await refusal(saveModel(folder, model))).toContain(`${file("model.json")}: denoiser.config.numResBlocks`);
+    expect(await readdir(folder)).toEqual([]);
+  });
+
   test("weights that are not finite are refused before anything is written", async () => {
     const [key, { shape, data }] = Object.entries(denoiser.weights)[0]!;
     const weights = { ...denoiser.weights, [key]: float32(shape, data.with(2, Number.NaN)) };

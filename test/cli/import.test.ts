@@ -303,6 +303,32 @@ describe("bad input leaves nothing behind and says which tensor", () => {
     expect(existsSync(at("nothing"))).toBe(false);
   });
 
+  test("what could not be loaded again is not written, and takes no time", async () => {
+    const { kind, config } = references.unet_adm;
+    const with0 = { ...config, attention_resolutions: [0, 2] }; // 0 is 16 // 32
+    await writeFile(at("zero.json"), JSON.stringify({ kind, config: with0 }));
+    expect((await importing(data("unet_adm.pt"), "sized", "--config", at("zero.json"))).code).toBe(0);
+    const before = JSON.stringify(await loadModel(at("sized")));
+    for (const [odd, field] of [
+      [{ image_size: 1e9 }, "imageShape.1"],
+      [{ attention_resolutions: Array.from({ length: 17 }, (_, i) => i + 1) }, "denoiser.config.attentionResolutions"],
+      [{ channel_mult: Array.from({ length: 30 }, () => 1) }, "denoiser.config.channelMult"],
+      [{ num_res_blocks: 1e6 }, "denoiser.config.numResBlocks"],
+      [{ model_channels: 1e12 }, "denoiser.config.modelChannels"],
+    ] as const) {
+      await writeFile(at("absurd.json"), JSON.stringify({ kind, config: { ...config, ...odd } }));
+      const absurd = ["--config", at("absurd.json")];
+      const { code, messages } = await importing(data("unet_adm.pt"), "nothing", ...absurd);
+      expect({ code, messages }).toMatchObject({ code: 3, messages: expect.stringContaining(`model.json: ${field}`) });
+      expect((await importing(data("unet_adm.pt"), "sized", ...absurd)).code).toBe(3);
+      expect(existsSync(at("nothing"))).toBe(false);
+    }
+    const line = ["--config", at("zero.json"), "--diffusion_steps", "2000000"];
+    const steps = await importing(data("unet_adm.pt"), "sized", ...line);
+    expect(steps).toMatchObject({ code: 2, messages: expect.stringContaining("from 1 to 1000000") });
+    expect(JSON.stringify(await loadModel(at("sized")))).toBe(before);
+  });
+
   test("an unknown name in the configuration", async () => {
     const { kind, config } = references.unet_adm;
     await writeFile(at("odd.json"), JSON.stringify({ kind, config: { ...config, depth: 3 } }));

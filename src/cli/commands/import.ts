@@ -104,7 +104,7 @@ const options = {
   classifier_resblock_updown: truth("resblock_updown of a classifier"),
   classifier_pool: choice(["adaptive", "attention", "spatial", "spatial_v2"], "pooling of a classifier"),
   noise_schedule: choice(["linear", "cosine"], "how noise grows", { otherwise: "the preset's, else linear" }),
-  diffusion_steps: whole("timesteps of the chain", { otherwise: "1000" }),
+  diffusion_steps: whole("timesteps of the chain", { otherwise: "1000", most: 1_000_000 }),
   learn_sigma: truth("does it learn the variance?"),
   sigma_small: truth("fixed variance: the smaller one (default: False)"),
   predict_xstart: truth("predicts the image, not the noise (default: False)"),
