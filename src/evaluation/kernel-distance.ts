@@ -28,10 +28,14 @@ export async function kernelDistance(
   centreOf(y, "samples"); // for its check
   const options = { centre: centreOf(x, "reference"), backend, signal };
   const [u, v] = [weightsOf(x.rows, replicates, seed, 0), weightsOf(y.rows, replicates, seed, 1)];
+  const [first, second] = [
+    { points: x, weights: u },
+    { points: y, weights: v },
+  ];
   const [xx, yy, xy] = [
-    await forms(x, u, x, u, options),
-    await forms(y, v, y, v, options),
-    await forms(x, u, y, v, options),
+    await forms(first, undefined, options),
+    await forms(second, undefined, options),
+    await forms(first, second, options),
   ];
   const [value, ...others] = Array.from(
     { length: replicates + 1 },
@@ -69,22 +73,33 @@ function pairsOf({ columns, data }: Matrix, row: number): number {
   return columns ** 2 - itself;
 }
 
-/** sum_ij u_ri v_rj k(x_i, y_j) of every resample r; within one set, only pairs of different images. */
-async function forms(x: Matrix, u: Matrix, y: Matrix, v: Matrix, options: ProductOptions): Promise<Float64Array> {
+/** A set, and how often each resample has each of its images. */
+interface Resampled {
+  readonly points: Matrix;
+  readonly weights: Matrix;
+}
+
+/**
+ * sum_ij u_ri v_rj k(x_i, y_j) of every resample r, of two sets x and y with weights u and v; without another set, of pairs of different
+ * images of the one.
+ */
+async function forms(set: Resampled, other: Resampled | undefined, options: ProductOptions): Promise<Float64Array> {
+  const { points: x, weights: u } = set;
+  const { points: y, weights: v } = other ?? set;
   const { centre } = options;
   const width = x.columns;
   // x . y from the centred product: + (x - c) . c + c . (y - c) + c . c = + x . c + y . c - c . c
   const [xc, yc] = [x, y].map((points) => dots(points, centre)) as [Float64Array, Float64Array];
   const cc = centre.reduce((sum, value) => sum + value * value, 0);
   const sums = new Float64Array(u.rows);
-  for await (const { a, b, products, stride } of blockedProducts(x, y, options)) {
+  for await (const { a, b, products, stride } of blockedProducts(x, other?.points, options)) {
     // Blocks below the diagonal are those above it, turned.
-    const twice = x === y && a.first !== b.first ? 2 : 1;
+    const twice = !other && a.first !== b.first ? 2 : 1;
     const kernel = new Float64Array(a.count * b.count);
     for (let row = 0; row < a.count; row++)
       for (let column = 0; column < b.count; column++) {
         const [i, j] = [a.first + row, b.first + column];
-        if (x === y && i === j) continue;
+        if (!other && i === j) continue;
         const product = products[row * stride + column]! + xc[i]! + yc[j]! - cc;
         const base = product / width + 1;
         kernel[row * b.count + column] = base * base * base;

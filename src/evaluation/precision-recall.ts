@@ -82,7 +82,7 @@ async function neighbourDistances(points: Matrix, k: number, options: ProductOpt
     for (; at > i * k && nearest[at - 1]! > distance; at--) nearest[at] = nearest[at - 1]!;
     nearest[at] = distance;
   };
-  for await (const { a, b, products, stride } of blockedProducts(points, points, options))
+  for await (const { a, b, products, stride } of blockedProducts(points, undefined, options))
     for (let row = 0; row < a.count; row++) {
       const i = a.first + row;
       for (let column = a.first === b.first ? row + 1 : 0; column < b.count; column++) {

@@ -29,14 +29,15 @@ export interface ProductOptions extends EngineOptions {
 const side = 2048;
 
 /**
- * All products of rows of `a` with rows of `b`, block by block, by the engine in float32; while one block is read, the next is computed.
- * Where `b` is `a` itself, blocks below the diagonal are left out.
+ * All products of rows of `a` with rows of `other`, block by block, by the engine in float32; while one block is read, the next is
+ * computed. Without `other` they are those of the rows of `a` with each other, and blocks below the diagonal are left out.
  */
 export async function* blockedProducts(
   a: Matrix,
-  b: Matrix,
+  other: Matrix | undefined,
   { centre, backend, signal }: ProductOptions,
 ): AsyncGenerator<ProductBlock, void, undefined> {
+  const b = other ?? a;
   const width = a.columns;
   const size = Math.min(side, Math.max(a.rows, b.rows));
   const graph = trace({ a: f32(size, width), b: f32(size, width) }, (inputs) => ({
@@ -53,15 +54,17 @@ export async function* blockedProducts(
   let pending: Promise<ProductBlock> | undefined;
   for (let i = 0; i < a.rows; i += size) {
     const left = centred(a, i);
-    for (let j = a === b ? i : 0; j < b.rows; j += size) {
+    for (let j = other ? 0 : i; j < b.rows; j += size) {
       signal?.throwIfAborted();
-      const right = a === b && i === j ? left : centred(b, j);
+      const right = !other && i === j ? left : centred(b, j);
       const next = program.run({ a: left.block, b: right.block }).then(({ products }) => ({
         a: { first: i, count: left.count },
         b: { first: j, count: right.count },
         products: products.data,
         stride: size,
       }));
+      // Where the one before fails, nobody asks for this one, and how it ends is not to end the process.
+      next.catch(() => undefined);
       if (pending) yield await pending;
       pending = next;
     }

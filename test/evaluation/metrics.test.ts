@@ -9,6 +9,7 @@ import { choleskyFactor, eigenvalues, type Matrix, timesTransposed } from "../..
 import { precisionRecall } from "../../src/evaluation/precision-recall.ts";
 import { type Moments, moments } from "../../src/evaluation/statistics.ts";
 import { normals } from "../../src/random.ts";
+import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 
 const backend = await openBackend({ threads: 1 });
@@ -232,6 +233,30 @@ describe("precision and recall", () => {
     expect([far.precision.value, far.recall.value]).toEqual([0, 0]);
   });
 
+  test("an engine that fails is an error, and no rejection that nobody hears", async () => {
+    let runs = 0;
+    const failing: Backend = {
+      ...backend,
+      load: async () => ({
+        run: async () => {
+          runs++;
+          await new Promise((resolve) => setTimeout(resolve, 5));
+          throw new Error("out of memory");
+        },
+        readState: async () => new Map(),
+        async [Symbol.asyncDispose]() {},
+      }),
+    };
+    const unheard: unknown[] = [];
+    const hear = (reason: unknown) => unheard.push(reason);
+    process.on("unhandledRejection", hear);
+    const set = points(5000, 2, 1);
+    await expect(precisionRecall(set, set, { backend: failing })).rejects.toThrow("out of memory");
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    process.off("unhandledRejection", hear);
+    expect({ runs, unheard }).toEqual({ runs: 2, unheard: [] });
+  });
+
   test("refuse too few images, other widths and what is no number", async () => {
     const set = points(4, 3, 1);
     await expect(precisionRecall(set, points(3, 3, 2), { backend })).rejects.toThrow(/take at least 4/);
@@ -260,6 +285,12 @@ describe("kernel distance", () => {
     const { value, error } = await kernelDistance(x, y, { backend });
     expect(Math.abs(value / expected - 1)).toBeLessThan(1e-5);
     expect(error).toBeGreaterThan(0);
+    // Between a set and itself pairs of an image with itself count.
+    const all = x.rows;
+    const itself = Array.from({ length: all }, (_, i) => kernel(row(x, i), row(x, i))).reduce((sum, k) => sum + k, 0);
+    const same = await kernelDistance(x, x, { backend });
+    const between = (mean(x, x) * (all * (all - 1)) + itself) / all ** 2;
+    expect(Math.abs(same.value / (2 * mean(x, x) - 2 * between) - 1)).toBeLessThan(1e-5);
   });
 
   test("of equal distributions is zero within its error, and not of others", async () => {
