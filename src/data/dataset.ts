@@ -51,7 +51,7 @@ async function decode(source: Source, path: string, options: PackOptions, loose:
   try {
     return await decodeSource(source, path, options, loose);
   } catch (cause) {
-    if (!(cause instanceof DataError) || cause.message.startsWith(path)) throw cause;
+    if (!(cause instanceof DataError) || cause.message.startsWith(`${path}: `)) throw cause;
     throw new DataError(`${path}: ${cause.message}`, { cause });
   }
 }

@@ -14,9 +14,10 @@ function strided(steps: number, count: number): number[] {
   if (stride === undefined) {
     const possible = [...new Set(strides.map(countOf))];
     const near = [possible.findLast((n) => n > count), possible.find((n) => n < count)].filter((n) => n !== undefined);
+    const uneven = count < steps ? `, or "${count}" for uneven strides` : "";
     throw new UsageError(
       `respacing "ddim${count}": no integer stride through ${steps} steps gives exactly ${count}; ` +
-        `use ddim${near.join(" or ddim")}, or "${count}" for uneven strides`,
+        `use ddim${near.join(" or ddim")}${uneven}`,
     );
   }
   return Array.from({ length: count }, (_, i) => i * stride);
@@ -41,10 +42,9 @@ function spread(start: number, size: number, count: number): number[] {
  * @throws UsageError for a spec of another form or a count that cannot be had; the message names counts that can.
  */
 export function spaceTimesteps(steps: number, spec: string): number[] {
-  const ddim = /^ddim(\d+)$/.exec(spec);
-  if (ddim) return strided(steps, Number(ddim[1]));
-  if (!/^\d+(,\d+)*$/.test(spec) || !/[1-9]/.test(spec))
+  if (!/^(ddim\d+|\d+(,\d+)*)$/.test(spec) || !/[1-9]/.test(spec))
     throw new UsageError(`respacing: expected "250", "10,10,20" or "ddim25" but got "${spec}"`);
+  if (spec.startsWith("ddim")) return strided(steps, Number(spec.slice(4)));
   const counts = spec.split(",").map(Number);
   const [size, extra] = [Math.floor(steps / counts.length), steps % counts.length];
   let start = 0;

@@ -77,6 +77,11 @@ describe("encode", () => {
       expect((await decode("listed.png", "circle,square,star")).code).toBe(0);
       expect(await sameBytes(at("all.png"), at("listed.png"))).toBe(true);
     }
+    const scaled = ["--from-latents", at("three-latents.npz"), "--cfg-scale", "2", "--out", at("none.png")];
+    expect(await run("sample", ...scaled)).toMatchObject({
+      code: 2,
+      messages: expect.stringMatching(/--cfg-scale 2 .* encoded without one; give --class too/),
+    });
   });
 
   test("reads folders without classes, and needs to be told one", async () => {
@@ -154,7 +159,7 @@ describe("sample --init", () => {
 
   test.each([
     [["--strength", "0"], 2, /strength must be above 0/],
-    [["--strength", "1.5"], 2, /from 0 to 1/],
+    [["--strength", "1.0001"], 2, /strength must be above 0.* at most 1/],
     [["--strength", "0.1"], 2, /less than one step/],
     [[], 2, /--init needs --strength.* or --mask/],
     [["--resample", "3", "--strength", "0.5"], 2, /--resample needs --mask/],
@@ -165,6 +170,13 @@ describe("sample --init", () => {
     expect(messages).toMatch(message);
     expect(code).toBe(exit);
   });
+});
+
+test("--from names a damaged picture", async () => {
+  await writeFile(at("cut.png"), picture(8, 8, pixels).subarray(0, -20));
+  const { code, messages } = await run("sample", "--from", at("cut.png"), "--out", at("x.png"));
+  expect(messages).toContain(`${at("cut.png")}: cannot be read (png: its IDAT chunk is truncated`);
+  expect(code).toBe(3);
 });
 
 test("--from-latents refuses what the latents decide, and files that are none", async () => {

@@ -33,7 +33,7 @@ const options = {
   }),
   order: whole("images that a step of sa-solver is predicted from", { most: 4, otherwise: "the model's, else 1" }),
   corrections: whole("Langevin steps of langevin and pc at each noise level", { most: 1000, otherwise: "5 and 1" }),
-  snr: real("size of these steps: above 0, below 1", { least: 0, most: 1, otherwise: "0.25 and 0.16" }),
+  snr: real("size of these steps: above 0, below 1", { otherwise: "0.25 and 0.16" }),
   ...guidanceOptions,
   seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", {
     fallback: 0,
@@ -43,11 +43,7 @@ const options = {
   batch: whole("most pictures at a time", { otherwise: "16" }),
   fromLatents: text("latents.npz", "start from what encode found; with another --class, change the pictures"),
   init: text("picture", "start from a picture: change it (--strength), or parts of it (--mask)"),
-  strength: real("how much --init changes: above 0, to 1, which keeps nothing", {
-    least: 0,
-    most: 1,
-    otherwise: "1 with --mask",
-  }),
+  strength: real("how much --init changes: above 0, to 1, which keeps nothing", { otherwise: "1 with --mask" }),
   mask: text("mask.png", "draw the white part of --init anew and keep the black one"),
   resample: whole("with --mask: times that each step is taken, so that both parts fit each other", {
     most: 1000,

@@ -12,10 +12,12 @@ import { guidanceOf } from "./guidance.ts";
 
 /** The spec that a PNG carries. Throws DataError where there is none. */
 export async function readSpec(path: string): Promise<RunSpec> {
-  const bytes = await readFile(path).catch((cause: Error) => {
-    throw new DataError(`${path}: cannot be read (${cause.message})`, { cause });
-  });
-  const text = readPngText(bytes)[pngKeyword];
+  let text: string | undefined;
+  try {
+    text = readPngText(await readFile(path))[pngKeyword];
+  } catch (cause) {
+    throw new DataError(`${path}: cannot be read (${(cause as Error).message})`, { cause });
+  }
   if (text === undefined)
     throw new DataError(`${path}: carries no record of a sampling run; guidestar writes one into its own PNG files`);
   return parseRunSpec(text, path);
@@ -55,8 +57,10 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
-type SamplerName = "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr";
-type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch" | SamplerName> & Partial<GuidanceValues>;
+type SamplerValues = Partial<
+  Pick<SampleValues, "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr" | "cfgPlusPlus">
+>;
+type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch"> & SamplerValues & Partial<GuidanceValues>;
 
 /**
  * The run that the options ask for.
@@ -98,6 +102,10 @@ export function decodingOptions(
 ): RunOptions {
   const { labels, seeds, sampler, guidance, clip } = spec;
   const asked = edits ? askedClasses(names, model) : [];
+  if (guidance.unconditional && !edits && cfgScale !== undefined && cfgScale !== 1)
+    throw new UsageError(
+      `--cfg-scale ${cfgScale} mixes in the prediction for a class, but the latents were encoded without one; give --class too, or leave it out`,
+    );
   return {
     labels: asked.length > 0 ? asked : labels,
     seeds,
@@ -121,7 +129,12 @@ export const describeInput = (input: RunSpec["input"]): string => {
   return `; from ${input.path}${parts}, strength ${input.strength}`;
 };
 
-function samplerOf({ sampler, steps, levels, cfgPlusPlus, ...settings }: RunValues, model: Model): Sampler {
+/** A model's sampler with what options ask for, whose flags begin with `prefix`. */
+export function samplerOf(
+  { sampler, steps, levels, cfgPlusPlus, ...settings }: SamplerValues,
+  model: Model,
+  prefix = "--",
+): Sampler {
   // CFG++ is for DDIM alone.
   const own = defaultSampler(model, sampler ?? (cfgPlusPlus ? "ddim" : undefined));
   const { kind } = own;
@@ -133,7 +146,7 @@ function samplerOf({ sampler, steps, levels, cfgPlusPlus, ...settings }: RunValu
     const kinds = samplersWith(setting);
     if (given[setting] !== undefined && !kinds.includes(kind))
       throw new UsageError(
-        `${flagOf(setting)} belongs to ${kinds.join(", ")}, but the sampler is ${kind}; leave it out, or give another --sampler`,
+        `${prefix}${setting} belongs to ${kinds.join(", ")}, but the sampler is ${kind}; leave it out, or give another ${prefix}sampler`,
       );
   }
   return changeSampler(own, given);

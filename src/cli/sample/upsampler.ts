@@ -3,10 +3,10 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import { changeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../../sampling/sampler.ts";
-import { defaultSampler, type Run } from "../../sampling/settings.ts";
+import type { Run } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
+import { samplerOf } from "./spec.ts";
 
 /** The second model of a cascade, and how it draws. */
 export interface Upsampler {
@@ -36,7 +36,7 @@ export async function openUpsampler(
   }
   const model = await loadModel(folder);
   const { sampler, guidance, clip, batch } = settleUpsampling(base, model, run, {
-    sampler: samplerOf(model, upsamplerSampler, { steps: upsamplerSteps, eta: upsamplerEta }),
+    sampler: samplerOf({ sampler: upsamplerSampler, steps: upsamplerSteps, eta: upsamplerEta }, model, "--upsampler-"),
   });
   return { model, record: { name: folder, denoiser: model.denoiser!.sha256, sampler, guidance, clip, batch } };
 }
@@ -51,6 +51,3 @@ async function reopen({ upsampler: record }: RunSpec, folder: string | undefined
     );
   return { model, record };
 }
-
-const samplerOf = (model: Model, asked: SamplerKind | undefined, settings: SamplerSettings): Sampler =>
-  changeSampler(defaultSampler(model, asked), settings);
