@@ -58,7 +58,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
           `${describe(bound)}`,
           `prior    ${prior.toPrecision(4)}`,
           `decoder  ${terms[0]!.vb.toPrecision(4)}`,
-          `others   ${(bound.total - prior - terms[0]!.vb).toPrecision(4)} over ${terms.length - 1} timesteps`,
+          `others   ${(bound.total - prior - terms[0]!.vb).toPrecision(4)} over ${counted(terms.length - 1, "timestep")}`,
           ...written.map(([file]) => file),
           "",
         ].join("\n"),
@@ -66,7 +66,9 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
 }
 
 const describe = ({ total, standardError, images, terms }: Bound): string =>
-  `${total.toFixed(4)} bits per dimension${images > 1 ? ` (standard error ${standardError.toPrecision(2)})` : ""}, ${images === 1 ? "1 image" : `${images} images`}, ${terms.length} timesteps`;
+  `${total.toFixed(4)} bits per dimension${images > 1 ? ` (standard error ${standardError.toPrecision(2)})` : ""}, ${counted(images, "image")}, ${counted(terms.length, "timestep")}`;
+
+const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
 
 function respacingOf({ steps, respacing }: NllValues): string | undefined {
   if (steps !== undefined && respacing !== undefined)

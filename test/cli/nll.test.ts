@@ -71,6 +71,14 @@ describe("nll", () => {
     expect(await bound(at("images"), "--steps", "4", "--count", "2")).toMatchObject({ images: 2 });
   });
 
+  test("counts in words", async () => {
+    const one = await nll(at("images"), "--steps", "1", "--count", "1");
+    expect(one.out).toMatch(/^[\d.]+ bits per dimension, 1 image, 1 timestep\n(.*\n)*others +\S+ over 0 timesteps\n$/);
+    expect((await nll(at("images"), "--steps", "2")).out).toMatch(
+      /, 5 images, 2 timesteps\n(.*\n)*others .* over 1 timestep\n$/,
+    );
+  });
+
   test("images without a class need to be told one, or none", async () => {
     const refused = await nll(at("loose"), "--steps", "2");
     expect(refused).toMatchObject({ code: 3, out: "" });
