@@ -1,6 +1,10 @@
 import { join } from "node:path";
-import { ModelError } from "../errors.ts";
-import { difference } from "../models/recognise.ts";
+import { ModelError, ShapeError } from "../errors.ts";
+import { encoderUnet } from "../models/classifier.ts";
+import { difference, type Shapes } from "../models/recognise.ts";
+import { superResUnet } from "../models/super-resolution.ts";
+import { unet } from "../models/unet.ts";
+import { f32, i32, input } from "../tensor/trace.ts";
 import { firstNotFinite, type LazyTensor } from "./lazy-tensor.ts";
 import { networkShapes } from "./model.ts";
 import {
@@ -60,15 +64,43 @@ export async function importNetwork(
     [name]: { ...described, ...saved(name) },
   });
   checkUnsaved(recordWith, where);
-  const expected = networkShapes(network);
-  const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
-  const wrong = difference(shapes, expected);
-  if (wrong) throw new ModelError(`${source}: ${wrong}`);
+  const found = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+  const expected = checkedShapes(network, found, source);
 
   const checked = Object.keys(expected).map(
     (key) => [key, finite(`${source}: tensor "${key}"`, tensors[key]!)] as const,
   );
   return writeNetworks(folder, { [name]: Object.fromEntries(checked) }, recordWith, options);
+}
+
+/**
+ * Shapes of a network's parameters. Throws ModelError unless those found are the same, and the network can be applied to images of its
+ * size: how often they must be even depends on its kind.
+ */
+function checkedShapes(network: NetworkToImport, found: Shapes, source: string): Shapes {
+  try {
+    const shapes = networkShapes(network);
+    const wrong = difference(found, shapes);
+    if (wrong) throw new ModelError(wrong);
+    applyOnce(network, shapes);
+    return shapes;
+  } catch (error) {
+    if (!(error instanceof ModelError || error instanceof ShapeError)) throw error;
+    throw new ModelError(`${source}: ${error.message}`, { cause: error });
+  }
+}
+
+/** Applies a network to symbols of what it takes, which throws where their shapes don't fit. */
+function applyOnce(network: NetworkToImport, shapes: Shapes): void {
+  const { inChannels, imageSize } = network.config;
+  const parameters = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, input(key, f32(...shape))]));
+  const x = input("x", f32(1, inChannels, imageSize, imageSize));
+  const t = input("t", f32(1));
+  if (network.name === "classifier") return void encoderUnet(network.config)(parameters, x, t);
+  const { config, lowResolution } = network;
+  const labels = config.numClasses === undefined ? [] : [input("y", i32(1))];
+  if (lowResolution === undefined) unet(config)(parameters, x, t, ...labels);
+  else superResUnet(config)(parameters, x, t, x, ...labels);
 }
 
 /** Names of the classes: those given, else the numbers from 0, except where the folder has as many names already. */

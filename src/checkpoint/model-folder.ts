@@ -241,7 +241,11 @@ export async function writeNetworks(
   try {
     for (const name of names) {
       const hash = createHash("sha256");
-      const parts = safetensorsParts(networks[name]!, { dtype: storage, metadata: { format: "pt" } });
+      const parts = safetensorsParts(networks[name]!, {
+        file: pathOf(name),
+        dtype: storage,
+        metadata: { format: "pt" },
+      });
       staged.push(await stage(pathOf(name) + pendingSuffix, hashed(parts, hash), signal));
       hashes.set(name, hash.digest("hex"));
     }

@@ -109,6 +109,8 @@ export function readSafetensors(bytes: Uint8Array, file?: string): Safetensors<N
 }
 
 export interface WriteOptions {
+  /** Names the file in errors. */
+  readonly file?: string;
   readonly metadata?: Record<string, string>;
   /** How elements are stored; float16 rounds to nearest, ties to even, and refuses what it can't hold. */
   readonly dtype?: "float32" | "float16";
@@ -157,17 +159,18 @@ export function* safetensorsParts(
   tensors: Readonly<Record<string, TensorInParts>>,
   options: WriteOptions = {},
 ): Generator<Uint8Array> {
+  const where = (name: string) => `${options.file === undefined ? "" : `${options.file}: `}tensor "${name}"`;
   yield headerOf(Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape])), options);
   for (const [name, tensor] of Object.entries(tensors)) {
     let at = 0;
     for (const values of tensor.parts()) {
-      const stored = options.dtype === "float16" ? toHalf(name, values, at) : values;
+      const stored = options.dtype === "float16" ? toHalf(where(name), values, at) : values;
       yield new Uint8Array(stored.buffer, stored.byteOffset, stored.byteLength);
       at += values.length;
     }
     const size = sizeOf(tensor.shape);
     if (at !== size)
-      throw new ModelError(`tensor "${name}": shape [${tensor.shape}] holds ${size} elements but ${at} came`);
+      throw new ModelError(`${where(name)}: shape [${tensor.shape}] holds ${size} elements but ${at} came`);
   }
 }
 
@@ -186,12 +189,12 @@ export function writeSafetensors(
   return out;
 }
 
-function toHalf(name: string, values: Float32Array, start: number): Uint16Array {
+function toHalf(where: string, values: Float32Array, start: number): Uint16Array {
   const half = float32ToHalf(values);
   const infinite = half.findIndex((bits, i) => (bits & 0x7fff) === 0x7c00 && Number.isFinite(values[i]));
   if (infinite >= 0)
     throw new ModelError(
-      `tensor "${name}": ${values[infinite]} at ${start + infinite} is too large for float16; store it as float32`,
+      `${where}: ${values[infinite]} at ${start + infinite} is too large for float16; store it as float32`,
     );
   return half;
 }

@@ -61,7 +61,12 @@ describe("importing reads tensors in parts", () => {
       undefined,
       'f.pt: tensor "out.2.weight": expected finite numbers but found NaN at 120',
     ],
-    ["beyond float16", changed(130, 1e6), "float16", 'tensor "out.2.weight": 1000000 at 130 is too large for float16'],
+    [
+      "beyond float16",
+      changed(130, 1e6),
+      "float16",
+      'denoiser.safetensors: tensor "out.2.weight": 1000000 at 130 is too large for float16',
+    ],
   ] as const)("%s: the place is named, and the folder stays as it was", async (_, weights, storage, message) => {
     await saveModel(join(folder, "other"), { ...model, classifier });
     const before = await readFile(join(folder, "other", "model.json"), "utf8");

@@ -166,7 +166,8 @@ describe("command lines of the reference", () => {
     [["--class_cond", "False"], "--class_cond is False but the tensors are of unet with 10 classes"],
     [["--learn_sigma", "False"], 'tensor "out.2.weight": expected shape [3, 32, 3, 3] but found [6, 32, 3, 3]'],
     [["--resblock_updown", "False"], "tensor"],
-    [["--num_head_channels", "24"], "do not divide into heads of 24 channels"],
+    [["--preset", "adm-64", "--num_head_channels", "100"], "unet_adm.pt: attention: 384 channels do not divide"],
+    [["--num_head_channels", "24"], "unet_adm.pt: attention: 64 channels do not divide into heads of 24 channels"],
   ])("what contradicts the tensors is refused: %s", async (flags, message) => {
     const line = ["--image_size", "16", "--num_heads", "2", ...flags];
     const { code, messages } = await importing(data("unet_adm.pt"), "nothing", ...line);
@@ -327,6 +328,24 @@ describe("bad input leaves nothing behind and says which tensor", () => {
     const steps = await importing(data("unet_adm.pt"), "sized", ...line);
     expect(steps).toMatchObject({ code: 2, messages: expect.stringContaining("from 1 to 1000000") });
     expect(JSON.stringify(await loadModel(at("sized")))).toBe(before);
+  });
+
+  test("a size of images that the network cannot take", async () => {
+    const sized = (file: string, ...line: string[]) => importing(data(`${file}.pt`), "nothing", ...line);
+    const odd = ["--image_size", "15", "--num_heads", "2"];
+    for (const line of [odd, ["--config", configOf("unet_adm"), "--image_size", "15"]])
+      expect(await sized("unet_adm", ...line)).toMatchObject({
+        code: 3,
+        messages: expect.stringMatching(/unet_adm\.pt: unet: x must be .* divisible by 2,/),
+      });
+    expect(await sized("unet_superres", "--large_size", "15", "--num_heads", "2")).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining("divisible by 2,"),
+    });
+    expect(existsSync(at("nothing"))).toBe(false);
+    // A classifier leaves an odd last row out.
+    const classifier = ["--config", configOf("classifier_attention"), "--image_size", "17"];
+    expect((await importing(data("classifier_attention.pt"), "odd", ...classifier)).code).toBe(0);
   });
 
   test("an unknown name in the configuration", async () => {
