@@ -19,6 +19,7 @@ import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { writeLatents } from "./sample/latents.ts";
 import { isFolder, modelImages, readInput } from "./sample/picture.ts";
+import { tellsClass } from "./sample/spec.ts";
 
 /** `guidestar encode`. */
 export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
@@ -64,13 +65,14 @@ export async function runEncode(values: EncodeValues, { terminal, signal }: Cont
   } as const;
   await writeFiles([[out, writeLatents({ x: latents, spec })]]);
   const errors = reconstructionErrors(images, back);
+  const told = tellsClass(run, model);
   const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
   terminal.out(
     values.json
       ? `${JSON.stringify({ out, errors, mean, run: spec })}\n`
       : [
           ...errors.map(
-            (error, i) => `${i}  class ${model.classes[run.labels[i]!] ?? "none"}  error ${error.toFixed(2)}`,
+            (error, i) => `${i}  class ${told ? model.classes[run.labels[i]!] : "none"}  error ${error.toFixed(2)}`,
           ),
           `mean error ${mean.toFixed(2)} of 255`,
           out,

@@ -67,18 +67,22 @@ describe("encode", () => {
   test("decodes as every class in turn where all are asked for, told or not when they were encoded", async () => {
     const data = Uint8Array.from({ length: 192 }, (_, i) => (i * 37) % 256);
     await writeFile(at("three.npz"), writeNpz({ arr_0: { dtype: "uint8", shape: [3, 8, 8, 1], data } }));
-    for (const told of [["--class", "star"], ["--unconditional"]]) {
+    const decodeThree = (name: string, ...more: string[]) =>
+      run("sample", "--from-latents", at("three-latents.npz"), "--out", at(name), "--json", ...more);
+    for (const [shown, ...told] of [
+      ["star", "--class", "star"],
+      ["none", "--unconditional"],
+    ] as const) {
       const options = ["--model", at("model"), "--steps", "3", "--out", at("three-latents.npz")];
-      expect(await run("encode", at("three.npz"), ...options, ...told)).toMatchObject({ code: 0 });
-      const decode = (name: string, classes: string) =>
-        run("sample", "--from-latents", at("three-latents.npz"), "--class", classes, "--out", at(name), "--json");
-      const all = await decode("all.png", "all");
+      const { out } = await run("encode", at("three.npz"), ...options, ...told);
+      expect(out).toMatch(new RegExp(`^0 {2}class ${shown} {2}error .*\n1 {2}class ${shown} `));
+      const all = await decodeThree("all.png", "--class", "all");
       expect(JSON.parse(all.out).classes).toEqual(["circle", "square", "star"]);
-      expect((await decode("listed.png", "circle,square,star")).code).toBe(0);
+      expect((await decodeThree("listed.png", "--class", "circle,square,star")).code).toBe(0);
       expect(await sameBytes(at("all.png"), at("listed.png"))).toBe(true);
     }
-    const scaled = ["--from-latents", at("three-latents.npz"), "--cfg-scale", "2", "--out", at("none.png")];
-    expect(await run("sample", ...scaled)).toMatchObject({
+    expect(JSON.parse((await decodeThree("untold.png")).out).classes).toEqual([null, null, null]);
+    expect(await decodeThree("none.png", "--cfg-scale", "2")).toMatchObject({
       code: 2,
       messages: expect.stringMatching(/--cfg-scale 2 .* encoded without one; give --class too/),
     });

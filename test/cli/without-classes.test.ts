@@ -43,7 +43,8 @@ test("a model without classes draws, alone and enlarged, and the same again from
     ["alone", []],
     ["cascade", ["--upsampler", at("large"), "--upsampler-steps", "2"]],
   ] as const) {
-    await succeeds(...sample, ...more, "--out", at(`${name}.png`));
+    const { out } = await succeeds(...sample, ...more, "--out", at(`${name}.png`), "--json");
+    expect(JSON.parse(out).classes).toEqual([null, null, null]);
     await succeeds("sample", "--from", at(`${name}.png`), "--out", at(`${name}-again.png`));
     expect(await sameBytes(at(`${name}.png`), at(`${name}-again.png`))).toBe(true);
   }

@@ -24,6 +24,7 @@ import {
   describeUpsampling,
   readSpec,
   runOptions,
+  tellsClass,
 } from "./spec.ts";
 import { openUpsampler } from "./upsampler.ts";
 
@@ -127,9 +128,10 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
     terminal.message(`${terminalPreview(sheetOf(pictures!, 1), { columns: terminal.columns, color: terminal.color })}`);
   const seconds = (performance.now() - began) / 1000;
   shown.say(`${seconds.toFixed(1)} s, of which ${(toFirst / 1000).toFixed(1)} s to the first step`);
+  const told = tellsClass(run, model) || (upsampler && tellsClass(upsampler.record, upsampler.model));
   terminal.out(
     values.json
-      ? `${JSON.stringify({ out, ...(npz && { npz }), ...(gif && { gif }), classes: labels.map((label) => model.classes[label]), seconds, run: spec })}\n`
+      ? `${JSON.stringify({ out, ...(npz && { npz }), ...(gif && { gif }), classes: labels.map((label) => (told ? model.classes[label] : null)), seconds, run: spec })}\n`
       : files.map(([path]) => `${path}\n`).join(""),
   );
 }

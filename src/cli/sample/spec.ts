@@ -4,7 +4,7 @@ import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
 import { changeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
-import { defaultSampler, type RunOptions } from "../../sampling/settings.ts";
+import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
 import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
@@ -92,6 +92,10 @@ function askedClasses(names: string, { classes }: Model): string[] {
   if (asked.length === 0 && classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
   return asked;
 }
+
+/** Whether a run tells the denoiser, or the classifier that leads it, a class: else its labels stand for none. */
+export const tellsClass = ({ guidance }: Pick<Run, "guidance">, { denoiser }: Pick<Model, "denoiser">): boolean =>
+  guidance.classifier !== 0 || (denoiser?.config.numClasses !== undefined && !guidance.unconditional);
 
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(
