@@ -132,7 +132,11 @@ describe("evaluate images", () => {
   test("by an ONNX detector, and again from what it saved", async () => {
     const saved = ["--save-features", at("out", "f.npz"), "--save-statistics", at("out", "s.npz")];
     const direct = await json(at("samples"), "--reference", at("photos"), ...eye(), ...saved);
-    expect(direct).toMatchObject({ detector: "eye.onnx", samples: 21, reference: 24 });
+    expect(direct).toMatchObject({
+      detector: expect.stringMatching(/^eye\.onnx \([0-9a-f]{12}\)$/),
+      samples: 21,
+      reference: 24,
+    });
     expect(direct.accuracy).toBeGreaterThanOrEqual(0);
     expect(direct.warnings.join()).toMatch(/21 images are few/);
     await json(at("photos"), ...eye(), "--save-features", at("out", "r.npz"), "--save-statistics", at("out", "rs.npz"));

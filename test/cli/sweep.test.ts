@@ -1,11 +1,15 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import { writeNpz } from "../../src/checkpoint/npz.ts";
+import type { SweepValues } from "../../src/cli/commands/sweep.ts";
+import { gridOf, kindOf } from "../../src/cli/sweep/grid.ts";
+import { emit } from "../../src/onnx/emit.ts";
+import { f32, trace } from "../../src/tensor/trace.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -53,6 +57,20 @@ describe("the grid", () => {
     expect((await list("--guidance-schedule", "0,1;1,0", "--cfg-scale", "3")).cells).toHaveLength(2);
   });
 
+  test("cells of a kind take equally long: what is computed at a step, and how often, is the same", async () => {
+    const model = await loadModel("digits");
+    const values = { model: "digits", class: "all", count: 1, seed: 0, batch: 1, sampler: ["pc"] };
+    const kinds = (settings: Partial<SweepValues>) => {
+      const weak = new Map([["other", model]]);
+      const { cells } = gridOf({ ...values, ...settings } as SweepValues, model, weak);
+      return [cells.length, new Set(cells.map(kindOf)).size];
+    };
+    expect(kinds({ cfgScale: [2, 3], snr: [0.1, 0.2] })).toEqual([4, 1]);
+    expect(kinds({ cfgScale: [1, 2], classifierScale: [0, 1] })).toEqual([4, 4]);
+    expect(kinds({ corrections: [1, 5] })).toEqual([2, 2]);
+    expect(kinds({ weakModel: ["", "other"] })).toEqual([2, 2]);
+  });
+
   test.each([
     [["--classifier-scale", "3:1"], /"3:1" should rise/],
     [["--unconditional", "maybe"], /yes, no or yes,no but got "maybe"/],
@@ -91,6 +109,7 @@ describe("sweep", () => {
     expect(await timeless("killed")).toEqual(await timeless("whole"));
     expect((await lines("killed")).map(({ classifierScale }) => classifierScale)).toEqual([0, 1, 2, 3]);
     expect((await lines("killed"))[1]).toMatchObject({ cfgScale: 1, sampler: "dpm++2m", steps: 2, count: 10 });
+    expect(JSON.parse(await readFile(at("killed", "sweep.json"), "utf8"))).toMatchObject({ detector: "digits" });
     for (const name of ["fid", "sfid", "precision", "recall", "kid", "inceptionScore", "accuracy"])
       expect((await lines("killed"))[1]).toMatchObject({
         [name]: expect.any(Number),
@@ -161,6 +180,23 @@ describe("sweep", () => {
     const few = await sweep("few", "--cfg-scale", "1", "--reference", at("few.npz"));
     expect(few.code).toBe(3);
     expect(few.messages).toMatch(/take at least 4/);
+
+    // Detectors of one name, the second with another network: it sees twice as much.
+    const real = ["--cfg-scale", "1", "--reference", at("real.npz"), "--reference-count", "8"];
+    const seenBy = async (folder: string, scale: number) => {
+      await mkdir(at(folder), { recursive: true });
+      const graph = trace({ x: f32(32, 1, 28, 28) }, ({ x }) => ({ y: x.reshape(32, 4, 196).mean([2]).mul(scale) }));
+      await writeFile(at(folder, "net.onnx"), emit(graph, { weights: "inside", nameOutput: (name) => name }).bytes);
+      const declaration = { input: "x", channels: 1, features: "y", range: [-1, 1] };
+      await writeFile(at(folder, "net.json"), JSON.stringify(declaration));
+      return sweep("seen", ...real, "--detector", at(folder, "net.onnx"));
+    };
+    expect(await seenBy("d1", 1)).toMatchObject({ code: 0 });
+    expect(await seenBy("moved", 1)).toMatchObject({ code: 0 });
+    const other = await seenBy("d2", 2);
+    expect(other.code).toBe(3);
+    expect(other.messages).toMatch(/detector was "net\.onnx \([0-9a-f]{12}\)", now "net\.onnx \(/);
+
     const bundled = await sweep("given", "--cfg-scale", "1");
     expect(bundled.code).toBe(3);
     expect(bundled.messages).toMatch(/reference was "12 images/);

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import type { NumpyArray } from "../../checkpoint/npy.ts";
@@ -34,7 +35,7 @@ export async function readArrays(path: string): Promise<Record<string, NumpyArra
   }
 }
 
-/** The detector that an option names, for images of a shape. */
+/** The detector that an option names, for images of a shape. The name of one from a file tells it from others of the same file name. */
 export async function openDetector(
   name: string,
   imageShape: readonly [number, number, number],
@@ -54,7 +55,8 @@ export async function openDetector(
     'a detector needs its declaration here, such as { "input": "x", "size": 299, "range": [-1, 1], "features": "pool" }',
   );
   const declaration = parseDeclaration(text.toString(), where);
-  return onnxDetector({ name: basename(name), bytes, declaration, imageShape, backend });
+  const hash = createHash("sha256").update(bytes).update(text).digest("hex").slice(0, 12);
+  return onnxDetector({ name: `${basename(name)} (${hash})`, bytes, declaration, imageShape, backend });
 }
 
 /** Opens images for a detector: the bundled one takes one size, others any. */

@@ -60,6 +60,18 @@ const hashOf = ({ denoiser }: Model): string => denoiser?.sha256.slice(0, 12) ??
 export const keyOf = ({ settings }: Pick<Cell, "settings">): string =>
   JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => (a < b ? -1 : 1)));
 
+/** Cells of equal kind take equally long for a picture: their sampler steps as often, and the same networks take part. */
+export const kindOf = ({ run: { sampler, guidance }, weak }: Cell): string =>
+  JSON.stringify([
+    sampler.kind,
+    sampler.steps,
+    sampler.levels,
+    "corrections" in sampler && sampler.corrections,
+    guidance.classifier !== 0,
+    guidance.classifierFree !== 1,
+    weak && hashOf(weak),
+  ]);
+
 /** What `sample` would be told for one combination. */
 function sampleValues(
   { model, class: names, count, seed, batch }: SweepValues,

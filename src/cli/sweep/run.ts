@@ -10,7 +10,7 @@ import type { SweepValues } from "../commands/sweep.ts";
 import { lock } from "../lock.ts";
 import { duration, type Progress, progress } from "../progress.ts";
 import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
-import { type Cell, describeCell, gridOf } from "./grid.ts";
+import { type Cell, describeCell, gridOf, kindOf } from "./grid.ts";
 import { measure, type Ruler } from "./measure.ts";
 import { detectorFor, openReference, type Surroundings } from "./reference.ts";
 import { writeReport } from "./report.ts";
@@ -115,20 +115,14 @@ async function draw(
   return float32([count, ...model.imageShape], data);
 }
 
-/** Seconds that cells take, from the second step of one batch of each kind of cell: which sampler, and which networks take part. */
+/** Seconds that cells take, from the second step of one batch of each kind. */
 async function estimate(model: Model, cells: readonly Cell[], { backend, signal }: Surroundings): Promise<number> {
   const kinds = new Map<string, number>();
   let total = 0;
-  for (const { run, weak } of cells) {
-    const { guidance, sampler, seeds, batch } = run;
-    const { steps, levels } = sampler;
-    const kind = JSON.stringify([
-      sampler.kind,
-      steps,
-      levels,
-      guidance.classifier !== 0,
-      guidance.classifierFree !== 1,
-    ]);
+  for (const cell of cells) {
+    const { run, weak } = cell;
+    const { seeds, batch } = run;
+    const kind = kindOf(cell);
     let seconds = kinds.get(kind);
     if (seconds === undefined) {
       let before = performance.now();
