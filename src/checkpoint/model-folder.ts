@@ -3,7 +3,7 @@ import { access, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeFolder } from "../cache/make-folder.ts";
-import { ModelError } from "../errors.ts";
+import { ModelError, UsageError } from "../errors.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
@@ -29,6 +29,12 @@ import {
 } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 import { verifyOnce } from "./verified.ts";
+
+const isFolder = (path: string): Promise<boolean> =>
+  stat(path).then(
+    (stats) => stats.isDirectory(),
+    () => false,
+  );
 
 /** Folder of the models that come with the package. */
 const bundledFolder = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -71,7 +77,10 @@ export async function findModel(nameOrFolder: string): Promise<string> {
 /** The record of a model folder, without its weights. Throws ModelError as `loadModel` does. */
 export async function readRecord(folder: string): Promise<ModelRecord> {
   const where = join(folder, "model.json");
-  return parseRecord(await readFile(where, "utf8"), where);
+  const text = await readFile(where, "utf8").catch((cause) => {
+    throw new ModelError(`${where}: cannot be read (${(cause as Error).message})`, { cause });
+  });
+  return parseRecord(text, where);
 }
 
 /** The record of a folder that need not be a model folder yet. Throws ModelError where its model.json is damaged. */
@@ -230,6 +239,9 @@ export async function writeNetworks(
       parameters: Object.values(networks[name] ?? {}).reduce((sum, { shape }) => sum + sizeOf(shape), 0),
     }));
 
+  for (const path of names.flatMap((name) => [pathOf(name), pathOf(name) + pendingSuffix]))
+    if (await isFolder(path))
+      throw new UsageError(`${path}: weights are to be written here, but it is a folder; move it away`);
   const made = makeFolder(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.
   const before = await existingRecord(folder);

@@ -17,7 +17,14 @@ export async function checkOutput(flag: string, path: string, extension: string)
   if (extname(path).toLowerCase() !== extension)
     throw new UsageError(`${flag} must be a file that ends in ${extension} but is "${path}"`);
   if ((await kindOf(path)) === "folder") throw new UsageError(`${flag} must be a file but ${path} is a folder`);
-  let folder = dirname(resolve(path));
+  await checkRoom(flag, path, dirname(resolve(path)));
+}
+
+/** Throws UsageError unless files can be written into a folder, which need not be there yet; as `checkOutput` does, before the work. */
+export const checkOutputFolder = (flag: string, path: string): Promise<void> => checkRoom(flag, path, resolve(path));
+
+async function checkRoom(flag: string, path: string, wanted: string): Promise<void> {
+  let folder = wanted;
   let kind = await kindOf(folder);
   while (kind === undefined && folder !== dirname(folder)) {
     folder = dirname(folder);

@@ -241,6 +241,46 @@ test("wrapped and nested weights; float16 halves the file and rounds once", asyn
   expect(size("half") / size("configured")).toBeLessThan(0.52);
 });
 
+describe("an --out that cannot be written is refused by name, and nothing changes", () => {
+  const config = () => ["--config", configOf("unet_adm")];
+  test("a file, and below one", async () => {
+    await writeFile(at("file"), "");
+    for (const out of ["file", "file/below"])
+      expect(await importing(data("unet_adm.pt"), out, ...config())).toMatchObject({
+        code: 2,
+        messages: expect.stringContaining(`--out: ${at(out)} cannot be written, for ${at("file")} is no folder`),
+      });
+  });
+
+  test.runIf(process.platform === "linux")("the system's own places", async () => {
+    for (const out of ["/dev/null", "/proc", "/proc/x"])
+      expect(await guidestar(["import", data("unet_adm.pt"), "--out", out, ...config()])).toMatchObject({
+        code: 2,
+        messages: expect.stringContaining(`--out: ${out} cannot be written`),
+      });
+  });
+
+  test.each(["denoiser.safetensors", "denoiser.safetensors.new"])("a model in which %s is a folder", async (name) => {
+    const classifier = ["--config", configOf("classifier_attention")];
+    expect((await importing(data("classifier_attention.pt"), name, ...classifier)).code).toBe(0);
+    const before = JSON.stringify(await loadModel(at(name)));
+    await mkdir(at(name, name));
+    const { code, messages } = await importing(data("unet_adm.pt"), name, ...config());
+    expect({ code, messages }).toMatchObject({ code: 2, messages: expect.stringContaining(`${at(name, name)}: `) });
+    expect(readdirSync(at(name)).sort()).toEqual(["classifier.safetensors", name, "model.json"].sort());
+    expect(JSON.stringify(await loadModel(at(name)))).toBe(before);
+  });
+
+  test("a model.json that is a folder", async () => {
+    await mkdir(at("odd-record", "model.json"), { recursive: true });
+    const { code, messages } = await importing(data("unet_adm.pt"), "odd-record", ...config());
+    expect({ code, messages }).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining("model.json: cannot be read"),
+    });
+  });
+});
+
 test("where model.json cannot be written, no weights stay either", async () => {
   await mkdir(at("blocked", "model.json.partial"), { recursive: true });
   const { code } = await importing(data("unet_adm.pt"), "blocked", "--config", configOf("unet_adm"));
