@@ -7,7 +7,7 @@ import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
-import { oneHot } from "../tensor/tensor.ts";
+import { oneHot, readRight } from "../tensor/tensor.ts";
 import { f32, i32, trace } from "../tensor/trace.ts";
 import { chartSvg } from "./chart.ts";
 
@@ -76,8 +76,7 @@ export async function* accuracyByTimestep(
       const x = networkInput(qSample(x0, noise, { alpha, sigma }), timestep, chain.config);
       const logits = encoderUnet(config)(classifier, x, timestep);
       const own = oneHot(y, config.outChannels); // [N, classes]
-      const wrong = logits.mul(own).sum(1).less(logits.max(1)).cast("float32");
-      return { wrong, crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
+      return { right: readRight(logits, y), crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
     },
   );
   await using program = await compile(graph, backend, { bind: { classifier: weights.classifier } });
@@ -101,7 +100,7 @@ export async function* accuracyByTimestep(
       const { timestep, alpha, sigma } = coefficients(chain, new Array<number>(size).fill(index));
       const result = await program.run({ x0: x, noise: float32(x.shape, noise), timestep, alpha, sigma, y });
       for (let i = 0; i < Math.min(size, images.count - first); i++) {
-        right += 1 - result.wrong.data[i]!;
+        right += result.right.data[i]!;
         crossEntropy += result.crossEntropy.data[i]!;
       }
     }

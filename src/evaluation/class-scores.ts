@@ -51,6 +51,7 @@ export function classAccuracy(probabilities: Matrix, labels: ArrayLike<number>, 
     const label = labels[i]!;
     if (!(label >= 0 && label < columns)) throw new DataError(`label ${label} is none of the ${columns} classes`);
     const row = data.subarray(i * columns, (i + 1) * columns);
+    // As `readRight` has it for logits: what is as likely as another class is not read.
     return row.every((p, k) => k === label || p < row[label]!) ? 1 : 0;
   });
   return bootstrappedMean(right, purposes.accuracy, options);

@@ -247,6 +247,13 @@ export const oneHot = (labels: Tensor, classes: number): Tensor =>
     )
     .cast("float32");
 
+/** 1 where the label's logit is above all others, 0 where another is as large or one is NaN: logits [N, K], labels [N] -> float32 [N]. */
+export const readRight = (logits: Tensor, labels: Tensor): Tensor => {
+  const own = oneHot(labels, logits.shape[1]!);
+  const others = where(own.equal(1), Number.NEGATIVE_INFINITY, logits).max(1);
+  return others.less(logits.mul(own).sum(1)).cast("float32");
+};
+
 /** x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. */
 export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor, { stride = 1, padding = 0 } = {}): Tensor =>
   apply("conv2d", bias ? [x, weight, bias] : [x, weight], { stride, padding });

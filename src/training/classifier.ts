@@ -2,7 +2,7 @@ import { coefficients, makeChain, type ProcessConfig } from "../diffusion/chain.
 import { coefficientsAt, levelSampler } from "../diffusion/level-sampler.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { isContinuous } from "../diffusion/process-config.ts";
-import { oneHot, type Tensor } from "../tensor/tensor.ts";
+import { oneHot, readRight, type Tensor } from "../tensor/tensor.ts";
 import { f32, i32 } from "../tensor/trace.ts";
 import type { Tensors } from "./adamw.ts";
 import type { DataOptions } from "./denoiser.ts";
@@ -40,8 +40,7 @@ export function classifierGraph({ network, weights, batchSize, imageShape, ...op
     (params, { x0, noise, timestep, alpha, sigma, y }) => {
       const logits = network(params, qSample(x0, noise, { alpha, sigma }), timestep);
       const target = oneHot(y, logits.shape[1]!); // [N, classes]
-      const wrong = logits.mul(target).sum(1).less(logits.max(1)).cast("float32");
-      return { objective: logits.logSoftmax().mul(target).sum(1).neg(), metrics: { accuracy: wrong.neg().add(1) } };
+      return { objective: logits.logSoftmax().mul(target).sum(1).neg(), metrics: { accuracy: readRight(logits, y) } };
     },
     options,
   );

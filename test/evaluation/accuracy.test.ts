@@ -6,8 +6,9 @@ import {
   accuracyTable,
   type TimestepAccuracy,
 } from "../../src/evaluation/accuracy.ts";
+import { classAccuracy } from "../../src/evaluation/class-scores.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
-import { float32, int32, type NDArray } from "../../src/ndarray.ts";
+import { float32, int32, type NDArray, sizeOf } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
@@ -50,15 +51,28 @@ function alphaBar(t: number, steps: number): number {
 
 describe("accuracyByTimestep", () => {
   let backend: Backend;
-  const measured = async (batch: number, timesteps = 3): Promise<TimestepAccuracy[]> => {
+  const measured = async (batch: number, timesteps = 3, of = model): Promise<TimestepAccuracy[]> => {
     const rows: TimestepAccuracy[] = [];
-    for await (const row of accuracyByTimestep(model, images, { backend, batch, timesteps, seed: 3 })) rows.push(row);
+    for await (const row of accuracyByTimestep(of, images, { backend, batch, timesteps, seed: 3 })) rows.push(row);
     return rows;
   };
   beforeAll(async () => {
     backend = await openBackend({ threads: 1 });
   });
   afterAll(() => backend[Symbol.asyncDispose]());
+
+  test("a classifier that finds all classes alike, or gives no numbers, reads nothing", async () => {
+    for (const bias of [0, Number.NaN]) {
+      const weights = Object.entries(classifier.weights).map(([key, { shape }]) => {
+        const values = new Float32Array(sizeOf(shape)).fill(key === "out.2.c_proj.bias" ? bias : 0);
+        return [key, float32(shape, values)] as const;
+      });
+      const same = { ...model, weights: { classifier: Object.fromEntries(weights) } };
+      expect((await measured(7, 2, same)).map(({ accuracy }) => accuracy)).toEqual([0, 0]);
+    }
+    const alike = { rows: 1, columns: 2, data: Float64Array.of(0.5, 0.5) };
+    expect(classAccuracy(alike, [1]).value).toBe(0);
+  });
 
   test("counts what the network reads in images noised by the schedule's formula", async () => {
     const rows = await measured(3);
