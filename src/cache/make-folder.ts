@@ -25,4 +25,4 @@ export function makeFolder(folder: string): string | undefined {
   return made[0];
 }
 
-const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();
+export const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();

@@ -2,7 +2,7 @@ import { createHash, type Hash } from "node:crypto";
 import { access, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { makeFolder } from "../cache/make-folder.ts";
+import { isFolder, makeFolder } from "../cache/make-folder.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
@@ -29,12 +29,6 @@ import {
 } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 import { verifyOnce } from "./verified.ts";
-
-const isFolder = (path: string): Promise<boolean> =>
-  stat(path).then(
-    (stats) => stats.isDirectory(),
-    () => false,
-  );
 
 /** Folder of the models that come with the package. */
 const bundledFolder = fileURLToPath(new URL("../../models/", import.meta.url));
@@ -240,7 +234,7 @@ export async function writeNetworks(
     }));
 
   for (const path of names.flatMap((name) => [pathOf(name), pathOf(name) + pendingSuffix]))
-    if (await isFolder(path))
+    if (isFolder(path))
       throw new UsageError(`${path}: weights are to be written here, but it is a folder; move it away`);
   const made = makeFolder(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.
