@@ -36,7 +36,10 @@ export const trainOptions = {
     otherwise: "that of the model in --out, else cosine",
   }),
   zeroTerminalSnr: toggle("end the schedule in pure noise; needs --prediction v or x0"),
-  noiseSteps: whole("length T of the noise schedule", { otherwise: "that of the model in --out, else 1000" }),
+  noiseSteps: whole("length T of the noise schedule", {
+    most: 1_000_000,
+    otherwise: "that of the model in --out, else 1000",
+  }),
   size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
   flip: toggle("mirror half of the images, left to right; not for digits or letters"),
   crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
