@@ -1,12 +1,13 @@
-import { open, readdir, readFile, rename, rm } from "node:fs/promises";
+import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { makeFolder } from "../cache/make-folder.ts";
 import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";
-import { partLength } from "./bytes.ts";
-import { readSafetensors, writeSafetensors } from "./safetensors.ts";
+import { type ByteSource, partLength } from "./bytes.ts";
+import { withFile } from "./file-source.ts";
+import { inParts, openSafetensors, safetensorsParts } from "./safetensors.ts";
 
 /** New contents of a file, safe on the disk beside it. */
 export interface Staged {
@@ -58,15 +59,25 @@ function inBytes(contents: FileContents): Iterable<Uint8Array> {
 }
 
 /** Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one. */
-export const writeAtomically = async (path: string, bytes: Uint8Array | string): Promise<void> =>
-  (await stage(path, bytes)).commit();
+export const writeAtomically = async (path: string, contents: FileContents): Promise<void> =>
+  (await stage(path, contents)).commit();
 
 /**
  * A checkpoint as one safetensors file: tensors "params/KEY", "m/KEY", "v/KEY", "ema/KEY", where the run keeps them "short/KEY" and
  * "long/KEY" of its averages, and the rest as JSON in its metadata.
  */
-export function encodeCheckpoint({ params, m, v, ema, averages, step, task, watch, config }: Checkpoint): Uint8Array {
-  return writeSafetensors(grouped({ params, m, v, ema, ...averages }), {
+function encodeCheckpoint({
+  params,
+  m,
+  v,
+  ema,
+  averages,
+  step,
+  task,
+  watch,
+  config,
+}: Checkpoint): Iterable<Uint8Array> {
+  return safetensorsParts(inParts(grouped({ params, m, v, ema, ...averages })), {
     metadata: { format: "guidestar-training-1", run: JSON.stringify({ step, task, watch, config }) },
   });
 }
@@ -79,9 +90,9 @@ const grouped = (groups: Readonly<Record<string, Weights>>): Weights =>
     ),
   );
 
-/** Throws ModelError unless the bytes are a whole training checkpoint. `file` is for errors. */
-export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
-  const { tensors, metadata } = readSafetensors(bytes, file);
+/** Throws ModelError unless the source is a whole training checkpoint. `file` is for errors. */
+export function decodeCheckpoint(source: ByteSource, file: string): Checkpoint {
+  const { tensors, metadata } = openSafetensors(source, file);
   if (metadata.format !== "guidestar-training-1" || metadata.run === undefined)
     throw new ModelError(
       `${file}: expected a training checkpoint, but its format is ${metadata.format ?? "not given"}`,
@@ -89,7 +100,7 @@ export function decodeCheckpoint(bytes: Uint8Array, file: string): Checkpoint {
   const group = (name: string): Record<string, NDArray<"float32">> => {
     const prefix = `${name}/`;
     const members = Object.entries(tensors).filter(([full]) => full.startsWith(prefix));
-    return Object.fromEntries(members.map(([full, value]) => [full.slice(prefix.length), value]));
+    return Object.fromEntries(members.map(([full, tensor]) => [full.slice(prefix.length), tensor.read()]));
   };
   const averages = { short: group("short"), long: group("long") };
   return {
@@ -141,7 +152,8 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
   return {
     async latest() {
       const path = await latestCheckpoint(folder);
-      return path === undefined ? undefined : { path, checkpoint: decodeCheckpoint(await readFile(path), path) };
+      if (path === undefined) return undefined;
+      return { path, checkpoint: withFile(path, (source) => decodeCheckpoint(source, path)) };
     },
     async save(checkpoint) {
       makeFolder(folder);
@@ -158,7 +170,10 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
       const snapshots = averagesFolder(folder);
       makeFolder(snapshots);
       const metadata = { format: averagesFormat, step: `${step}` };
-      await writeAtomically(join(snapshots, fileName(step)), writeSafetensors(grouped(averages), { metadata }));
+      await writeAtomically(
+        join(snapshots, fileName(step)),
+        safetensorsParts(inParts(grouped(averages)), { metadata }),
+      );
     },
   };
 }
