@@ -12,7 +12,7 @@ export { openFile } from "./checkpoint/file-source.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "./checkpoint/import.ts";
 export type { LazyTensor } from "./checkpoint/lazy-tensor.ts";
 export type { Model, Weights } from "./checkpoint/model.ts";
-export { bundledModels, loadModel, type ModelToSave, saveModel } from "./checkpoint/model-folder.ts";
+export { bundledModels, loadModel, type ModelToSave, type SaveOptions, saveModel } from "./checkpoint/model-folder.ts";
 export { readNpz, writeNpz } from "./checkpoint/npz.ts";
 export { checkpointFolder } from "./checkpoint/run-folder.ts";
 export { openSafetensors, readSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
