@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { fileState } from "../cache/file-state.ts";
 import { ModelError } from "../errors.ts";
+import { fileState } from "../files/file-state.ts";
 import { type ByteSource, partsOf } from "./bytes.ts";
 
 /** No single read of the system is longer than 2 GiB. */

@@ -2,8 +2,8 @@ import { createHash, type Hash } from "node:crypto";
 import { access, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
-import { isFolder, makeFolder } from "../cache/make-folder.ts";
 import { ModelError, UsageError } from "../errors.ts";
+import { isFolder, makeFolder } from "../files/make-folder.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {

@@ -1,7 +1,7 @@
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { makeFolder } from "../cache/make-folder.ts";
 import { ModelError } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";

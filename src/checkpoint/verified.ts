@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { fileState } from "../cache/file-state.ts";
-import { cacheFolder } from "../cache/folder.ts";
-import { makeFolder } from "../cache/make-folder.ts";
+import { cacheFolder } from "../files/cache.ts";
+import { fileState } from "../files/file-state.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /*
  * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname } from "node:path";
-import { makeFolder } from "../cache/make-folder.ts";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
 const beat = 5_000;

@@ -1,8 +1,8 @@
 import { mkdtemp, rm, rmdir, stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
-import { makeFolder } from "../cache/make-folder.ts";
 import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
+import { makeFolder } from "../files/make-folder.ts";
 
 const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
   const stats = await stat(path).catch(() => undefined);

@@ -2,8 +2,8 @@ import { createHash, randomUUID } from "node:crypto";
 import { open, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
-import { cacheFolder, pruneCache } from "../cache/folder.ts";
-import { makeFolder } from "../cache/make-folder.ts";
+import { cacheFolder, pruneCache } from "../files/cache.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import type { Content, Split } from "./content.ts";
 
 /*

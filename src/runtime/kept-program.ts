@@ -3,7 +3,7 @@ import { createReadStream } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
-import { fileState } from "../cache/file-state.ts";
+import { fileState } from "../files/file-state.ts";
 import { type KeptProgram, modelFile, weightsFile } from "./backend.ts";
 
 /** What a program's folder says of the engine's files in it, as JSON; it is written last. */

@@ -5,9 +5,9 @@ import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { cacheFolder, pruneCache } from "../cache/folder.ts";
-import { makeFolder } from "../cache/make-folder.ts";
 import { UsageError } from "../errors.ts";
+import { cacheFolder, pruneCache } from "../files/cache.ts";
+import { makeFolder } from "../files/make-folder.ts";
 import type { ProgramCache, ProgramSlot } from "./backend.ts";
 import { readProgram, writeRecord } from "./kept-program.ts";
 

@@ -1,8 +1,8 @@
 import { mkdtemp, open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileState } from "../cache/file-state.ts";
 import { RuntimeFailure } from "../errors.ts";
+import { fileState } from "../files/file-state.ts";
 import type { OnnxModel } from "../onnx/writer.ts";
 import { largeFrom } from "./fixed-values.ts";
 

@@ -20,14 +20,14 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       onnx: "all",
-      cache: ["kept-program.ts", "program-cache.ts", "weights-on-disk.ts"],
+      files: ["kept-program.ts", "program-cache.ts", "weights-on-disk.ts"],
       "onnxruntime-node": ["worker.ts"],
       "node:*": ["node.ts", "kept-program.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
     },
   },
 
   // Bytes and files.
-  { room: "cache", may: { "node:*": ["file-state.ts", "folder.ts", "make-folder.ts"] } },
+  { room: "files", may: { "node:*": ["cache.ts", "file-state.ts", "make-folder.ts"] } },
   { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
@@ -37,7 +37,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       diffusion: "all",
       training: ["average-folder.ts", "run-folder.ts"],
-      cache: ["file-source.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
+      files: ["file-source.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
       fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
       "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
@@ -48,7 +48,7 @@ export const importRules: readonly ImportRule[] = [
   {
     room: "data",
     may: {
-      cache: ["cache.ts"],
+      files: ["cache.ts"],
       checkpoint: "all",
       sharp: ["decode.ts"],
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],

@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { makeFolder } from "../../cache/make-folder.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
 import { DataError, ModelError } from "../../errors.ts";
 import type { Estimate } from "../../evaluation/bootstrap.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import { type Cell, keyOf } from "./grid.ts";
 
 /** What all cells of a folder have in common, so that they can be compared. */

@@ -1,8 +1,8 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import { makeFolder } from "../../cache/make-folder.ts";
 import type { NetworkName } from "../../checkpoint/model.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import type { TrainingEvent } from "../../training/events.ts";
 
 type StepEvent = Extract<TrainingEvent, { kind: "step" }>;

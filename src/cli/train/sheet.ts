@@ -1,7 +1,7 @@
 import { dirname } from "node:path";
-import { makeFolder } from "../../cache/make-folder.ts";
 import type { Model } from "../../checkpoint/model.ts";
 import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import { makeFolder } from "../../files/make-folder.ts";
 import { grid, toUint8 } from "../../images/image.ts";
 import { encodePng } from "../../images/png.ts";
 import type { Backend } from "../../runtime/backend.ts";

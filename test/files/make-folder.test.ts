@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promise
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { makeFolder } from "../../src/cache/make-folder.ts";
 import { UsageError } from "../../src/errors.ts";
+import { makeFolder } from "../../src/files/make-folder.ts";
 
 let folder = "";
 beforeAll(async () => {

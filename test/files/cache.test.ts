@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rm, utimes, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { cacheFolder, pruneCache } from "../../src/cache/folder.ts";
+import { cacheFolder, pruneCache } from "../../src/files/cache.ts";
 
 let folder: string;
 beforeEach(async () => {
