@@ -69,7 +69,7 @@ export async function findModel(nameOrFolder: string): Promise<string> {
 }
 
 /** The record of a model folder, without its weights. Throws ModelError as `loadModel` does. */
-export async function readRecord(folder: string): Promise<ModelRecord> {
+async function readRecord(folder: string): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const text = await readFile(where, "utf8").catch((cause) => {
     throw new ModelError(`${where}: cannot be read (${(cause as Error).message})`, { cause });

@@ -12,7 +12,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digit
 /** A file of the same folder. */
 const fileName = z.string().regex(/^[\w-]+\.safetensors$/, "expected NAME.safetensors, a file of the same folder");
 
-export const processSchema = z.strictObject({
+const processSchema = z.strictObject({
   schedule: z.enum(["linear", "cosine", "flow", "exploding"]),
   steps: z.int().min(1).max(1_000_000),
   zeroTerminalSnr: z.boolean().optional(),

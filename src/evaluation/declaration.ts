@@ -6,7 +6,7 @@ import { constant, type Tensor } from "../tensor/tensor.ts";
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(3)]);
 
 /** How images become the input of an ONNX file, and which of its outputs are what. */
-export const declarationSchema = z.strictObject({
+const declarationSchema = z.strictObject({
   /** Name of the input. */
   input: z.string(),
   /** Side, or height and width, that images are resized to; without it, they stay as they are. */

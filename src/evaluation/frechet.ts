@@ -12,7 +12,7 @@ export function factorOf(moments: Moments): Matrix {
 }
 
 /** tr (A^T A)^(1/2), the sum of the singular values of a matrix: from the eigenvalues of the smaller of its two Gram matrices. */
-export function traceOfRoot(a: Matrix): number {
+function traceOfRoot(a: Matrix): number {
   const gram = timesTransposed(a, a);
   return eigenvalues(gram.data, gram.rows).reduce((sum, value) => sum + Math.sqrt(Math.max(value, 0)), 0);
 }

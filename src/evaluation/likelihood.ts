@@ -135,7 +135,7 @@ export async function* variationalBound(
 }
 
 /** All terms of one timestep as a graph: images [N, C, H, W], noise, coefficients, labels and weights to numbers [N]. */
-export function boundGraph(
+function boundGraph(
   model: Omit<Model, "weights">,
   chain: Chain,
   { batch, clip }: { readonly batch: number; readonly clip: boolean },

@@ -19,7 +19,7 @@ import type { Run } from "./settings.ts";
 import type { Solver } from "./solver.ts";
 
 /** Parts of a model that can be written as programs of their own. */
-export const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
+const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
 export type ExportKind = (typeof exportKinds)[number];
 
 /** A part of a model as a graph with inputs and outputs for other programs, its weights, and what those programs should know. */

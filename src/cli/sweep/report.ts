@@ -28,7 +28,7 @@ const settingNames = (cells: readonly Finished[]): string[] => [
 ];
 
 /** A table with a line for each cell: its settings, each metric and its error, counts and seconds. */
-export function reportCsv(cells: readonly Finished[]): string {
+function reportCsv(cells: readonly Finished[]): string {
   const names = settingNames(cells);
   const field = (value: SettingValue | null | undefined): string => {
     const text = String(value ?? "");
@@ -72,7 +72,7 @@ interface Series {
 }
 
 /** Precision against recall; FID, and accuracy, against the scale of guidance. */
-export function sweepChart(cells: readonly Finished[], { title, subtitle }: ReportText): Chart {
+function sweepChart(cells: readonly Finished[], { title, subtitle }: ReportText): Chart {
   const series = seriesOf(cells);
   const color = (n: number): string => colors[n % colors.length]!;
   const lines = (
@@ -111,7 +111,7 @@ export function sweepChart(cells: readonly Finished[], { title, subtitle }: Repo
  * Lines over the scale of the classifier, and, where no classifier steers, over that of classifier-free guidance. A cell that differs
  * from the others by more than a scale is a point of its own.
  */
-export function seriesOf(cells: readonly Finished[]): Series[] {
+function seriesOf(cells: readonly Finished[]): Series[] {
   const varying = settingNames(cells).filter((name) => new Set(cells.map(({ settings }) => settings[name])).size > 1);
   const groups = (scale: Series["scale"], among: readonly Finished[]): Series[] => {
     const found = new Map<string, Finished[]>();
