@@ -54,6 +54,8 @@ export interface ProgramSlot {
   makeFolder(): Promise<string | undefined>;
   /** Keeps what the engine wrote to that folder, which is gone then. */
   keep(folder: string, inPlace: ReadonlySet<string>): Promise<void>;
+  /** Removes that folder. */
+  discard(folder: string): Promise<void>;
 }
 
 /** Programs that outlive the process. */

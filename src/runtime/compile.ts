@@ -139,9 +139,14 @@ async function load(graph: Graph, backend: Backend, { bound, initial: state, pro
   const inPlace = inPlaceStates(lowered, state.keys());
   const model = emit(lowered, { bound, channelBlock, ...carrying([...bound.values()]) });
   const saveTo = await slot?.makeFolder();
-  const loaded = await backend.load(model, { ...options, inPlace, ...(saveTo !== undefined && { saveTo }) });
-  if (saveTo !== undefined) await slot!.keep(saveTo, inPlace);
-  return loaded;
+  try {
+    const loaded = await backend.load(model, { ...options, inPlace, ...(saveTo !== undefined && { saveTo }) });
+    if (saveTo !== undefined) await slot!.keep(saveTo, inPlace);
+    return loaded;
+  } catch (error) {
+    if (saveTo !== undefined) await slot!.discard(saveTo);
+    throw error;
+  }
 }
 
 function list(names: Iterable<string>): string {

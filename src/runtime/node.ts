@@ -94,11 +94,12 @@ export async function openBackend({
         },
       };
     },
-    // Ending a thread while it loads the engine or runs a program would abort the process. Answers come in order: after this one there is
-    // nothing under way.
+    // Ending a thread while it loads the engine or runs a program would abort the process. Answers come in order: this one is the last.
     async [Symbol.asyncDispose]() {
       if (failure) return;
-      await ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
+      const last = ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
+      failure = new RuntimeFailure("the engine is closed");
+      await last;
       await worker.terminate();
     },
   };

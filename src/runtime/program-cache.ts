@@ -56,7 +56,7 @@ export function openProgramCache(
 }
 
 function slot(place: string, size: number, limit: number): ProgramSlot {
-  const remove = (path: string) => rm(path, { recursive: true, force: true }).catch(() => undefined);
+  const remove = (path: string): Promise<void> => rm(path, { recursive: true, force: true }).catch(() => undefined);
   return {
     async read() {
       const kept = await readProgram(place).catch(() => undefined);
@@ -84,6 +84,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
       }
       await remove(folder);
     },
+    discard: remove,
   };
 }
 

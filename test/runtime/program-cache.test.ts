@@ -175,6 +175,16 @@ describe("a program of an earlier start", () => {
     ).toMatchObject({ kept: [false] });
   });
 
+  test("leaves nothing where it could not be loaded", async () => {
+    const failing = async (backend: Backend) => {
+      const load: Backend["load"] = (model, options) =>
+        options.saveTo === undefined ? backend.load(model, options) : Promise.reject(new Error("no memory"));
+      return infer()({ ...backend, load });
+    };
+    await expect(start(failing)).rejects.toThrow("no memory");
+    expect(await programs()).toEqual([]);
+  });
+
   test("is not kept where the engine could not write it, and runs all the same", async () => {
     const { result } = await start(infer());
     await Promise.all((await programs()).map((program) => rm(program, { recursive: true })));
