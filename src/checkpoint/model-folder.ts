@@ -1,9 +1,9 @@
 import { createHash, type Hash } from "node:crypto";
-import { access, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { access, readdir, readFile, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError, UsageError } from "../errors.ts";
-import { isFolder, makeFolder } from "../files/make-folder.ts";
+import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
@@ -258,7 +258,7 @@ export async function writeNetworks(
     staged.push(await stage(where, `${JSON.stringify(record(), null, 2)}\n`));
   } catch (error) {
     for (const each of staged) await each.discard();
-    if (made !== undefined) await rm(made, { recursive: true, force: true });
+    removeEmpty(made);
     throw error;
   }
   for (const each of staged) await each.commit();

@@ -1,8 +1,8 @@
-import { mkdtemp, rm, rmdir, stat } from "node:fs/promises";
+import { mkdtemp, rmdir, stat } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
-import { makeFolder } from "../files/make-folder.ts";
+import { makeFolder, removeEmpty } from "../files/make-folder.ts";
 
 const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
   const stats = await stat(path).catch(() => undefined);
@@ -51,13 +51,12 @@ export async function writeFiles(
   const staged: Staged[] = [];
   try {
     for (const [path, contents] of files) {
-      const made = makeFolder(dirname(path));
-      if (made) folders.push(made);
+      folders.push(...makeFolder(dirname(path)));
       staged.push(await stage(path, contents, signal));
     }
   } catch (error) {
     for (const each of staged) await each.discard();
-    for (const folder of folders) await rm(folder, { recursive: true });
+    removeEmpty(folders);
     throw error;
   }
   for (const each of staged) await each.commit();

@@ -6,10 +6,10 @@ import { UsageError } from "../errors.ts";
  * Makes a folder, and those above it that are missing, one by one: Node's `recursive` never returns where the system says that nothing is
  * there though the folder above is, as it does below /proc.
  *
- * @returns the uppermost folder that was made; undefined where there was nothing to make
+ * @returns the folders that were made, the uppermost first
  * @throws UsageError where one cannot be made; then none stays
  */
-export function makeFolder(folder: string): string | undefined {
+export function makeFolder(folder: string): string[] {
   const missing: string[] = [];
   for (let path = resolve(folder); !isFolder(path) && path !== dirname(path); path = dirname(path)) missing.push(path);
   const made: string[] = [];
@@ -19,10 +19,20 @@ export function makeFolder(folder: string): string | undefined {
       made.push(path);
     } catch (cause) {
       if (isFolder(path)) continue; // another process made it in the meantime
-      for (const each of made.reverse()) rmdirSync(each);
+      removeEmpty(made);
       throw new UsageError(`${folder}: this folder cannot be made (${(cause as Error).message})`, { cause });
     }
-  return made[0];
+  return made;
+}
+
+/** Takes folders that `makeFolder` made away again; one that is not empty stays, for others may have written into it by now. */
+export function removeEmpty(made: readonly string[]): void {
+  for (const folder of made.toReversed())
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Something lies in it, or another process took it away.
+    }
 }
 
 export const isFolder = (path: string): boolean => existsSync(path) && statSync(path).isDirectory();

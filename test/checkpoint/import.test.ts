@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -5,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { importNetwork, withoutPrefix } from "../../src/checkpoint/import.ts";
 import type { LazyTensor } from "../../src/checkpoint/lazy-tensor.ts";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
+import { ModelError } from "../../src/errors.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 
@@ -96,6 +98,19 @@ describe("importing reads tensors in parts", () => {
     expect(asked).toBe(1);
     expect(await readdir(folder)).not.toContain("new");
   });
+});
+
+test("what another process wrote below the same new folder stays where an import fails", async () => {
+  const tensors = lazy(denoiser.weights);
+  const last = Object.keys(tensors).at(-1)!;
+  function* parts() {
+    writeFileSync(join(folder, "new", "other"), "results of hours");
+    yield Float32Array.of(Number.NaN);
+  }
+  const network = { name: "denoiser", ...denoiser.record } as const;
+  const options = { network, tensors: { ...tensors, [last]: { ...tensors[last]!, parts } }, model, source: "f.pt" };
+  await expect(importNetwork(join(folder, "new", "mine"), options)).rejects.toThrow(ModelError);
+  expect(await readdir(join(folder, "new"))).toEqual(["other"]);
 });
 
 test("prefixes of wrappers go where all names have them", () => {

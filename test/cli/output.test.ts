@@ -1,3 +1,4 @@
+import { writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -42,6 +43,16 @@ test("where one cannot be written, all stay as they were", async () => {
   expect(await readFile(at("old", "kept"), "utf8")).toBe("before");
   expect(await readdir(at("old"))).toEqual(["kept"]);
   expect(await readdir(at())).not.toContain("new");
+});
+
+test("what another process wrote in the meantime stays where one fails", async () => {
+  function* parts() {
+    yield bytes;
+    writeFileSync(at("both", "below", "other"), "results of hours");
+    throw new Error("no room");
+  }
+  await expect(writeFiles([[at("both", "below", "mine"), parts()]])).rejects.toThrow("no room");
+  expect(await readdir(at("both", "below"))).toEqual(["other"]);
 });
 
 describe("before the work", () => {
