@@ -4,9 +4,11 @@ import { findModel, loadModel, saveModel } from "../checkpoint/model-folder.ts";
 import { ModelError } from "../errors.ts";
 import type { Action } from "./command.ts";
 import type { EmaValues } from "./commands/ema.ts";
+import { lockFolder } from "./lock.ts";
 
 /** `guidestar ema`. */
 export const runEma: Action<EmaValues> = async ({ length, step, out, storage }, { terminal, signal }, run) => {
+  await using _lock = await lockFolder(out ?? run);
   const model = await loadModel(await findModel(run));
   const { denoiser, classifier, classes, imageShape, preprocessing, sampling } = model;
   if (!denoiser) throw new ModelError(`${run}: there is no denoiser whose weights could be averaged`);

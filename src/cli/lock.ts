@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import { readFile, rename, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
+import { setTimeout } from "node:timers/promises";
 import { UsageError } from "../errors.ts";
-import { makeFolder } from "../files/make-folder.ts";
+import { makeFolder, removeEmpty } from "../files/make-folder.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
 const beat = 5_000;
@@ -17,24 +18,25 @@ interface Holder {
 }
 
 /**
- * Keeps a folder to one process: two that write into it would spoil each other's files. The lock is a file; one that a killed process left
- * is taken over.
+ * Keeps a folder, which is made where missing, to one process: two that write into it would spoil each other's files. The lock is a file
+ * there; one that a killed process left is taken over. Where nothing else was written, a folder that was made is gone afterwards.
  *
- * @param path of the file
- * @param what is being done, for the error: "training a denoiser in runs/a"
- * @throws UsageError where another process holds it
+ * @throws UsageError where another process holds it, or the folder cannot be written
  */
-export async function lock(path: string, what: string): Promise<AsyncDisposable> {
+export async function lockFolder(folder: string): Promise<AsyncDisposable> {
+  const path = join(folder, ".lock");
   const text = JSON.stringify({ process: process.pid, host: hostname(), token: randomUUID() } satisfies Holder);
-  makeFolder(dirname(path));
-  while (!(await take(path, text))) {
+  const made = makeFolder(folder);
+  for (let tries = 0; !(await take(path, text)); tries++) {
     const found = await read(path);
-    if (found === undefined) continue; // given back in the meantime
+    // Given back in the meantime, or nothing that can be read.
+    if (found === undefined && tries < 100) continue;
+    if (found === undefined) throw new UsageError(`${path}: cannot be read, so nobody can tell whose it is; remove it`);
     if (await isHeld(path, found))
       throw new UsageError(
-        `${describe(found)} is ${what}; wait for it, end it, or choose another --out (if there is no such process, remove ${path})`,
+        `${describe(found)} is writing into ${folder}; wait for it, end it, or choose another folder (if there is no such process, remove ${path})`,
       );
-    await remove(path, found);
+    await removeStale(path, found);
   }
   const beating = setInterval(() => {
     const now = new Date();
@@ -43,7 +45,8 @@ export async function lock(path: string, what: string): Promise<AsyncDisposable>
   return {
     async [Symbol.asyncDispose]() {
       clearInterval(beating);
-      await remove(path, text);
+      if ((await read(path)) === text) await rm(path, { force: true });
+      removeEmpty(made);
     },
   };
 }
@@ -54,19 +57,26 @@ async function take(path: string, text: string): Promise<boolean> {
     await writeFile(path, text, { flag: "wx" });
     return true;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EEXIST") return false;
-    throw error;
+    const { code, message } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return false;
+    throw new UsageError(`${dirname(path)}: cannot be written (${message})`, { cause: error });
   }
 }
 
-/** Removes a lock, unless it is by now another than that with this text: of several processes, only one moves a file away. */
-async function remove(path: string, text: string): Promise<void> {
-  if ((await read(path)) !== text) return;
-  const away = `${path}.${randomUUID()}`;
-  await rename(path, away).catch(() => undefined);
-  const moved = await read(away);
-  if (moved !== undefined && moved !== text) await take(path, moved);
-  await rm(away, { force: true });
+/**
+ * Removes the lock that a dead process left, if it still is that with this text. One process at a time: between looking and removing,
+ * another one's new lock might have come.
+ */
+async function removeStale(path: string, text: string): Promise<void> {
+  const guard = `${path}.stale`;
+  if (await take(guard, "")) {
+    if ((await read(path)) === text) await rm(path, { force: true });
+    await rm(guard, { force: true });
+  } else {
+    const status = await stat(guard).catch(() => undefined);
+    if (status && Date.now() - status.mtimeMs > silence) await rm(guard, { force: true });
+    await setTimeout(20);
+  }
 }
 
 const read = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);

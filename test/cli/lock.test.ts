@@ -1,27 +1,29 @@
 import { spawn, spawnSync } from "node:child_process";
-import { mkdir, mkdtemp, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { lock } from "../../src/cli/lock.ts";
+import { lockFolder } from "../../src/cli/lock.ts";
 import { UsageError } from "../../src/errors.ts";
 
 let folder: string;
+let run: string;
 let path: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "guidestar-test-"));
-  path = join(folder, "run", ".lock");
+  run = join(folder, "runs", "a");
+  path = join(run, ".lock");
 });
 afterEach(() => rm(folder, { recursive: true }));
 
 /** Leaves the lock of another process: of this one's parent, which lives, where no other is given. */
 async function leave(holder = process.ppid, host = hostname()): Promise<void> {
-  await mkdir(join(folder, "run"));
+  await mkdir(run, { recursive: true });
   await writeFile(path, JSON.stringify({ process: holder, host }));
 }
 
 const taken = async (): Promise<boolean> => {
-  const held = await lock(path, "at work").catch((error: unknown) => error);
+  const held = await lockFolder(run).catch((error: unknown) => error);
   if (held instanceof UsageError) return false;
   await (held as AsyncDisposable)[Symbol.asyncDispose]();
   return true;
@@ -32,17 +34,17 @@ async function race(count: number): Promise<number> {
   const end = join(folder, "end");
   const program = `
     import { existsSync } from "node:fs";
-    const { lock } = await import(${JSON.stringify(new URL("../../src/cli/lock.ts", import.meta.url).href)});
-    const [, moment, path, end] = process.argv;
+    const { lockFolder } = await import(${JSON.stringify(new URL("../../src/cli/lock.ts", import.meta.url).href)});
+    const [, moment, run, end] = process.argv;
     while (Date.now() < Number(moment)) {}
-    const held = await lock(path, "racing").catch(() => undefined);
+    const held = await lockFolder(run).catch(() => undefined);
     const until = Date.now() + 10_000;
     while (held && !existsSync(end) && Date.now() < until) await new Promise((done) => setTimeout(done, 50));
     if (!held) process.exit(1);
     await held[Symbol.asyncDispose]();`;
-  const args = ["--import", "tsx", "--input-type=module", "-e", program, String(Date.now() + 2000), path, end];
+  const args = ["--import", "tsx", "--input-type=module", "-e", program, String(Date.now() + 2000), run, end];
   let refused = 0;
-  const run = () =>
+  const start = () =>
     new Promise<void>((done) => {
       spawn(process.execPath, args).on("exit", async (code) => {
         if (code === 1) refused++;
@@ -50,24 +52,41 @@ async function race(count: number): Promise<number> {
         done();
       });
     });
-  await Promise.all(Array.from({ length: count }, run));
+  await Promise.all(Array.from({ length: count }, start));
   await rm(end, { force: true });
   return refused;
 }
 
 test("a lock is a file as long as it is held", async () => {
   {
-    await using _held = await lock(path, "at work");
+    await using _held = await lockFolder(run);
     expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.pid, host: hostname() });
   }
-  await expect(stat(path)).rejects.toThrow("ENOENT");
+  // The folders were made for it, and nothing was written.
+  expect(await readdir(folder)).toEqual([]);
+  {
+    await using _held = await lockFolder(run);
+    await writeFile(join(run, "model.json"), "");
+  }
+  expect(await readdir(run)).toEqual(["model.json"]);
+});
+
+test.each<[string, () => Promise<unknown>]>([
+  ["a folder", () => mkdir(path)],
+  ["a link to nothing", () => symlink(join(folder, "nothing"), path)],
+])("a lock that cannot be read, %s, is refused", async (_, make) => {
+  await mkdir(run, { recursive: true });
+  await make();
+  const error = await lockFolder(run).catch((error: unknown) => error);
+  expect(error).toBeInstanceOf(UsageError);
+  expect(String(error)).toContain(`${path}: cannot be read`);
 });
 
 test("a lock that another process holds is refused, which the message names, and stays", async () => {
   await leave();
-  const error = await lock(path, "training in runs/a").catch((error: unknown) => error);
+  const error = await lockFolder(run).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(UsageError);
-  expect(String(error)).toContain(`process ${process.ppid} on ${hostname()} is training in runs/a`);
+  expect(String(error)).toContain(`process ${process.ppid} on ${hostname()} is writing into ${run}`);
   expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.ppid });
 });
 
@@ -90,7 +109,7 @@ test("a lock that is being written counts as held; what is left half-written, fo
 });
 
 test("a lock that has become another's stays when it is given back", async () => {
-  const held = await lock(path, "at work");
+  const held = await lockFolder(run);
   await writeFile(path, "another's");
   await held[Symbol.asyncDispose]();
   expect(await readFile(path, "utf8")).toBe("another's");
@@ -106,7 +125,7 @@ test("another machine's process counts as living as long as it gives signs of li
 });
 
 test("who holds a lock gives signs of life", { timeout: 20_000 }, async () => {
-  await using _held = await lock(path, "at work");
+  await using _held = await lockFolder(run);
   await utimes(path, 0, 0);
   await vi.waitFor(async () => expect(Date.now() - (await stat(path)).mtimeMs).toBeLessThan(10_000), 15_000);
 });

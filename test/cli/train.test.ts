@@ -56,15 +56,13 @@ describe("training", () => {
   });
 
   test("is refused where another process trains into the folder, until that one has ended", async () => {
-    const file = at("shared", ".denoiser.lock");
+    const file = at("shared", ".lock");
     await mkdir(at("shared"));
     await writeFile(file, JSON.stringify({ process: process.ppid, host: hostname() }));
     const refused = await guidestar(train("denoiser", "shared"));
     expect(refused).toMatchObject({ code: 2, out: "" });
-    expect(refused.messages).toContain(
-      `process ${process.ppid} on ${hostname()} is training a denoiser in ${at("shared")}`,
-    );
-    expect(await readdir(at("shared"))).toEqual([".denoiser.lock"]);
+    expect(refused.messages).toContain(`process ${process.ppid} on ${hostname()} is writing into ${at("shared")}`);
+    expect(await readdir(at("shared"))).toEqual([".lock"]);
     await rm(file);
     expect((await guidestar(train("denoiser", "shared"))).code).toBe(0);
   });

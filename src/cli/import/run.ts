@@ -11,6 +11,7 @@ import { ModelError, UsageError } from "../../errors.ts";
 import type { NetworkConfig } from "../../models/config.ts";
 import type { Context } from "../command.ts";
 import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
+import { lockFolder } from "../lock.ts";
 import { checkOutputFolder } from "../output.ts";
 import { networkFor } from "./network.ts";
 
@@ -25,6 +26,7 @@ export async function runImport(
   if (!/\.(pt|pth|safetensors)$/i.test(file))
     throw new UsageError(`${file}: expected a checkpoint, .pt, .pth or .safetensors`);
   await checkOutputFolder("--out", values.out);
+  await using _lock = await lockFolder(values.out);
   const opened = openFile(file);
   try {
     const tensors: Readonly<Record<string, LazyTensor>> = withoutPrefix(

@@ -1,4 +1,4 @@
-import { basename, join } from "node:path";
+import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import type { Detector } from "../../evaluation/detector.ts";
@@ -7,7 +7,7 @@ import { openBackend } from "../../runtime/node.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../command.ts";
 import type { SweepValues } from "../commands/sweep.ts";
-import { lock } from "../lock.ts";
+import { lockFolder } from "../lock.ts";
 import { duration, type Progress, progress } from "../progress.ts";
 import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
 import { type Cell, describeCell, gridOf, kindOf } from "./grid.ts";
@@ -38,6 +38,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     detector: detector.name,
     reference: real.name,
   };
+  await using _lock = dryRun ? undefined : await lockFolder(out);
   const folder = await openSweep(out, record);
   const left = remaining(cells, folder.finished);
   const done = cells.length - left.length;
@@ -50,7 +51,6 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     );
   }
 
-  await using _lock = await lock(join(out, ".sweep.lock"), `sweeping into ${out}`);
   const about = {
     title: `${basename(values.model)}: guidance swept`,
     subtitle: `${count} pictures a cell, against the ${real.name}, seen by the detector "${detector.name}"`,

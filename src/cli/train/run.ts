@@ -14,8 +14,8 @@ import type { Action, Context } from "../command.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
 import { Interrupted } from "../errors.ts";
-import { lock } from "../lock.ts";
-import { writeFiles } from "../output.ts";
+import { lockFolder } from "../lock.ts";
+import { checkOutputFolder, writeFiles } from "../output.ts";
 import { duration, progress } from "../progress.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import { describeJob, estimate } from "./dry-run.ts";
@@ -42,6 +42,8 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined) => Job,
 ): Promise<void> {
   const { out } = asked;
+  await checkOutputFolder("--out", out);
+  await using _lock = asked.dryRun ? undefined : await lockFolder(out);
   const store = checkpointFolder(join(out, "checkpoints", network));
   const existing = await existingRecord(out);
   const saved = await store.latest();
@@ -69,7 +71,6 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   });
   const description = describeJob(network, job, dataset, values);
   if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend, signal)}\n`);
-  await using _lock = await lock(join(out, `.${network}.lock`), `training a ${network} in ${out}`);
   shown.say(description);
 
   const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };
