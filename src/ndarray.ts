@@ -51,7 +51,7 @@ export interface Place {
   /** Bytes before the first element. */
   readonly offset: number;
   /** What the system notes of the file and its last change: what is written later may hold other numbers. */
-  readonly modified: string;
+  readonly state: string;
 }
 
 export interface StoredOptions {

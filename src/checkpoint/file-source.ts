@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
+import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ModelError } from "../errors.ts";
 import { fileState } from "../files/file-state.ts";
 import { type ByteSource, partsOf } from "./bytes.ts";
@@ -34,15 +34,16 @@ export function openFile(path: string): { readonly source: ByteSource; close(): 
 }
 
 /** A file of any size that is opened for each read alone, so it can be asked at any time. Throws ModelError where it has changed since. */
-export function reopenedFile(path: string): ByteSource & { readonly modified: string } {
-  const { size } = statSync(path);
-  const modified = fileState(path)!.state;
+export function reopenedFile(path: string): ByteSource & { readonly state: string } {
+  const found = fileState(path);
+  if (!found) throw new ModelError(`${path}: cannot be read: there is no such file`);
+  const { size, state } = found;
   const read: ByteSource["read"] = (...range) => {
-    if (fileState(path)?.state !== modified)
+    if (fileState(path)?.state !== state)
       throw new ModelError(`${path}: the file was replaced while it was in use; load the model again`);
     return withFile(path, (source) => source.read(...range));
   };
-  return { size, modified, read };
+  return { size, state, read };
 }
 
 /** What `use` makes of a file, which is closed then. */

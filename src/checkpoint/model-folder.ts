@@ -132,7 +132,7 @@ const storedFrom = 2 ** 26;
 function storedWeights(path: string, network: NamedNetwork, where: string): Weights {
   const source = reopenedFile(path);
   verifyOnce(path, network.sha256, () => checkFile(source, hashOf(source), network, where));
-  const file = { folder: dirname(resolve(path)), file: basename(path), modified: source.modified };
+  const file = { folder: dirname(resolve(path)), file: basename(path), state: source.state };
   // The engine can map float32 where it lies; anything else is converted each time it is asked for.
   const placeOf = ({ storage, offset }: SafeTensor): Place | undefined =>
     storage === "F32" && offset % 4 === 0 ? { ...file, offset } : undefined;

@@ -5,6 +5,8 @@ export interface FileState {
   readonly state: string;
   /** When the file or its status last changed, in ms since 1970. */
   readonly changed: number;
+  /** Bytes. */
+  readonly size: number;
 }
 
 /** Tells a file from all that it may become without reading it. Undefined where there is none. */
@@ -12,5 +14,5 @@ export function fileState(path: string): FileState | undefined {
   const status = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (!status) return undefined;
   const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = status;
-  return { state: [dev, ino, size, mtimeNs, ctimeNs].join(" "), changed: Number(ctimeMs) };
+  return { state: [dev, ino, size, mtimeNs, ctimeNs].join(" "), changed: Number(ctimeMs), size: Number(size) };
 }

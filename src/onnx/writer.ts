@@ -14,7 +14,7 @@ export interface ExternalData {
 export interface OnnxModel {
   readonly bytes: Uint8Array;
   readonly externalData: readonly ExternalData[];
-  /** Files that were there before, hold weights and are referred to: their folder, and when each was last written. */
+  /** Files that were there before, hold weights and are referred to: their folder, and the state of each (`fileState`). */
   readonly stored?: { readonly folder: string; readonly files: ReadonlyMap<string, string> };
 }
 
@@ -96,7 +96,7 @@ export class ModelWriter {
       tensor.integer(14, 1);
     };
     if (place && place.folder === folder) {
-      this.files.set(place.file, place.modified);
+      this.files.set(place.file, place.state);
       outside({ location: place.file, offset: place.offset });
     } else if (weights === "inside" || length < externalFrom) tensor.bytes(9, bytesOf(value));
     else {

@@ -29,7 +29,7 @@ export async function readProgram(folder: string): Promise<KeptProgram | undefin
   const bytes = await readFile(join(folder, modelFile));
   const weights = await weightsOf(folder);
   if (hashOf(bytes, inPlace, weights) !== hash) return undefined;
-  const stored = weights && { folder, files: new Map([[weightsFile, weights.modified]]) };
+  const stored = weights && { folder, files: new Map([[weightsFile, weights.state]]) };
   return { model: { bytes, externalData: [], ...(stored && { stored }) }, inPlace: new Set(inPlace) };
 }
 
@@ -42,15 +42,15 @@ const hashOf = (model: Uint8Array, inPlace: readonly string[], weights: Weights 
 interface Weights {
   /** CRC-32: they may be gigabytes, and are read at every start. */
   readonly checksum: number;
-  readonly modified: string;
+  readonly state: string;
 }
 
 /** Undefined where a program has none. */
 async function weightsOf(folder: string): Promise<Weights | undefined> {
   const path = join(folder, weightsFile);
-  const modified = fileState(path)?.state;
-  if (modified === undefined) return undefined;
+  const state = fileState(path)?.state;
+  if (state === undefined) return undefined;
   let checksum = 0;
   for await (const part of createReadStream(path, { highWaterMark: 2 ** 22 })) checksum = crc32(part, checksum);
-  return { checksum, modified };
+  return { checksum, state };
 }

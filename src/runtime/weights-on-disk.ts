@@ -48,9 +48,9 @@ async function writeParts(folder: string, parts: OnnxModel["externalData"]): Pro
 }
 
 function checkUnchanged({ folder, files }: NonNullable<OnnxModel["stored"]>): void {
-  for (const [name, modified] of files) {
+  for (const [name, state] of files) {
     const path = join(folder, name);
-    if (fileState(path)?.state !== modified)
+    if (fileState(path)?.state !== state)
       throw new RuntimeFailure(`${path}: the file was replaced while the engine read it; load the model again`);
   }
 }

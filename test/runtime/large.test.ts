@@ -61,7 +61,7 @@ describe("weights that lie in a file", () => {
     const place = async (file: string, offset: number, { data }: typeof first) => {
       await writeFile(join(folder, file), [new Uint8Array(offset), new Uint8Array(data.buffer)]);
       const { state } = fileState(join(folder, file))!;
-      return { fingerprint: file, place: { folder, file, offset, modified: state } };
+      return { fingerprint: file, place: { folder, file, offset, state } };
     };
     const never = () => {
       throw new Error("read into memory");
