@@ -18,7 +18,7 @@ import {
   parseWeights,
   type Weights,
 } from "./model.ts";
-import { type Staged, stage } from "./run-folder.ts";
+import { removeAbandoned, type Staged, stage } from "./run-folder.ts";
 import {
   inParts,
   readSafetensors,
@@ -237,6 +237,7 @@ export async function writeNetworks(
     if (isFolder(path))
       throw new UsageError(`${path}: weights are to be written here, but it is a folder; move it away`);
   const made = makeFolder(folder);
+  await removeAbandoned(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.
   const before = await existingRecord(folder);
   for (const name of names)
@@ -256,12 +257,12 @@ export async function writeNetworks(
       hashes.set(name, hash.digest("hex"));
     }
     staged.push(await stage(where, `${JSON.stringify(record(), null, 2)}\n`));
+    for (const each of staged) await each.commit();
   } catch (error) {
     for (const each of staged) await each.discard();
     removeEmpty(made);
     throw error;
   }
-  for (const each of staged) await each.commit();
   for (const name of names) await rename(pathOf(name) + pendingSuffix, pathOf(name));
   return record();
 }

@@ -1,6 +1,8 @@
+import { randomUUID } from "node:crypto";
 import { open, readdir, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { ModelError } from "../errors.ts";
+import { pruneCache } from "../files/cache.ts";
 import { makeFolder } from "../files/make-folder.ts";
 import type { NDArray } from "../ndarray.ts";
 import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
@@ -11,9 +13,9 @@ import { inParts, openSafetensors, safetensorsParts } from "./safetensors.ts";
 
 /** New contents of a file, safe on the disk beside it. */
 export interface Staged {
-  /** Puts them in the file's place. */
+  /** Puts them in the file's place; where that fails, nothing stays of them. */
   commit(): Promise<void>;
-  /** Takes them away again. */
+  /** Takes them away, unless they are in their place. */
   discard(): Promise<void>;
 }
 
@@ -21,11 +23,11 @@ export interface Staged {
 export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
 
 /**
- * Writes new contents of a file into a temporary one of the same folder, flushed. Where that fails, or the signal is raised, nothing
- * stays.
+ * Writes new contents of a file into a temporary one of the same folder, flushed, whose name no other writer takes. Where that fails, or
+ * the signal is raised, nothing stays.
  */
 export async function stage(path: string, contents: FileContents, signal?: AbortSignal): Promise<Staged> {
-  const temporary = `${path}${temporarySuffix}`;
+  const temporary = `${path}.${randomUUID()}.partial`;
   const discard = () => rm(temporary, { force: true });
   const file = await open(temporary, "w");
   try {
@@ -43,7 +45,12 @@ export async function stage(path: string, contents: FileContents, signal?: Abort
     await file.close();
   }
   const commit = async (): Promise<void> => {
-    await rename(temporary, path);
+    try {
+      await rename(temporary, path);
+    } catch (error) {
+      await discard();
+      throw error;
+    }
     const folder = await open(dirname(path), "r");
     // Windows knows no flushing of folders.
     await folder.sync().catch(() => undefined);
@@ -51,7 +58,10 @@ export async function stage(path: string, contents: FileContents, signal?: Abort
   };
   return { commit, discard };
 }
-const temporarySuffix = ".partial";
+
+/** Removes from a folder what ended processes left half-written. */
+export const removeAbandoned = (folder: string): Promise<void> =>
+  pruneCache(folder, Number.POSITIVE_INFINITY, { whole: /^$/, unfinished: /\.[0-9a-f-]{36}\.partial$/ });
 
 function inBytes(contents: FileContents): Iterable<Uint8Array> {
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];
@@ -160,9 +170,10 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
       const path = join(folder, fileName(checkpoint.step));
       await writeAtomically(path, encodeCheckpoint(checkpoint));
       const old = (await checkpointsIn(folder)).slice(keep);
-      const partial = (await readdir(folder))
-        .filter((name) => name.endsWith(temporarySuffix))
-        .map((name) => join(folder, name));
+      // No other process writes here, so what is half-written was left by one that ended.
+      const partial = (await readdir(folder, { withFileTypes: true }))
+        .filter((entry) => entry.isFile() && entry.name.endsWith(".partial"))
+        .map(({ name }) => join(folder, name));
       await Promise.all([...old, ...partial].map((name) => rm(name, { force: true })));
       return path;
     },

@@ -54,10 +54,10 @@ export async function writeFiles(
       folders.push(...makeFolder(dirname(path)));
       staged.push(await stage(path, contents, signal));
     }
+    for (const each of staged) await each.commit();
   } catch (error) {
     for (const each of staged) await each.discard();
     removeEmpty(folders);
     throw error;
   }
-  for (const each of staged) await each.commit();
 }

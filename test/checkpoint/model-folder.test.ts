@@ -1,11 +1,12 @@
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { hashOf, withFile } from "../../src/checkpoint/file-source.ts";
 import { checkSameNoise } from "../../src/checkpoint/model.ts";
-import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
-import { readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
+import { loadModel, saveModel, writeNetworks } from "../../src/checkpoint/model-folder.ts";
+import { stage } from "../../src/checkpoint/run-folder.ts";
+import { inParts, readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { ModelError } from "../../src/errors.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
@@ -111,6 +112,25 @@ describe("saving", () => {
     await expect(saveModel(folder, { ...facts, denoiser }, { signal })).rejects.toThrow("enough");
     expect((await readdir(folder)).sort()).toEqual(["denoiser.safetensors", "model.json"]);
     expect((await loadModel(folder)).weights.denoiser).toEqual(changed);
+  });
+
+  test("where model.json cannot be made, no weights stay either", async () => {
+    const networks = { denoiser: inParts(denoiser.weights) };
+    const record = () => {
+      throw new Error("no record");
+    };
+    await expect(writeNetworks(file("new"), networks, record, {})).rejects.toThrow("no record");
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  test("what ended processes left half-written is removed, and what others write now stays", async () => {
+    await stage(file("denoiser.safetensors.new"), "abandoned");
+    const [abandoned] = await readdir(folder);
+    await utimes(file(abandoned!), new Date(), new Date(Date.now() - 7_200_000));
+    await stage(file("model.json"), "at work");
+    const [atWork] = (await readdir(folder)).filter((name) => name !== abandoned);
+    await saveModel(folder, { ...facts, denoiser });
+    expect((await readdir(folder)).sort()).toEqual(["denoiser.safetensors", "model.json", atWork]);
   });
 
   test("what could not be loaded again is refused before anything is made of its sizes", async () => {

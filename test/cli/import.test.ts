@@ -281,13 +281,6 @@ describe("an --out that cannot be written is refused by name, and nothing change
   });
 });
 
-test("where model.json cannot be written, no weights stay either", async () => {
-  await mkdir(at("blocked", "model.json.partial"), { recursive: true });
-  const { code } = await importing(data("unet_adm.pt"), "blocked", "--config", configOf("unet_adm"));
-  expect(code).not.toBe(0);
-  expect(readdirSync(at("blocked"))).toEqual(["model.json.partial"]);
-});
-
 test("Ctrl-C ends it, and the folder is as it was", async () => {
   const argv = (out: string) => ["import", data("unet_adm.pt"), "--out", at(out), "--config", configOf("unet_adm")];
   // The message comes before the first tensor is written.

@@ -2,6 +2,7 @@ import { writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { stage } from "../../src/checkpoint/run-folder.ts";
 import { checkOutput, writeFiles } from "../../src/cli/output.ts";
 import { UsageError } from "../../src/errors.ts";
 import { temporaryFolder } from "./world.ts";
@@ -53,6 +54,24 @@ test("what another process wrote in the meantime stays where one fails", async (
   }
   await expect(writeFiles([[at("both", "below", "mine"), parts()]])).rejects.toThrow("no room");
   expect(await readdir(at("both", "below"))).toEqual(["other"]);
+});
+
+test("a folder in the place that cannot be replaced is an error that leaves nothing", async () => {
+  await mkdir(at("taken", "folder"), { recursive: true });
+  const files = ["file", "folder", "third"].map((name) => [at("taken", name), bytes] as const);
+  await expect(writeFiles(files)).rejects.toThrow("EISDIR");
+  expect((await readdir(at("taken"))).sort()).toEqual(["file", "folder"]);
+});
+
+test("two that write the same file at once write it whole, and a folder of any name beside it is no hindrance", async () => {
+  await mkdir(at("shared", "file.partial"), { recursive: true });
+  const path = at("shared", "file");
+  const [one, other] = [await stage(path, "one"), await stage(path, "other")];
+  await one.commit();
+  expect(await readFile(path, "utf8")).toBe("one");
+  await other.commit();
+  expect(await readFile(path, "utf8")).toBe("other");
+  expect((await readdir(at("shared"))).sort()).toEqual(["file", "file.partial"]);
 });
 
 describe("before the work", () => {

@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { existsSync, mkdirSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -10,7 +10,7 @@ import { readPngText } from "../../src/images/png.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { tinyModel } from "../support/tiny-model.ts";
-import { guidestar, temporaryFolder } from "./world.ts";
+import { guidestar, type RunOptions, temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
 const at = (...path: string[]): string => join(folder.path, ...path);
@@ -19,8 +19,9 @@ beforeAll(async () => {
   await saveModel(at("model"), { ...facts, denoiser, classifier });
 });
 
-const sample = (...more: string[]) =>
-  guidestar(["sample", "--model", at("model"), "--steps", "3", "--threads", "1", ...more]);
+const sampleWith = (options: RunOptions, ...more: string[]) =>
+  guidestar(["sample", "--model", at("model"), "--steps", "3", "--threads", "1", ...more], options);
+const sample = (...more: string[]) => sampleWith({}, ...more);
 const specOf = async (path: string) => JSON.parse(readPngText(await readFile(path)).guidestar!);
 
 describe("sample", () => {
@@ -51,9 +52,11 @@ describe("sample", () => {
   });
 
   test("an animation that fails does not lose the picture", async () => {
-    // Where a file is about to be written lies a folder.
-    await mkdir(at("fails.gif.partial"));
-    const { code } = await sample("--count", "1", "--out", at("fails.png"), "--gif", at("fails.gif"));
+    // The message comes after the paths were looked at: where the file is about to be written there is a folder by then.
+    const { code } = await sampleWith(
+      { onMessage: () => mkdirSync(at("fails.gif"), { recursive: true }) },
+      ...["--count", "1", "--out", at("fails.png"), "--gif", at("fails.gif")],
+    );
     expect(code).not.toBe(0);
     expect(await specOf(at("fails.png"))).toMatchObject({ seeds: [0] });
   });

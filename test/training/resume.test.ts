@@ -1,13 +1,13 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { bytesOf } from "../../src/checkpoint/bytes.ts";
-import { checkpointFolder, decodeCheckpoint, latestCheckpoint } from "../../src/checkpoint/run-folder.ts";
+import { checkpointFolder, decodeCheckpoint, latestCheckpoint, stage } from "../../src/checkpoint/run-folder.ts";
 import { ModelError, RuntimeFailure } from "../../src/errors.ts";
 import { float32 } from "../../src/ndarray.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
@@ -74,13 +74,15 @@ test("a run killed at any moment and resumed ends in the same bytes as one never
 test("files that a killed run was writing are ignored, then removed; the newest checkpoints stay", async () => {
   const folder = freshFolder();
   await run(folder, 4);
-  const partial = join(folder, "step-00000009.safetensors.partial");
-  await writeFile(partial, (await newest(folder)).subarray(0, 1000));
+  await stage(join(folder, "step-00000009.safetensors"), (await newest(folder)).subarray(0, 1000));
+  expect((await readdir(folder)).length).toBe(3);
+  await mkdir(join(folder, "mine.partial"));
   const events = await run(folder, 12);
   expect(events[0]).toMatchObject({ kind: "start", step: 4 });
-  expect((await readdir(folder)).sort()).toEqual(
-    [8, 10, 12].map((step) => `step-${`${step}`.padStart(8, "0")}.safetensors`),
-  );
+  expect((await readdir(folder)).sort()).toEqual([
+    "mine.partial",
+    ...[8, 10, 12].map((step) => `step-${`${step}`.padStart(8, "0")}.safetensors`),
+  ]);
 });
 
 test("raising the signal ends the run after its step, with a checkpoint to resume from", async () => {
