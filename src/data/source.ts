@@ -1,9 +1,10 @@
-import { closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { type BigIntStats, closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import type { ByteSource } from "../checkpoint/bytes.ts";
 import { openZip } from "../checkpoint/zip.ts";
 import { DataError } from "../errors.ts";
+import { stateOf } from "../files/file-state.ts";
 
 /** One file of a folder or zip that is not hidden; `path` is relative, with `/`. */
 export interface Entry {
@@ -33,11 +34,11 @@ function folderSource(root: string): Source {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (isHidden(name)) continue;
       const path = folder === "" ? name : `${folder}/${name}`;
-      const found = statSync(join(root, path), { throwIfNoEntry: false });
+      const found = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
       if (found?.isDirectory() && depth < DEPTH) walk(path, depth + 1);
       else if (!found || found.isFile()) {
         entries.push({ path, read: () => readFile(join(root, path)) });
-        stamps.push(`${path} ${found?.size} ${found?.mtimeMs}`);
+        stamps.push(`${path} ${found && stateOf(found)}`);
       }
     }
   };
@@ -45,10 +46,10 @@ function folderSource(root: string): Source {
   return { fingerprint: stamps.join("\n"), entries: () => entries, close: () => {} };
 }
 
-function zipSource(path: string, size: number, mtimeMs: number): Source {
+function zipSource(path: string, status: BigIntStats): Source {
   const descriptor = openSync(path, "r");
   const bytes: ByteSource = {
-    size,
+    size: Number(status.size),
     read(offset, length) {
       const result = new Uint8Array(length);
       const got = readSync(descriptor, result, 0, length, offset);
@@ -57,7 +58,7 @@ function zipSource(path: string, size: number, mtimeMs: number): Source {
     },
   };
   return {
-    fingerprint: `${size} ${mtimeMs}`,
+    fingerprint: stateOf(status),
     entries() {
       const zip = openZip(bytes, path, DataError);
       return zip.names
@@ -69,8 +70,8 @@ function zipSource(path: string, size: number, mtimeMs: number): Source {
 }
 
 /** A file of another kind: perhaps a picture. */
-const fileSource = (path: string, size: number, mtimeMs: number): Source => ({
-  fingerprint: `${size} ${mtimeMs}`,
+const fileSource = (path: string, status: BigIntStats): Source => ({
+  fingerprint: stateOf(status),
   entries: () => [{ path: basename(path), read: () => readFile(path) }],
   close: () => {},
 });
@@ -88,9 +89,9 @@ function isZip(path: string): boolean {
 /** Opens a folder, a zip (a `.npz` is one) or a single file. Throws DataError where there is none. */
 export function openSource(path: string): Source {
   try {
-    const found = statSync(path);
+    const found = statSync(path, { bigint: true });
     if (found.isDirectory()) return folderSource(path);
-    return (isZip(path) ? zipSource : fileSource)(path, found.size, found.mtimeMs);
+    return (isZip(path) ? zipSource : fileSource)(path, found);
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new DataError(`${path}: ${code === "ENOENT" ? "no such file or folder" : `cannot be opened: ${message}`}`, {

@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { type BigIntStats, statSync } from "node:fs";
 
 export interface FileState {
   /** What the system notes of a file. It differs after any change: the last of its times, that of the change of its status, cannot be set back. */
@@ -13,6 +13,9 @@ export interface FileState {
 export function fileState(path: string): FileState | undefined {
   const status = statSync(path, { bigint: true, throwIfNoEntry: false });
   if (!status) return undefined;
-  const { dev, ino, size, mtimeNs, ctimeNs, ctimeMs } = status;
-  return { state: [dev, ino, size, mtimeNs, ctimeNs].join(" "), changed: Number(ctimeMs), size: Number(size) };
+  return { state: stateOf(status), changed: Number(status.ctimeMs), size: Number(status.size) };
 }
+
+/** The state of a file whose status is known. */
+export const stateOf = ({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string =>
+  [dev, ino, size, mtimeNs, ctimeNs].join(" ");

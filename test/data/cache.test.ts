@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, utimes, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, stat, utimes, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { zipSync } from "fflate";
 import { expect, test } from "vitest";
 import { type DatasetOptions, openDataset } from "../../src/data/dataset.ts";
 import { DataError } from "../../src/errors.ts";
@@ -49,6 +50,27 @@ test("other options, changed files and new files are decoded anew", async () => 
   expect((await open()).train.count).toBe(3);
   expect((await open()).cache?.state).toBe("read");
 });
+
+test.each(["a folder", "a zip", "a picture"])(
+  "%s in whose place others of equal size and times were put is decoded anew",
+  async (kind) => {
+    const pictures = async (color: string) => ({ "a/1.png": await plain(color) });
+    const contentOf = async (color: string): Promise<Uint8Array> =>
+      kind === "a zip" ? zipSync(await pictures(color), { level: 0 }) : plain(color);
+    const root = await folderOf({ "a/1.png": await contentOf("#102030") });
+    const file = join(root, "a/1.png");
+    const path = kind === "a folder" ? root : file;
+    const open = () => openDataset(path, { loose: true, cache: join(root, ".cache") });
+    await utimes(file, 1000, 1000);
+    expect((await open()).train.images[0]).toBe(0x10);
+    const { size } = await stat(file);
+    await writeFile(`${file}.new`, await contentOf("#203040"));
+    await utimes(`${file}.new`, 1000, 1000);
+    await rename(`${file}.new`, file);
+    expect((await stat(file)).size).toBe(size);
+    expect((await open()).train.images[0]).toBe(0x20);
+  },
+);
 
 test("a damaged cache is noticed and written again, wherever the damage", async () => {
   const { open } = await setUp();

@@ -48,7 +48,7 @@ export const importRules: readonly ImportRule[] = [
   {
     room: "data",
     may: {
-      files: ["cache.ts"],
+      files: ["cache.ts", "source.ts"],
       checkpoint: "all",
       sharp: ["decode.ts"],
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
