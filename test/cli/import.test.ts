@@ -147,6 +147,24 @@ describe("command lines of the reference", () => {
     expect((await loadModel(at("plain"))).denoiser!.config).toMatchObject({ numHeads: 4, channelMult: [1, 2] });
   });
 
+  test("what a line for both says of the denoiser alone is named where a classifier is imported", async () => {
+    const file = data("classifier_attention.pt");
+    const flags = ["--num_head_channels", "16", "--use_new_attention_order", "True", "--num_heads", "-1"];
+    const { code, messages } = await importing(file, "dropped", ...flags, "--class_cond", "True");
+    expect(messages).toContain(
+      "note: the command line describes a denoiser too, and --num_head_channels, --use_new_attention_order are about that alone; " +
+        "--config or classifier_ options describe the classifier\n" +
+        "note: attention has heads of 64 channels, as in the reference; --config says otherwise\n",
+    );
+    expect({ code, messages }).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining("do not divide into heads of 64"),
+    });
+    // The same of the classifier, where nothing is said of a denoiser.
+    const own = await importing(file, "not-dropped", ...flags.slice(0, 2), "--image_size", "16");
+    expect(own).toMatchObject({ code: 0, messages: expect.not.stringContaining("describes a denoiser") });
+  });
+
   test("what was assumed is said, with what says otherwise", async () => {
     const order = "--use_new_attention_order True says otherwise";
     const enlarges = "6 channels come in, so it is taken for an upsampler of images of 3; --config says otherwise";

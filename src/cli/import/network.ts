@@ -28,6 +28,16 @@ const describesBoth = (values: Partial<ImportValues>): boolean =>
   signsOfBoth.some((name) => values[name] !== undefined) ||
   twinPairs.some(([name, twin]) => values[name] !== undefined && values[twin] !== undefined);
 
+/** Options about the inside of a network, of which a classifier takes none from a command line that describes both. */
+const ofInside = [
+  ...twinPairs.map(([name]) => name),
+  "num_heads",
+  "num_heads_upsample",
+  "num_head_channels",
+  "channel_mult",
+  "use_new_attention_order",
+] as const satisfies (keyof ImportValues)[];
+
 /** What flags say of one network, under the names of denoisers. */
 type Flags = Partial<ImportValues>;
 
@@ -50,10 +60,16 @@ export async function networkFor(
         : undefined;
   const classifies = given ? given.kind === "classifier" : isClassifier(shapes);
   const besideDenoiser = classifies && describesBoth(values);
-  const flags = flagsOf(values, { classifies, besideDenoiser });
+  const said = withoutEmpty(values);
+  const flags = flagsOf(said, { classifies, besideDenoiser });
+  const dropped = besideDenoiser ? ofInside.filter((name) => said[name] !== undefined) : [];
+  if (dropped.length > 0)
+    note(
+      `the command line describes a denoiser too, and --${dropped.join(", --")} ${dropped.length > 1 ? "are" : "is"} about that alone; --config or classifier_ options describe the classifier`,
+    );
   if (given) return override(given, flags);
   const described = flags.num_channels !== undefined || flags.num_res_blocks !== undefined || besideDenoiser;
-  const heads = headsOf(flags, { classifies, described }, note);
+  const heads = headsOf(flags, { classifies, described, besideDenoiser }, note);
   return about(file, () => {
     const network = recognise(shapes, {
       ...heads,
@@ -84,18 +100,20 @@ function about<T>(file: string, work: () => T): T {
   }
 }
 
+/** Without what command lines of the reference leave out in its own way: --num_head_channels -1, --channel_mult "". */
+const withoutEmpty = (values: ImportValues): Flags =>
+  Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
+  );
+
 /**
  * The flags that are about a network of this kind. A command line of the reference may describe denoiser and classifier at once; what
  * it says of the denoiser is nothing to the classifier then.
  */
 function flagsOf(
-  all: ImportValues,
+  values: Flags,
   { classifies, besideDenoiser }: { classifies: boolean; besideDenoiser: boolean },
 ): Flags {
-  const values = Object.fromEntries(
-    // What command lines of the reference leave out, in its own way: --num_head_channels -1, --channel_mult "".
-    Object.entries(all).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
-  ) as Flags;
   if (!classifies) return values;
   const { image_size, num_classes, classifier_pool } = values;
   const own = Object.fromEntries(twinPairs.map(([name, twin]) => [name, values[twin]]));
@@ -105,7 +123,7 @@ function flagsOf(
 /** Attention heads from flags; the reference's own where the network is described without them, as its command lines do. */
 function headsOf(
   { num_heads, num_head_channels }: Flags,
-  { classifies, described }: { classifies: boolean; described: boolean },
+  { classifies, described, besideDenoiser }: { classifies: boolean; described: boolean; besideDenoiser: boolean },
   note: (text: string) => void,
 ) {
   if (num_heads !== undefined || num_head_channels !== undefined)
@@ -115,7 +133,7 @@ function headsOf(
       "the tensors don't tell the attention heads; give --num_heads or --num_head_channels, or the whole network by --preset or --config",
     );
   note(
-    `attention has ${classifies ? "heads of 64 channels" : "4 heads"}, as in the reference; --num_heads or --num_head_channels says otherwise`,
+    `attention has ${classifies ? "heads of 64 channels" : "4 heads"}, as in the reference; ${besideDenoiser ? "--config" : "--num_heads or --num_head_channels"} says otherwise`,
   );
   return classifies ? { numHeadChannels: 64 } : { numHeads: 4 };
 }
