@@ -249,9 +249,12 @@ export const oneHot = (labels: Tensor, classes: number): Tensor =>
 
 /** 1 where the label's logit is above all others, 0 where another is as large or one is NaN: logits [N, K], labels [N] -> float32 [N]. */
 export const readRight = (logits: Tensor, labels: Tensor): Tensor => {
-  const own = oneHot(labels, logits.shape[1]!);
-  const others = where(own.equal(1), Number.NEGATIVE_INFINITY, logits).max(1);
-  return others.less(logits.mul(own).sum(1)).cast("float32");
+  const classes = logits.shape[1]!;
+  const isOwn = oneHot(labels, classes).equal(1);
+  // Products with `oneHot` would make infinite logits NaN, and the largest of several may pass over a NaN.
+  const own = where(isOwn, logits, 0).sum(1, true);
+  const less = where(isOwn, Number.NEGATIVE_INFINITY, logits).less(own);
+  return less.cast("float32").sum(1).equal(classes).cast("float32");
 };
 
 /** x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. */

@@ -13,7 +13,8 @@ import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { f32, trace } from "../../src/tensor/trace.ts";
+import { readRight } from "../../src/tensor/tensor.ts";
+import { f32, i32, trace } from "../../src/tensor/trace.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 
 const { denoiser: _, classifier, ...about } = tinyModel();
@@ -48,6 +49,39 @@ function alphaBar(t: number, steps: number): number {
   for (let i = 0; i <= t; i++) product *= 1 - Math.min(0.999, 1 - f((i + 1) / steps) / f(i / steps));
   return product;
 }
+
+test("the largest logit is read, infinite ones too; equal ones and what is not a number read nothing", async () => {
+  await using backend = await openBackend({ threads: 1 });
+  const [inf, nan] = [Number.POSITIVE_INFINITY, Number.NaN];
+  const rows: [logits: number[], label: number, right: 0 | 1][] = [
+    [[1, 2, 3], 2, 1],
+    [[1, 2, 3], 1, 0],
+    [[5, -inf, -inf], 0, 1],
+    [[5, -inf, -inf], 1, 0],
+    [[-inf, -inf, -inf], 0, 0],
+    [[inf, 1, -inf], 0, 1],
+    [[inf, 1, inf], 0, 0],
+    [[3, 3, 1], 0, 0],
+    [[1, nan, 3], 2, 0],
+    [[nan, 1, 3], 2, 0],
+    [[nan, 1, -inf], 0, 0],
+  ];
+  const graph = trace({ logits: f32(rows.length, 3), labels: i32(rows.length) }, ({ logits, labels }) => ({
+    right: readRight(logits, labels),
+  }));
+  await using program = await compile(graph, backend);
+  const { right } = await program.run({
+    logits: float32(
+      [rows.length, 3],
+      rows.flatMap(([logits]) => logits),
+    ),
+    labels: int32(
+      [rows.length],
+      rows.map(([, label]) => label),
+    ),
+  });
+  expect(Array.from(right.data)).toEqual(rows.map(([, , expected]) => expected));
+});
 
 describe("accuracyByTimestep", () => {
   let backend: Backend;
