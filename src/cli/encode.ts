@@ -1,9 +1,9 @@
-import { extname } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
 import { openDataset } from "../data/dataset.ts";
 import { fitPixels } from "../data/decode.ts";
+import { isSingleFile } from "../data/source.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { decodeImage } from "../images/decode.ts";
 import type { NDArray } from "../ndarray.ts";
@@ -18,7 +18,7 @@ import { labelsOf, namesOf } from "./images.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { writeLatents } from "./sample/latents.ts";
-import { isFolder, modelImages, readInput } from "./sample/picture.ts";
+import { modelImages, readInput } from "./sample/picture.ts";
 import { tellsClass } from "./sample/spec.ts";
 
 /** `guidestar encode`. */
@@ -88,11 +88,11 @@ interface Pictures {
 
 /** What a path holds, as the model's pictures [N, C, H, W], and the class of each. */
 async function pictures(path: string, model: Model, values: EncodeValues, signal: AbortSignal): Promise<Pictures> {
-  const told = model.denoiser?.config.numClasses !== undefined && !values.unconditional;
+  const told = tellsClass({ guidance: { classifier: 0, unconditional: values.unconditional } }, model);
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  if (!(await isFolder(path)) && ![".npz", ".zip"].includes(extname(path).toLowerCase())) {
+  if (isSingleFile(path)) {
     if (told && given === undefined)
       throw new DataError(
         `${path}: a picture tells no class, but ${model.source} is told one of the classes ${namesOf(model.classes)}; give --class or --unconditional`,

@@ -87,11 +87,21 @@ function isZip(path: string): boolean {
 }
 
 /** Opens a folder, a zip (a `.npz` is one) or a single file. Throws DataError where there is none. */
-export function openSource(path: string): Source {
-  try {
+export const openSource = (path: string): Source =>
+  opening(path, () => {
     const found = statSync(path, { bigint: true });
     if (found.isDirectory()) return folderSource(path);
     return (isZip(path) ? zipSource : fileSource)(path, found);
+  });
+
+/** Is a path a single file, no folder or zip of them? Throws DataError where there is nothing. */
+export const isSingleFile = (path: string): boolean =>
+  opening(path, () => !statSync(path).isDirectory() && !isZip(path));
+
+/** What a function gives; where the system does not open the path, a DataError. */
+function opening<T>(path: string, open: () => T): T {
+  try {
+    return open();
   } catch (cause) {
     const { code, message } = cause as NodeJS.ErrnoException;
     throw new DataError(`${path}: ${code === "ENOENT" ? "no such file or folder" : `cannot be opened: ${message}`}`, {

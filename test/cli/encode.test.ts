@@ -1,5 +1,6 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { zipSync } from "fflate";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { arrayOf, readNpz, writeNpz } from "../../src/checkpoint/npz.ts";
@@ -62,6 +63,40 @@ describe("encode", () => {
     expect(await sameBytes(at("same.png"), at("other.png"))).toBe(false);
     expect((await run("sample", "--from", at("other.png"), "--out", at("again.png"))).code).toBe(0);
     expect(await sameBytes(at("other.png"), at("again.png"))).toBe(true);
+  });
+
+  test("a zip is one by its first bytes, whatever its name", async () => {
+    const pictures = [1, 5].map((step) =>
+      picture(
+        8,
+        8,
+        pixels.map((value) => value * step),
+      ),
+    );
+    const files = Object.fromEntries(pictures.map((bytes, i) => [`star/${i}.png`, bytes]));
+    for (const name of ["pictures.zip", "pictures"]) await writeFile(at(name), zipSync(files));
+    const errors = async (name: string) => {
+      const { code, out } = await run(
+        "encode",
+        at(name),
+        "--model",
+        at("model"),
+        "--steps",
+        "2",
+        "--out",
+        at("zip.npz"),
+        "--json",
+      );
+      expect(code).toBe(0);
+      return JSON.parse(out).errors;
+    };
+    expect(await errors("pictures")).toHaveLength(2);
+    expect(await errors("pictures")).toEqual(await errors("pictures.zip"));
+    const { code, messages } = await run("encode", at("nowhere"), "--model", at("model"), "--out", at("zip.npz"));
+    expect({ code, messages }).toMatchObject({
+      code: 3,
+      messages: expect.stringContaining("nowhere: no such file or folder"),
+    });
   });
 
   test("decodes as every class in turn where all are asked for, told or not when they were encoded", async () => {

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError } from "../../errors.ts";
 import { decodeImage } from "../../images/decode.ts";
@@ -14,9 +14,6 @@ export async function readInput(path: string): Promise<{ readonly bytes: Uint8Ar
   });
   return { bytes, hash: createHash("sha256").update(bytes).digest("hex") };
 }
-
-export const isFolder = async (path: string): Promise<boolean> =>
-  (await stat(path).catch(() => undefined))?.isDirectory() ?? false;
 
 /** A picture file as `modelImages` makes it. */
 export const modelPicture = async (

@@ -94,8 +94,10 @@ function askedClasses(names: string, { classes }: Model): string[] {
 }
 
 /** Whether a run tells the denoiser, or the classifier that leads it, a class: else its labels stand for none. */
-export const tellsClass = ({ guidance }: Pick<Run, "guidance">, { denoiser }: Pick<Model, "denoiser">): boolean =>
-  guidance.classifier !== 0 || (denoiser?.config.numClasses !== undefined && !guidance.unconditional);
+export const tellsClass = (
+  { guidance }: { readonly guidance: Pick<Run["guidance"], "classifier" | "unconditional"> },
+  { denoiser }: Pick<Model, "denoiser">,
+): boolean => guidance.classifier !== 0 || (denoiser?.config.numClasses !== undefined && !guidance.unconditional);
 
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(
