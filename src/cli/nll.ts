@@ -3,7 +3,7 @@ import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { gather } from "../data/batches.ts";
 import type { Split } from "../data/content.ts";
-import type { Dataset } from "../data/dataset.ts";
+import { classesPresent, type Dataset } from "../data/dataset.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/bound.ts";
 import { chartSvg } from "../evaluation/chart.ts";
@@ -134,7 +134,7 @@ function labelling(dataset: Dataset, split: Split, model: Model, values: NllValu
     return { labelFor: () => label, words: `all as class ${model.classes[label]}` };
   }
   const labelFor = labelsOf(dataset, split, model, ", or give --class or --unconditional");
-  const present = dataset.classes.filter((_, label) => split.labels.includes(label));
+  const present = classesPresent(dataset.classes, split.labels);
   return { labelFor, words: `classes of the data: ${namesOf(present)}` };
 }
 

@@ -1,13 +1,9 @@
-import { mkdtemp, rmdir, stat } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { mkdtemp, rmdir } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
-import { makeFolder, removeEmpty } from "../files/make-folder.ts";
-
-const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
-  const stats = await stat(path).catch(() => undefined);
-  return stats && (stats.isDirectory() ? "folder" : "file");
-};
+import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
 
 /**
  * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and something can be made in the lowest
@@ -16,7 +12,7 @@ const kindOf = async (path: string): Promise<"folder" | "file" | undefined> => {
 export async function checkOutput(flag: string, path: string, extension: string): Promise<void> {
   if (extname(path).toLowerCase() !== extension)
     throw new UsageError(`${flag} must be a file that ends in ${extension} but is "${path}"`);
-  if ((await kindOf(path)) === "folder") throw new UsageError(`${flag} must be a file but ${path} is a folder`);
+  if (isFolder(path)) throw new UsageError(`${flag} must be a file but ${path} is a folder`);
   await checkRoom(flag, path, dirname(resolve(path)));
 }
 
@@ -25,12 +21,8 @@ export const checkOutputFolder = (flag: string, path: string): Promise<void> => 
 
 async function checkRoom(flag: string, path: string, wanted: string): Promise<void> {
   let folder = wanted;
-  let kind = await kindOf(folder);
-  while (kind === undefined && folder !== dirname(folder)) {
-    folder = dirname(folder);
-    kind = await kindOf(folder);
-  }
-  if (kind !== "folder") throw new UsageError(`${flag}: ${path} cannot be written, for ${folder} is no folder`);
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  if (!isFolder(folder)) throw new UsageError(`${flag}: ${path} cannot be written, for ${folder} is no folder`);
   // Permissions don't say it: the system's own folders refuse root too.
   try {
     await rmdir(await mkdtemp(join(folder, ".guidestar-")));

@@ -94,10 +94,11 @@ export async function writeCache(file: string, { train, test, ...rest }: Content
     makeFolder(dirname(file));
     await writeFile(temporary, [new TextEncoder().encode(FORMAT), bytesOf(Int32Array.of(crc)), ...parts]);
     await rename(temporary, file);
-    await pruneCache(dirname(file), limit, names);
-    return "written";
   } catch (error) {
     await rm(temporary, { force: true }).catch(() => {});
     return error instanceof Error ? error : new Error(String(error));
   }
+  // The file is there, whatever becomes of older ones.
+  await pruneCache(dirname(file), limit, names).catch(() => {});
+  return "written";
 }

@@ -41,7 +41,7 @@ async function plan(source: Source, path: string, loose: boolean): Promise<Plan>
   const others = loose ? await looseImages(entries) : undefined;
   if (others && others.train.length > 0) return others;
   const [first] = found?.skipped ?? [];
-  const seen = `${entries.length} files${first ? ` (${first.path}: ${first.reason})` : ""}`;
+  const seen = `${entries.length} ${entries.length === 1 ? "file" : "files"}${first ? ` (${first.path}: ${first.reason})` : ""}`;
   const accepted = loose ? `an image, or a folder or zip of images; ${ACCEPTED}` : ACCEPTED;
   throw new DataError(`${path}: no images found among ${seen}. Accepted: ${accepted}`);
 }
@@ -80,7 +80,7 @@ async function decodeSource(source: Source, path: string, options: PackOptions, 
 
 /**
  * Opens labelled images: a folder or zip of CLASS/IMAGE (perhaps below train/ and test/), MNIST IDX or CIFAR binary files, or an
- * npz of samples. Decoded once; afterwards read from a packed cache for as long as the files and options stay the same.
+ * npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache for as long as the files and options stay the same.
  * Throws DataError where there is nothing to read, sizes are mixed without `size`, or, if `strict`, a file was skipped;
  * UsageError for a bad size; the signal's reason where it aborts.
  */
@@ -107,9 +107,15 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   }
 }
 
+/** The classes that some labels are of. */
+export function classesPresent(classes: readonly string[], labels: Iterable<number>): string[] {
+  const present = new Set(labels);
+  return classes.filter((_, label) => present.has(label));
+}
+
 /** Throws DataError unless at least `least` classes have training images: a classifier needs two. */
 export function requireClasses({ path, classes, train }: Dataset, least: number): void {
-  const present = classes.filter((_, label) => train.labels.includes(label));
+  const present = classesPresent(classes, train.labels);
   if (present.length < least)
     throw new DataError(
       `${path}: expected images of at least ${least} classes but there is ${present.length} (${present.join(", ")}); add class folders`,

@@ -118,8 +118,9 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   await writeFiles(files);
   if (animated) {
     // By itself: where it fails, the pictures stay.
-    files.push([animated.path, await animated.encode()]);
-    await writeFiles(files.slice(-1));
+    const file: (typeof files)[number] = [animated.path, await animated.encode()];
+    await writeFiles([file]);
+    files.push(file);
     const note = animated.note();
     if (note !== undefined) shown.say(`${animated.path}: ${note}`);
   }
