@@ -34,7 +34,7 @@ export interface SampleOptions extends RunOptions {
   readonly backend?: Backend;
   /** Ends the sampling before the next run of the program: the iterator throws the signal's reason. */
   readonly signal?: AbortSignal;
-  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with and stream k at step k; above 2^24 for inpainting. */
+  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with, at step k stream k and, where that draws more than once, those of `streamOf`. */
   readonly noise?: (seed: number, stream: number, count: number) => Float32Array;
 }
 

@@ -194,7 +194,7 @@ describe("errors", () => {
   };
   test("missing path", () => rejects({}, /nowhere: no such file or folder/, "nowhere"));
   test("no images", () =>
-    rejects({ "a/readme.txt": "x" }, /no images found among 1 files.*Accepted: a folder or zip of CLASS/));
+    rejects({ "a/readme.txt": "x" }, /no images found among 1 file.*Accepted: a folder or zip of CLASS/));
   test("empty folder", () => rejects({}, /no images found among 0 files/));
   test("images outside class folders", async () =>
     rejects(await paths(["1.png", "2.png"]), /no images found among 2 files \(1.png: not in a class folder\)/));
@@ -208,7 +208,7 @@ describe("errors", () => {
       /mixed sizes: a\/1.png is 4x4, b\/2.png is 6x5; give a size \(--size\)/,
     ));
   test("a file of another kind", () =>
-    rejects({ "n.csv": "a,b" }, /n.csv: no images found among 1 files\. Accepted: an image, or a folder/, "n.csv", {
+    rejects({ "n.csv": "a,b" }, /n.csv: no images found among 1 file\. Accepted: an image, or a folder/, "n.csv", {
       loose: true,
     }));
   test("not a zip", () => rejects({ "set.zip": "plain text" }, /set.zip: not a whole zip/, "set.zip"));

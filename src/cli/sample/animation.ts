@@ -14,27 +14,40 @@ export interface Animation {
   note(): string | undefined;
 }
 
+type Layout = Required<Pick<GridOptions, "columns" | "scale">>;
+
+/** How many times pictures are shrunk for a frame, and how many enlarged. */
+interface FrameSize {
+  readonly by: number;
+  readonly enlarged: number;
+}
+
+/** The size at which a sheet has at most so many pixels: as large as it is, else less enlarged, else shrunk. */
+function frameSize(pictures: readonly Image[], { columns, scale }: Layout, pixels: number): FrameSize {
+  const { width, height } = pictures[0]!;
+  const fits = (by: number, scale: number): boolean => {
+    const picture = { width: Math.ceil(width / by), height: Math.ceil(height / by) };
+    const sheet = gridSize(pictures.length, picture, { columns, scale });
+    return sheet.width * sheet.height <= pixels;
+  };
+  let [by, enlarged] = [1, scale];
+  while (!fits(by, enlarged) && by < width)
+    if (enlarged > 1) enlarged--;
+    else by++;
+  return { by, enlarged };
+}
+
 /** The sheet of `grid` at every step, smaller where all frames would have too many pixels. */
-export function animation({ columns, scale }: Required<Pick<GridOptions, "columns" | "scale">>): Animation {
+export function animation({ columns, scale }: Layout): Animation {
   const frames: Image[] = [];
-  let smaller = false;
+  let size: FrameSize | undefined;
   return {
     add(step, steps, x) {
       const every = Math.ceil(steps / mostFrames);
       if ((steps - step) % every !== 0) return;
       const pictures = toUint8(x);
-      const [first] = pictures;
-      const pixels = mostPixels / Math.ceil(steps / every);
-      const fits = (by: number, scale: number): boolean => {
-        const { width, height } = gridSize(pictures.length, shrink(first!, by), { columns, scale });
-        return width * height <= pixels;
-      };
-      // As large as the sheet, else less enlarged, else shrunk.
-      let [by, enlarged] = [1, scale];
-      while (!fits(by, enlarged) && by < first!.width)
-        if (enlarged > 1) enlarged--;
-        else by++;
-      smaller = by > 1 || enlarged < scale;
+      size ??= frameSize(pictures, { columns, scale }, mostPixels / Math.ceil(steps / every));
+      const { by, enlarged } = size;
       frames.push(
         grid(
           pictures.map((picture) => shrink(picture, by)),
@@ -45,8 +58,8 @@ export function animation({ columns, scale }: Required<Pick<GridOptions, "column
     // The last one stays for a second and a half.
     encode: () => animationGif(frames, { delay: 80, rest: 1500 }),
     note: () =>
-      smaller
-        ? `${frames.length} frames of ${frames[0]!.width}x${frames[0]!.height} pixels, smaller than the sheet: its size would make a huge file`
+      size && (size.by > 1 || size.enlarged < scale)
+        ? `${frames.length} ${frames.length === 1 ? "frame" : "frames"} of ${frames[0]!.width}x${frames[0]!.height} pixels, smaller than the sheet: its size would make a huge file`
         : undefined,
   };
 }
