@@ -114,7 +114,7 @@ function checkFits(base: CascadeModel, upsampler: CascadeModel): void {
   const found = show(base.imageShape);
   if (found !== expected)
     throw new ModelError(
-      `${source}: enlarges pictures ${expected}, but those of ${base.source} are ${found}; choose models that fit each other`,
+      `${source}: enlarges pictures ${expected}, but those of ${base.source} are ${found}; choose models that fit each other, or import the upsampler again with the right --small_size`,
     );
   if (denoiser?.config.numClasses === undefined) return;
   if (base.classes.length !== upsampler.classes.length)

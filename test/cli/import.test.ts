@@ -79,6 +79,18 @@ describe("an imported model computes what the reference does", () => {
   });
 });
 
+test("the side of the small pictures, which neither weights nor configuration tell, is assumed aloud or given", async () => {
+  const upsampler = (out: string, ...more: string[]) =>
+    importing(data("unet_superres.pt"), out, "--config", configOf("unet_superres"), ...more);
+  const assumed = await upsampler("quarter");
+  expect(assumed.messages).toContain("note: it enlarges pictures of 4x4");
+  expect(assumed.messages).toContain("--small_size says otherwise");
+  const given = await upsampler("half", "--small_size", "8");
+  expect(given.messages).not.toContain("it enlarges pictures of");
+  const sides = await Promise.all(["quarter", "half"].map((out) => loadModel(at(out))));
+  expect(sides.map(({ denoiser }) => denoiser!.lowResolution)).toEqual([4, 8]);
+});
+
 test("flags as the reference's; a recognised network equals the configured one; noise is kept", async () => {
   const flags = ["--image_size", "16", "--num_heads", "2", "--noise_schedule", "cosine", "--diffusion_steps", "4000"];
   const { code, messages } = await importing(data("unet_adm.pt"), "flags", ...flags, "--rescale_timesteps", "True");

@@ -37,13 +37,18 @@ export async function runImport(
     const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
     const note = (text: string) => terminal.message(`note: ${text}\n`);
     const network = await networkFor(values, shapes, file, note);
+    const described = recordOf(network, values);
+    if (described.name === "denoiser" && described.lowResolution !== undefined && values.small_size === undefined)
+      note(
+        `it enlarges pictures of ${described.lowResolution}x${described.lowResolution}, a quarter of its own side as the published ones do; --small_size says otherwise`,
+      );
     const ignored = flagsOfNoEffect.filter((name) => given.has(name));
     if (ignored.length > 0) note(`weights don't depend on --${ignored.join(", --")}; ignored`);
     const { config } = network;
     const count = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
     const classes = await classNames(values.classes, count);
     const record = await importNetwork(values.out, {
-      network: recordOf(network, values),
+      network: described,
       tensors,
       model: {
         classes,
