@@ -53,10 +53,16 @@ export const choice = <const C extends readonly string[], const S extends Settin
   help: string,
   settings?: S,
 ): Kind<C[number], S> =>
-  option<C[number], S>(choices.join("|"), help, settings, (value, flag) => {
+  option<C[number], S>(...described(choices, help), settings, (value, flag) => {
     if (choices.includes(value)) return value;
     throw new UsageError(`${flag} must be one of ${choices.join(", ")} but is "${value}"`);
   });
+
+/** Placeholder and help of choices. The help's column of options is as wide as the longest: many choices stand beside it. */
+function described(choices: readonly string[], help: string): [placeholder: string, help: string] {
+  const placeholder = choices.join("|");
+  return placeholder.length <= 24 ? [placeholder, help] : ["name", `${help}: ${choices.join(", ")}`];
+}
 
 export interface Range {
   readonly least?: number;

@@ -89,18 +89,22 @@ export async function runCommandLine(argv: readonly string[], { terminal, signal
 
 /** What all commands share: where output goes, errors thrown instead of exits, examples first in the help. */
 function base(command: CommanderCommand, terminal: Terminal, examples: readonly string[]): CommanderCommand {
-  return command
-    .exitOverride()
-    .helpOption("-h, --help", "print this help")
-    .helpCommand(false)
-    .configureOutput({
-      writeOut: (text) => terminal.out(text),
-      writeErr: (text) => terminal.message(text),
-      outputError: (text, write) => write(text.replace(/^error: /, "guidestar: ").replace("\n(", " (")),
-      ...(terminal.columns && { getErrHelpWidth: () => terminal.columns!, getOutHelpWidth: () => terminal.columns! }),
-    })
-    .addHelpText("before", `Examples:\n${examples.map((line) => `  ${line}\n`).join("")}`)
-    .showSuggestionAfterError();
+  return (
+    command
+      .exitOverride()
+      .helpOption("-h, --help", "print this help")
+      // Descriptions name defaults themselves, for those of a model depend on it. The reference's longest leaves few columns.
+      .configureHelp({ optionDescription: ({ description }) => description, minWidthToWrap: 24 })
+      .helpCommand(false)
+      .configureOutput({
+        writeOut: (text) => terminal.out(text),
+        writeErr: (text) => terminal.message(text),
+        outputError: (text, write) => write(text.replace(/^error: /, "guidestar: ").replace("\n(", " (")),
+        ...(terminal.columns && { getErrHelpWidth: () => terminal.columns!, getOutHelpWidth: () => terminal.columns! }),
+      })
+      .addHelpText("before", `Examples:\n${examples.map((line) => `  ${line}\n`).join("")}`)
+      .showSuggestionAfterError()
+  );
 }
 
 function add(target: CommanderCommand, { definition, run }: Command, context: Omit<Context, "given">): void {
@@ -125,7 +129,7 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
     else target.option(`${flag} <${placeholder}>`, help + defaultOf(option), (value: string) => parse(value, flag));
   }
   target.option("--verbose", "show where errors come from");
-  if (notes) target.addHelpText("after", `\n${notes}`);
+  if (notes) target.addHelpText("after", `\n${wrapped(notes, target, context.terminal)}`);
   target.action(async (first: unknown) => {
     const given = target.opts<Record<string, unknown>>();
     const values = Object.fromEntries(
@@ -136,6 +140,15 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
         throw new UsageError(`${flagOf(key)} is missing: ${help}; see guidestar ${name} --help`);
     await run(values, { ...context, given: new Set(Object.keys(given)) }, argument ? String(first ?? "") : "");
   });
+}
+
+/** Lines are paragraphs, which are broken where the terminal ends; those that begin with a space are rows of a table. */
+function wrapped(text: string, command: CommanderCommand, { columns = 80 }: Terminal): string {
+  const help = command.createHelp();
+  return text
+    .split("\n")
+    .map((line) => (line.startsWith(" ") ? line : help.boxWrap(line, columns)))
+    .join("\n");
 }
 
 function defaultOf({ required, fallback, otherwise }: Option<unknown>): string {

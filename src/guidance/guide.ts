@@ -86,6 +86,12 @@ export function checkGuidance(options: Mixing): void {
   const refuse = (problem: string): never => {
     throw new UsageError(problem);
   };
+  // A scale is a number, or traced as one. From JavaScript it may be something else; not a number, it would make pictures of none.
+  for (const name of ["classifier", "classifierFree", "autoguidance"] as const) {
+    const given: unknown = options[name] ?? 1;
+    if (typeof given !== "object" && !Number.isFinite(given))
+      refuse(`the scale ${name} must be a finite number but is ${String(given)}`);
+  }
   if (options.unconditional && mixes)
     refuse("classifier-free guidance mixes in the conditional prediction, which `unconditional` turns off; choose one");
   if (cfgPlusPlus) {

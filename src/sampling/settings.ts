@@ -6,7 +6,7 @@ import { makeSampler, type Sampler, type SamplerKind, usualSamplers } from "./sa
 
 /** What the pictures of a run depend on, beside the model. */
 export interface RunOptions {
-  /** Class names or labels, cycled over the seeds; every class in turn by default. */
+  /** Class names or labels, cycled over the seeds, which may be fewer; every class in turn by default. */
   readonly labels?: readonly (string | number)[];
   /** One for each image; an image depends on its own only. */
   readonly seeds: readonly number[];
@@ -113,7 +113,8 @@ const mostSteps = 10_000;
 export function settle(model: Described, options: RunOptions): Run {
   const { labels, seeds, sampler = defaultSampler(model), guidance = {}, weak, clip = true, batch = 16 } = options;
   const { denoiser } = model;
-  if (seeds.length === 0) throw new UsageError("sample: there are no seeds; give one for each image");
+  // From JavaScript they may be missing.
+  if (!seeds?.length) throw new UsageError("sample: there are no seeds; give one for each image");
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
   if (!Number.isInteger(batch) || batch < 1)
     throw new UsageError(`sample: batch must be a whole number from 1 but is ${batch}`);

@@ -28,6 +28,18 @@ describe("help", () => {
     },
   );
 
+  test("stays within the terminal, but for examples, which are to be copied", async () => {
+    for (const { definition } of commands)
+      for (const columns of [undefined, 100]) {
+        const { out, messages } = await guidestar(
+          [...definition.name.split(" "), "--help"],
+          columns ? { columns } : {},
+        );
+        const lines = `${out}${messages}`.split("Usage:")[1]!.split("\n");
+        expect(lines.filter((line) => line.length > (columns ?? 80))).toEqual([]);
+      }
+  });
+
   test("names every option with its default", async () => {
     const { out } = await guidestar(["sample", "--help"]);
     const text = out.replaceAll(/\s+/g, " ");

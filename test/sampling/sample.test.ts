@@ -156,6 +156,12 @@ describe("is refused", () => {
   test("settings that exclude each other, and empty ones", async () => {
     expect(await refused({ guidance: { gradientAt: "mean" } })).toBeInstanceOf(UsageError);
     expect(await refused({ guidance: { unconditional: true, classifierFree: 2 } })).toBeInstanceOf(UsageError);
+    for (const scale of [Number.NaN, Number.POSITIVE_INFINITY, "3" as never])
+      for (const name of ["classifier", "classifierFree"])
+        expect(String(await refused({ guidance: { [name]: scale } }))).toContain(
+          `the scale ${name} must be a finite number but is ${scale}`,
+        );
+    expect(await refused({ seeds: undefined as never })).toBeInstanceOf(UsageError);
     expect(await refused({ seeds: [] })).toBeInstanceOf(UsageError);
     expect(await refused({ labels: [] })).toBeInstanceOf(UsageError);
     expect(await refused({ batch: 0 })).toBeInstanceOf(UsageError);

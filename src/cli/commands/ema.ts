@@ -21,7 +21,7 @@ export const ema = define({
   ],
   options,
   notes:
-    "The averages that training kept are put together to one of the length asked for; the line that is printed says how exactly.\n" +
+    "The averages that training kept are put together to one of the length asked for; the line that is printed says how exactly. " +
     "The same run can be asked again for other lengths. The snapshots are in checkpoints/denoiser/averages/.",
 });
 export type EmaValues = ValuesOf<typeof ema>;

@@ -38,7 +38,7 @@ export const encode = define({
   ],
   options,
   notes:
-    "Encoding is DDIM run backwards. The pictures are decoded too, and how far they are off is printed: root mean square per picture, in\n" +
+    "Encoding is DDIM run backwards. The pictures are decoded too, and how far they are off is printed: root mean square per picture, in " +
     "steps of a byte, 0 ... 255. More steps make it less, and guidance makes it more.",
 });
 export type EncodeValues = ValuesOf<typeof encode>;

@@ -42,13 +42,13 @@ export const exportModel = define({
   options,
   notes:
     "x: images float32 [N, C, H, W] in [-1, 1]. t: timesteps of the original chain, float32 [N]. y: labels, int64 [N].\n" +
-    "  denoiser             x, t, y where it is told the class, low_res where it upsamples -> out\n" +
+    "  denoiser             x, t, y if told the class, low_res if it upsamples -> out\n" +
     "  classifier           x, t -> logits\n" +
-    "  classifier-gradient  x, t, y -> log_prob, and grad: of log p(y | x_t) with respect to x\n" +
+    "  classifier-gradient  x, t, y -> log_prob, grad: of log p(y | x_t) by x\n" +
     "  step                 x, noise, step, y -> x_next, x0\n" +
-    "To draw pictures with a step: start with normal numbers as x, count step 0, 1, ... (int64 []), give it new normal numbers as\n" +
+    "To draw pictures with a step: start with normal numbers as x, count step 0, 1, ... (int64 []), give it new normal numbers as " +
     "noise and x_next as the next x. Classes, number of steps and timesteps are in the metadata, under guidestar.*.\n" +
-    "The options from --sampler on are for --what step. Weights of more than 2 GiB are written to FILE.data, which must stay\n" +
+    "The options from --sampler on are for --what step. Weights of more than 2 GiB are written to FILE.data, which must stay " +
     "beside FILE.",
 });
 export type ExportValues = ValuesOf<typeof exportModel>;

@@ -122,9 +122,9 @@ export const importCheckpoint = define({
   ],
   options,
   notes:
-    "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which\n" +
-    "they don't tell, are options. An option that contradicts the tensors is an error. A command line of the reference that describes\n" +
-    "denoiser and classifier serves for both files: a classifier then takes the classifier_ options, image_size and the noise.\n" +
+    "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which " +
+    "they don't tell, are options. An option that contradicts the tensors is an error. A command line of the reference that describes " +
+    "denoiser and classifier serves for both files: a classifier then takes the classifier_ options, image_size and the noise. " +
     `Nothing in the file is executed.\nPresets: ${presetNames.join(", ")}.`,
 });
 export type ImportValues = ValuesOf<typeof importCheckpoint>;

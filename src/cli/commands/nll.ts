@@ -37,8 +37,8 @@ export const nll = define({
   ],
   options,
   notes:
-    "The bound is an upper limit of -log p, so less is better; it is a sum of one term for each timestep, of which the first is the\n" +
-    "decoder's, and the prior's. It costs one run of the denoiser for each image and timestep. Fewer steps are faster and give a\n" +
+    "The bound is an upper limit of -log p, so less is better; it is a sum of one term for each timestep, of which the first is the " +
+    "decoder's, and the prior's. It costs one run of the denoiser for each image and timestep. Fewer steps are faster and give a " +
     "larger bound, that of sampling with so few steps.",
 });
 export type NllValues = ValuesOf<typeof nll>;

@@ -86,11 +86,11 @@ export const sample = define({
   ],
   options,
   notes:
-    "Samplers. ddim: straight steps along the probability flow, or random ones (--eta). ddpm: ancestral sampling, many steps. euler, heun: the\n" +
-    "flow by Euler's and Heun's method, heun with two runs of the network a step; --churn makes them random. dpm++2m, dpm++2m-sde:\n" +
-    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of any --order. langevin:\n" +
+    "Samplers. ddim: straight steps along the probability flow, or random ones (--eta). ddpm: ancestral sampling, many steps. euler, heun: the " +
+    "flow by Euler's and Heun's method, heun with two runs of the network a step; --churn makes them random. dpm++2m, dpm++2m-sde: " +
+    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of any --order. langevin: " +
     "annealed Langevin dynamics. pc: ancestral steps, each corrected by Langevin dynamics.\n" +
-    "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from\n" +
+    "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from " +
     "there, w = s - 1. --cfg-scale takes s.\n" +
     "A picture depends on its own seed alone, not on how many are drawn with it.",
 });

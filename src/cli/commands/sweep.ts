@@ -117,10 +117,10 @@ export const sweep = define({
   ],
   options,
   notes:
-    `Values stand with commas between, or as first:last:step; with semicolons where a value holds commas. Every combination is a cell;\n` +
+    `Values stand with commas between, or as first:last:step; with semicolons where a value holds commas. Every combination is a cell; ` +
     `those whose settings exclude each other are left out. \`guidestar sample --help\` says more of each setting.\n` +
-    "A cell that is finished is a line of cells.jsonl. Stopped at any moment, the same command goes on with the next cell; with other\n" +
-    "values it adds cells. All cells draw from the same noise, so that their differences are less noisy than they are. report.csv,\n" +
+    "A cell that is finished is a line of cells.jsonl. Stopped at any moment, the same command goes on with the next cell; with other " +
+    "values it adds cells. All cells draw from the same noise, so that their differences are less noisy than they are. report.csv, " +
     "report.svg and report.png are written anew after every cell. FID falls with more pictures: compare equal counts only.",
 });
 export type SweepValues = ValuesOf<typeof sweep>;

@@ -47,7 +47,7 @@ export const trainDenoiser = define({
   ],
   options,
   notes:
-    "Writes model.json, denoiser.safetensors, checkpoints/, metrics.jsonl and samples/ into --out. The model is usable from the\n" +
+    "Writes model.json, denoiser.safetensors, checkpoints/, metrics.jsonl and samples/ into --out. The model is usable from the " +
     "first checkpoint on. Ctrl-C ends the step, writes a checkpoint and prints the command that goes on.",
 });
 export type DenoiserValues = ValuesOf<typeof trainDenoiser>;
