@@ -53,7 +53,17 @@ describe("samplers on the command line", () => {
     expect(out).toMatch(/sampling +dpm\+\+2m-sde, 4 steps, levels chain, eta 0.5/);
   });
 
+  test("--respacing keeps the timesteps that the reference keeps, which a number of steps does not", async () => {
+    const drawn = ["--model", at("model"), "--sampler", "ddpm"];
+    await sample(...drawn, "--respacing", "4", "--out", at("respaced.png"));
+    expect((await specOf(at("respaced.png"))).sampler).toEqual({ kind: "ddpm", steps: "4" });
+    await sample(...drawn, "--steps", "4", "--out", at("spread.png"));
+    expect(await sameBytes(at("respaced.png"), at("spread.png"))).toBe(false);
+  });
+
   test.each<[string[], RegExp]>([
+    [["--respacing", "4", "--steps", "4"], /--steps and --respacing both say which steps/],
+    [["--respacing", "all"], /respacing: expected "250", "10,10,20" or "ddim25" but got "all"/],
     [["--sampler", "ddpm", "--churn", "3"], /--churn belongs to euler, heun, but the sampler is ddpm/],
     [["--sampler", "dpm++2m", "--eta", "0.5"], /--eta belongs to ddim, dpm\+\+2m-sde, sa-solver/],
     [["--levels", "karras", "--steps", "ddim10"], /are timesteps of a chain, but levels "karras" lie between them/],

@@ -3,13 +3,26 @@ import { define, type ValuesOf } from "../command.ts";
 import { choice, text, whole } from "../option.ts";
 import { sample } from "./sample.ts";
 
-const { steps, levels, eta, churn, order, corrections, snr, cfgScale, classifierScale, unconditional, gradientAt } =
-  sample.options;
+const {
+  steps,
+  respacing,
+  levels,
+  eta,
+  churn,
+  order,
+  corrections,
+  snr,
+  cfgScale,
+  classifierScale,
+  unconditional,
+  gradientAt,
+} = sample.options;
 
 /** What a step is made of. */
 export const stepOptions = {
   sampler: choice(samplerKinds, "as of sample", { otherwise: "the model's, else ddim, whose step remembers nothing" }),
   steps,
+  respacing,
   levels,
   eta,
   churn,

@@ -17,6 +17,10 @@ const options = {
   steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
     otherwise: "the model's, else what is usual for the sampler",
   }),
+  respacing: text(
+    "spec",
+    'in place of --steps, the timesteps of the reference\'s --timestep_respacing: "250" keeps the first and the last',
+  ),
   levels: choice(
     levelSpacings,
     "noise levels to visit: evenly by the model's timesteps, dense where there is little noise, or by one factor",

@@ -4,12 +4,13 @@ import { choice, type Option, text, toggle, whole } from "../option.ts";
 import { evaluate } from "./evaluate.ts";
 import { sample } from "./sample.ts";
 
-/** Options of `sample` that say what is drawn, and where it goes; all others are settings, and may be swept. */
+/** Options of `sample` that say what is drawn, and where it goes, or what --steps says too; all others are settings, and may be swept. */
 const held = [
   "model",
   "class",
   "count",
   "seed",
+  "respacing",
   "batch",
   "fromLatents",
   "init",

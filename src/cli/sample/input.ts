@@ -14,7 +14,7 @@ export type InputRecord = NonNullable<RunSpec["input"]>;
 
 /** Options that latents decide. */
 const decidedByLatents = [
-  ...["count", "seed", "sampler", "steps", "levels", ...samplerSettings],
+  ...["count", "seed", "sampler", "steps", "respacing", "levels", ...samplerSettings],
   ...Object.keys(guidanceOptions).filter((key) => key !== "cfgScale"),
 ];
 const ofPictures = ["init", "strength", "mask", "resample"];

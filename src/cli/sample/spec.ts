@@ -58,7 +58,10 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
 }
 
 type SamplerValues = Partial<
-  Pick<SampleValues, "sampler" | "steps" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr" | "cfgPlusPlus">
+  Pick<
+    SampleValues,
+    "sampler" | "steps" | "respacing" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr" | "cfgPlusPlus"
+  >
 >;
 type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch"> & SamplerValues & Partial<GuidanceValues>;
 
@@ -137,17 +140,27 @@ export const describeInput = (input: RunSpec["input"]): string => {
 
 /** A model's sampler with what options ask for, whose flags begin with `prefix`. */
 export function samplerOf(
-  { sampler, steps, levels, cfgPlusPlus, ...settings }: SamplerValues,
+  { sampler, steps, respacing, levels, cfgPlusPlus, ...settings }: SamplerValues,
   model: Model,
   prefix = "--",
 ): Sampler {
+  if (steps !== undefined && respacing !== undefined)
+    throw new UsageError("--steps and --respacing both say which steps are taken; leave one out");
   // CFG++ is for DDIM alone.
   const own = defaultSampler(model, sampler ?? (cfgPlusPlus ? "ddim" : undefined));
   const { kind } = own;
   const { churn, order, corrections, snr } = settings;
   // No randomness is what other samplers than ddpm have anyway.
   const idle = settings.eta === 0 && kind !== "ddpm" && !samplersWith("eta").includes(kind);
-  const given = { steps, levels, eta: idle ? undefined : settings.eta, churn, order, corrections, snr };
+  const given = {
+    steps: respacing ?? steps,
+    levels,
+    eta: idle ? undefined : settings.eta,
+    churn,
+    order,
+    corrections,
+    snr,
+  };
   for (const setting of samplerSettings) {
     const kinds = samplersWith(setting);
     if (given[setting] !== undefined && !kinds.includes(kind))
