@@ -80,7 +80,8 @@ async function decodeSource(source: Source, path: string, options: PackOptions, 
 
 /**
  * Opens labelled images: a folder or zip of CLASS/IMAGE (perhaps below train/ and test/), MNIST IDX or CIFAR binary files, or an
- * npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache for as long as the files and options stay the same.
+ * npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache
+ * for as long as the files and options stay the same.
  * Throws DataError where there is nothing to read, sizes are mixed without `size`, or, if `strict`, a file was skipped;
  * UsageError for a bad size; the signal's reason where it aborts.
  */
