@@ -5,11 +5,11 @@
  */
 
 import type { Weights } from "../src/checkpoint/model.ts";
-import { writeAtomically } from "../src/checkpoint/run-folder.ts";
-import { readSafetensors, writeSafetensors } from "../src/checkpoint/safetensors.ts";
+import { writeAtomically } from "../src/files/atomic.ts";
 import { batchSequence, gather } from "../src/data/batches.ts";
 import { openDataset } from "../src/data/dataset.ts";
-import { networkDetector } from "../src/evaluation/network-detector.ts";
+import { networkDetector } from "../src/evaluation/detectors/network-detector.ts";
+import { readSafetensors, writeSafetensors } from "../src/formats/safetensors.ts";
 import { digitFeatures } from "../src/models/digit-features.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { countParameters } from "../src/nn/module.ts";

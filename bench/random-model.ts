@@ -1,6 +1,6 @@
 import { importNetwork } from "../src/checkpoint/import.ts";
-import type { LazyTensor } from "../src/checkpoint/lazy-tensor.ts";
 import { networkShapes } from "../src/checkpoint/model.ts";
+import type { LazyTensor } from "../src/formats/lazy-tensor.ts";
 import type { ClassifierConfig, UNetConfig } from "../src/models/config.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
 

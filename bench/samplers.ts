@@ -1,8 +1,8 @@
 import { loadModel } from "../src/checkpoint/model-folder.ts";
-import type { Estimate } from "../src/evaluation/bootstrap.ts";
-import { digitsDetector, digitsReference } from "../src/evaluation/digits.ts";
+import { digitsDetector, digitsReference } from "../src/evaluation/detectors/digits.ts";
 import { evaluate } from "../src/evaluation/evaluate.ts";
 import { collectFeatures, features } from "../src/evaluation/features.ts";
+import type { Estimate } from "../src/evaluation/metrics/bootstrap.ts";
 import type { NDArray } from "../src/ndarray.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { joined } from "../src/sampling/batches.ts";

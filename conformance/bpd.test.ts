@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
 import { spaceTimesteps } from "../src/diffusion/respacing.ts";
-import { collectBound } from "../src/evaluation/bound.ts";
-import { type BoundEvent, variationalBound } from "../src/evaluation/likelihood.ts";
+import { collectBound } from "../src/evaluation/likelihood/bound.ts";
+import { type BoundEvent, variationalBound } from "../src/evaluation/likelihood/likelihood.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import { file, type Noise, referenceModel } from "./support/reference-model.ts";
 

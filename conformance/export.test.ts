@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../src/checkpoint/model.ts";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import type { NDArray } from "../src/ndarray.ts";
 import { onnxFile } from "../src/onnx/file.ts";
 import { exportGraph } from "../src/sampling/export.ts";

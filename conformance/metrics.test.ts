@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
-import type { NumpyArray } from "../src/checkpoint/npy.ts";
-import { readNpz } from "../src/checkpoint/npz.ts";
-import { inceptionScore } from "../src/evaluation/class-scores.ts";
-import { frechetDistance } from "../src/evaluation/frechet.ts";
-import type { Matrix } from "../src/evaluation/matrix.ts";
-import { precisionRecall } from "../src/evaluation/precision-recall.ts";
-import { moments } from "../src/evaluation/statistics.ts";
+import { inceptionScore } from "../src/evaluation/metrics/class-scores.ts";
+import { frechetDistance } from "../src/evaluation/metrics/frechet.ts";
+import type { Matrix } from "../src/evaluation/metrics/matrix.ts";
+import { precisionRecall } from "../src/evaluation/metrics/precision-recall.ts";
+import { moments } from "../src/evaluation/metrics/statistics.ts";
+import type { NumpyArray } from "../src/formats/npy.ts";
+import { readNpz } from "../src/formats/npz.ts";
 import { openBackend } from "../src/runtime/node.ts";
 
 const file = (name: string): Buffer => readFileSync(new URL(`data/${name}`, import.meta.url));

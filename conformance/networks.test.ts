@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
-import { readTorch } from "../src/checkpoint/torch.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
+import { readTorch } from "../src/formats/torch.ts";
 import { encoderUnet } from "../src/models/classifier.ts";
 import { configFromReference, type ReferenceConfig } from "../src/models/reference.ts";
 import { unet } from "../src/models/unet.ts";

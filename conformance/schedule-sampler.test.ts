@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
 import { timestepSampler } from "../src/diffusion/timestep-sampler.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 
 const reference = readNpz(readFileSync(new URL("data/schedule_sampler.npz", import.meta.url)));
 const numbers = (name: string): Float64Array => arrayOf(reference, name, "float64").data;

@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
 import { makeChain } from "../src/diffusion/chain.ts";
 import type { Schedule } from "../src/diffusion/schedule.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 
 const reference = readNpz(readFileSync(new URL("data/schedules.npz", import.meta.url)));
 const chains = [...new Set(Object.keys(reference).map((name) => name.split("/")[0]!))];

@@ -1,6 +1,5 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
 import {
   type Chain,
   type CoefficientName,
@@ -12,6 +11,7 @@ import { priorBpd, vbTerm } from "../src/diffusion/likelihood.ts";
 import { trainingLoss } from "../src/diffusion/losses.ts";
 import { reverseMean } from "../src/diffusion/prediction.ts";
 import { posteriorMean, qSample } from "../src/diffusion/process.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import type { Classifier } from "../src/guidance/classifier.ts";
 import { type GuidanceOptions, guide } from "../src/guidance/guide.ts";
 import { float32, int32 } from "../src/ndarray.ts";

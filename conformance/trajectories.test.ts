@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { sample } from "../src/sampling/sample.ts";

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { arrayOf, readNpz } from "../src/checkpoint/npz.ts";
+import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { superResUnet } from "../src/models/super-resolution.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import { parameterShapes } from "../src/nn/module.ts";

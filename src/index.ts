@@ -7,17 +7,11 @@
 
 // Models and pictures
 export { type Average, type AverageOptions, averageOfLength } from "./checkpoint/average-folder.ts";
-// Files of other programs
-export { openFile } from "./checkpoint/file-source.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "./checkpoint/import.ts";
-export type { LazyTensor } from "./checkpoint/lazy-tensor.ts";
 export type { Model, Weights } from "./checkpoint/model.ts";
 export { bundledModels, loadModel, type ModelToSave, type SaveOptions, saveModel } from "./checkpoint/model-folder.ts";
-export { readNpz, writeNpz } from "./checkpoint/npz.ts";
 export { checkpointFolder } from "./checkpoint/run-folder.ts";
-export { openSafetensors, readSafetensors, writeSafetensors } from "./checkpoint/safetensors.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "./checkpoint/schema.ts";
-export { openTorch, readTorch } from "./checkpoint/torch.ts";
 // Data and training
 export { type Batch, type BatchOptions, batchSequence } from "./data/batches.ts";
 export type { Split } from "./data/content.ts";
@@ -56,27 +50,52 @@ export {
   ShapeError,
   UsageError,
 } from "./errors.ts";
-// How likely images are to a model, and how good samples are
-export type { BootstrapOptions, Estimate } from "./evaluation/bootstrap.ts";
-export { type Bound, type BoundTerm, boundCsv, collectBound } from "./evaluation/bound.ts";
 export { type Chart, chartSvg } from "./evaluation/chart.ts";
-export { classAccuracy, inceptionScore } from "./evaluation/class-scores.ts";
-export { type DetectorDeclaration, parseDeclaration } from "./evaluation/declaration.ts";
-export type { Detector, Observation } from "./evaluation/detector.ts";
-export { digitsDetector, digitsReference } from "./evaluation/digits.ts";
+export { type DetectorDeclaration, parseDeclaration } from "./evaluation/detectors/declaration.ts";
+export type { Detector, Observation } from "./evaluation/detectors/detector.ts";
+export { digitsDetector, digitsReference } from "./evaluation/detectors/digits.ts";
+export {
+  type FeatureNetwork,
+  type NetworkDetectorOptions,
+  networkDetector,
+} from "./evaluation/detectors/network-detector.ts";
+export { type OnnxDetectorOptions, onnxDetector } from "./evaluation/detectors/onnx-detector.ts";
 export { type EvaluateOptions, evaluate, type ReferenceSet, type Report } from "./evaluation/evaluate.ts";
 export { collectFeatures, type FeatureOptions, type FeatureSet, features, type Images } from "./evaluation/features.ts";
 export { featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "./evaluation/files.ts";
-export { frechetDistance } from "./evaluation/frechet.ts";
-export { type FrechetErrorOptions, frechetError } from "./evaluation/frechet-error.ts";
-export { type KernelDistanceOptions, kernelDistance } from "./evaluation/kernel-distance.ts";
-export { type BoundEvent, type BoundOptions, type ImageSource, variationalBound } from "./evaluation/likelihood.ts";
-export { type Matrix, matrixOf } from "./evaluation/matrix.ts";
-export { type FeatureNetwork, type NetworkDetectorOptions, networkDetector } from "./evaluation/network-detector.ts";
-export { type OnnxDetectorOptions, onnxDetector } from "./evaluation/onnx-detector.ts";
-export { type PrecisionRecall, type PrecisionRecallOptions, precisionRecall } from "./evaluation/precision-recall.ts";
-export type { EngineOptions } from "./evaluation/products.ts";
-export { type Moments, moments, type Statistics, type StatisticsOptions, statistics } from "./evaluation/statistics.ts";
+export { type Bound, type BoundTerm, boundCsv, collectBound } from "./evaluation/likelihood/bound.ts";
+export {
+  type BoundEvent,
+  type BoundOptions,
+  type ImageSource,
+  variationalBound,
+} from "./evaluation/likelihood/likelihood.ts";
+// How likely images are to a model, and how good samples are
+export type { BootstrapOptions, Estimate } from "./evaluation/metrics/bootstrap.ts";
+export { classAccuracy, inceptionScore } from "./evaluation/metrics/class-scores.ts";
+export { frechetDistance } from "./evaluation/metrics/frechet.ts";
+export { type FrechetErrorOptions, frechetError } from "./evaluation/metrics/frechet-error.ts";
+export { type KernelDistanceOptions, kernelDistance } from "./evaluation/metrics/kernel-distance.ts";
+export { type Matrix, matrixOf } from "./evaluation/metrics/matrix.ts";
+export {
+  type PrecisionRecall,
+  type PrecisionRecallOptions,
+  precisionRecall,
+} from "./evaluation/metrics/precision-recall.ts";
+export type { EngineOptions } from "./evaluation/metrics/products.ts";
+export {
+  type Moments,
+  moments,
+  type Statistics,
+  type StatisticsOptions,
+  statistics,
+} from "./evaluation/metrics/statistics.ts";
+// Files of other programs
+export { openFile } from "./files/file-source.ts";
+export type { LazyTensor } from "./formats/lazy-tensor.ts";
+export { readNpz, writeNpz } from "./formats/npz.ts";
+export { openSafetensors, readSafetensors, writeSafetensors } from "./formats/safetensors.ts";
+export { openTorch, readTorch } from "./formats/torch.ts";
 export { autoguidance } from "./guidance/autoguidance.ts";
 export {
   type Classifier,

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import type { Model } from "../../src/checkpoint/model.ts";
-import { readTorch } from "../../src/checkpoint/torch.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { readTorch } from "../../src/formats/torch.ts";
 import { configFromReference, type ReferenceConfig } from "../../src/models/reference.ts";
 
 /** Bytes of a file that the reference wrote. */

@@ -2,12 +2,12 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { ModelError } from "../errors.ts";
+import { reopenedFile } from "../files/file-source.ts";
+import { openSafetensors } from "../formats/safetensors.ts";
 import { float32 } from "../ndarray.ts";
 import { reconstruct, trackedAverages, trackedLengths } from "../training/power-ema.ts";
-import { reopenedFile } from "./file-source.ts";
 import type { Weights } from "./model.ts";
 import { averagesFolder, averagesFormat, fileName, stepOf } from "./run-folder.ts";
-import { openSafetensors } from "./safetensors.ts";
 
 /** An average that was put together. */
 export interface Average {

@@ -1,11 +1,12 @@
 import { join } from "node:path";
 import { ModelError, ShapeError } from "../errors.ts";
+import { firstNotFinite, type LazyTensor } from "../formats/lazy-tensor.ts";
+import type { TensorInParts } from "../formats/safetensors.ts";
 import { encoderUnet } from "../models/classifier.ts";
 import { difference, type Shapes } from "../models/recognise.ts";
 import { superResUnet } from "../models/super-resolution.ts";
 import { unet } from "../models/unet.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
-import { firstNotFinite, type LazyTensor } from "./lazy-tensor.ts";
 import { networkShapes } from "./model.ts";
 import {
   checkMerge,
@@ -16,7 +17,6 @@ import {
   type SaveOptions,
   writeNetworks,
 } from "./model-folder.ts";
-import type { TensorInParts } from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
 export type NetworkToImport =

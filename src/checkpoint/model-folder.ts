@@ -3,9 +3,19 @@ import { access, readdir, readFile, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError, UsageError } from "../errors.ts";
+import { removeAbandoned, type Staged, stage } from "../files/atomic.ts";
+import { hashOf, reopenedFile, withFile } from "../files/file-source.ts";
 import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
+import { verifyOnce } from "../files/verified.ts";
+import {
+  inParts,
+  readSafetensors,
+  type SafeTensor,
+  type Safetensors,
+  safetensorsParts,
+  type TensorInParts,
+} from "../formats/safetensors.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
-import { hashOf, reopenedFile, withFile } from "./file-source.ts";
 import {
   checkFile,
   checkRecord,
@@ -18,17 +28,7 @@ import {
   parseWeights,
   type Weights,
 } from "./model.ts";
-import { removeAbandoned, type Staged, stage } from "./run-folder.ts";
-import {
-  inParts,
-  readSafetensors,
-  type SafeTensor,
-  type Safetensors,
-  safetensorsParts,
-  type TensorInParts,
-} from "./safetensors.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
-import { verifyOnce } from "./verified.ts";
 
 /** Folder of the models that come with the package. */
 const bundledFolder = fileURLToPath(new URL("../../models/", import.meta.url));

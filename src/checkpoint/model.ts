@@ -1,14 +1,14 @@
 import { describeNoise, learnsVariance, processProblem } from "../diffusion/process-config.ts";
 import { ModelError } from "../errors.ts";
+import type { ByteSource } from "../formats/bytes.ts";
+import { firstNotFinite } from "../formats/lazy-tensor.ts";
+import { openSafetensors, type SafeTensor } from "../formats/safetensors.ts";
 import { encoderUnet } from "../models/classifier.ts";
 import { superResUnet } from "../models/super-resolution.ts";
 import { unet } from "../models/unet.ts";
 import type { NDArray, Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
 import { show } from "../tensor/shape.ts";
-import type { ByteSource } from "./bytes.ts";
-import { firstNotFinite } from "./lazy-tensor.ts";
-import { openSafetensors, type SafeTensor } from "./safetensors.ts";
 import {
   type ClassifierRecord,
   type DenoiserRecord,

@@ -2,9 +2,9 @@ import { join } from "node:path";
 import { averageOfLength } from "../checkpoint/average-folder.ts";
 import { findModel, loadModel, saveModel } from "../checkpoint/model-folder.ts";
 import { ModelError } from "../errors.ts";
+import { lockFolder } from "../files/lock.ts";
 import type { Action } from "./command.ts";
 import type { EmaValues } from "./commands/ema.ts";
-import { lockFolder } from "./lock.ts";
 
 /** `guidestar ema`. */
 export const runEma: Action<EmaValues> = async ({ length, step, out, storage }, { terminal, signal }, run) => {

@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import { mkdtemp, rmdir } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
-import { type FileContents, type Staged, stage } from "../checkpoint/run-folder.ts";
 import { UsageError } from "../errors.ts";
+import { type FileContents, type Staged, stage } from "../files/atomic.ts";
 import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
 
 /**

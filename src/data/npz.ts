@@ -1,5 +1,5 @@
-import { readNpy } from "../checkpoint/npy.ts";
 import { DataError } from "../errors.ts";
+import { readNpy } from "../formats/npy.ts";
 import { arrayItems, type Layout, numberedClasses } from "./layout.ts";
 
 /** Samples as an `.npz`: `arr_0` [N, H, W, C] uint8, C = 1 or 3, and labels `arr_1` [N]; without labels all are of one class, 0. */

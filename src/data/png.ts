@@ -1,5 +1,5 @@
 import { inflateSync } from "node:zlib";
-import { crc32 } from "../crc32.ts";
+import { crc32 } from "../formats/crc32.ts";
 import type { Pixels } from "./pixels.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];

@@ -1,10 +1,10 @@
 import { type BigIntStats, closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import type { ByteSource } from "../checkpoint/bytes.ts";
-import { openZip } from "../checkpoint/zip.ts";
 import { DataError } from "../errors.ts";
 import { stateOf } from "../files/file-state.ts";
+import type { ByteSource } from "../formats/bytes.ts";
+import { openZip } from "../formats/zip.ts";
 
 /** One file of a folder or zip that is not hidden; `path` is relative, with `/`. */
 export interface Entry {

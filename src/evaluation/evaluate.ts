@@ -1,14 +1,14 @@
 import { DataError } from "../errors.ts";
-import type { Estimate } from "./bootstrap.ts";
-import { classAccuracy, inceptionScore } from "./class-scores.ts";
 import type { FeatureSet } from "./features.ts";
-import { frechetDistance } from "./frechet.ts";
-import { frechetError } from "./frechet-error.ts";
-import { kernelDistance } from "./kernel-distance.ts";
-import type { Matrix } from "./matrix.ts";
-import { precisionRecall } from "./precision-recall.ts";
-import type { EngineOptions } from "./products.ts";
-import { type Moments, moments, type Statistics } from "./statistics.ts";
+import type { Estimate } from "./metrics/bootstrap.ts";
+import { classAccuracy, inceptionScore } from "./metrics/class-scores.ts";
+import { frechetDistance } from "./metrics/frechet.ts";
+import { frechetError } from "./metrics/frechet-error.ts";
+import { kernelDistance } from "./metrics/kernel-distance.ts";
+import type { Matrix } from "./metrics/matrix.ts";
+import { precisionRecall } from "./metrics/precision-recall.ts";
+import type { EngineOptions } from "./metrics/products.ts";
+import { type Moments, moments, type Statistics } from "./metrics/statistics.ts";
 
 /** Real images: their features; or their statistics, from which the Frechet distances alone follow. */
 export interface ReferenceSet extends Partial<FeatureSet> {

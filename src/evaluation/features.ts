@@ -1,7 +1,7 @@
 import { DataError } from "../errors.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
-import type { Detector, Observation } from "./detector.ts";
-import { type Matrix, matrixOf } from "./matrix.ts";
+import type { Detector, Observation } from "./detectors/detector.ts";
+import { type Matrix, matrixOf } from "./metrics/matrix.ts";
 
 /** Images [N, C, H, W] in [-1, 1], all at once or in batches. */
 export type Images = NDArray<"float32"> | AsyncIterable<NDArray<"float32">> | Iterable<NDArray<"float32">>;

@@ -1,9 +1,9 @@
-import type { NumpyArray } from "../checkpoint/npy.ts";
-import { writeNpz } from "../checkpoint/npz.ts";
 import { DataError } from "../errors.ts";
+import type { NumpyArray } from "../formats/npy.ts";
+import { writeNpz } from "../formats/npz.ts";
 import type { FeatureSet } from "./features.ts";
-import type { Matrix } from "./matrix.ts";
-import type { Moments, Statistics } from "./statistics.ts";
+import type { Matrix } from "./metrics/matrix.ts";
+import type { Moments, Statistics } from "./metrics/statistics.ts";
 
 /*
  * Features and statistics as `.npz` files. Statistics have the names of the reference's evaluator: `mu`, `sigma`, and of spatial

@@ -1,6 +1,6 @@
 import { zlibSync } from "fflate";
-import { crc32 } from "../crc32.ts";
 import { DataError } from "../errors.ts";
+import { crc32 } from "../formats/crc32.ts";
 import { checkImage, type Image } from "./image.ts";
 
 // An own writer rather than sharp's: it starts at once, runs in browsers, gives the same bytes on every machine, and can carry text.

@@ -4,9 +4,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { importNetwork, withoutPrefix } from "../../src/checkpoint/import.ts";
-import type { LazyTensor } from "../../src/checkpoint/lazy-tensor.ts";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { ModelError } from "../../src/errors.ts";
+import type { LazyTensor } from "../../src/formats/lazy-tensor.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 

@@ -2,12 +2,12 @@ import { mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { hashOf, withFile } from "../../src/checkpoint/file-source.ts";
 import { checkSameNoise } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel, writeNetworks } from "../../src/checkpoint/model-folder.ts";
-import { stage } from "../../src/checkpoint/run-folder.ts";
-import { inParts, readSafetensors, writeSafetensors } from "../../src/checkpoint/safetensors.ts";
 import { ModelError } from "../../src/errors.ts";
+import { stage } from "../../src/files/atomic.ts";
+import { hashOf, withFile } from "../../src/files/file-source.ts";
+import { inParts, readSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
 

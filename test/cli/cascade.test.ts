@@ -3,7 +3,7 @@ import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
-import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
+import { arrayOf, readNpz } from "../../src/formats/npz.ts";
 import { decodeImage } from "../../src/images/decode.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { zipSync } from "fflate";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
-import { arrayOf, readNpz, writeNpz } from "../../src/checkpoint/npz.ts";
+import { arrayOf, readNpz, writeNpz } from "../../src/formats/npz.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "./world.ts";

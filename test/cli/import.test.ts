@@ -4,11 +4,11 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
-import { arrayOf, readNpz } from "../../src/checkpoint/npz.ts";
-import { writeSafetensors } from "../../src/checkpoint/safetensors.ts";
-import { readTorch } from "../../src/checkpoint/torch.ts";
 import { type ImportValues, importCheckpoint } from "../../src/cli/commands/import.ts";
 import { networkFor } from "../../src/cli/import/network.ts";
+import { arrayOf, readNpz } from "../../src/formats/npz.ts";
+import { writeSafetensors } from "../../src/formats/safetensors.ts";
+import { readTorch } from "../../src/formats/torch.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import { superResUnet } from "../../src/models/super-resolution.ts";
 import { unet } from "../../src/models/unet.ts";
@@ -356,7 +356,7 @@ describe("bad input leaves nothing behind and says which tensor", () => {
     [
       {
         name: "opt.pt",
-        bytes: readFileSync(fileURLToPath(new URL("../checkpoint/data/optimizer.pt", import.meta.url))),
+        bytes: readFileSync(fileURLToPath(new URL("../formats/data/optimizer.pt", import.meta.url))),
       },
       "optimizer's state",
     ],

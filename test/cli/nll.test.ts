@@ -4,7 +4,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { beforeAll, describe, expect, test } from "vitest";
 import { saveModel } from "../../src/checkpoint/model-folder.ts";
-import { writeNpz } from "../../src/checkpoint/npz.ts";
+import { writeNpz } from "../../src/formats/npz.ts";
 import { encodePng } from "../../src/images/png.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 import { guidestar, temporaryFolder } from "./world.ts";

@@ -2,9 +2,9 @@ import { writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { stage } from "../../src/checkpoint/run-folder.ts";
 import { checkOutput, writeFiles } from "../../src/cli/output.ts";
 import { UsageError } from "../../src/errors.ts";
+import { stage } from "../../src/files/atomic.ts";
 import { temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();

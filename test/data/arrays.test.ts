@@ -2,11 +2,11 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import { writeNpy } from "../../src/checkpoint/npy.ts";
-import { writeNpz } from "../../src/checkpoint/npz.ts";
 import { openDataset } from "../../src/data/dataset.ts";
 import { tellsClasses } from "../../src/data/layout.ts";
 import { DataError } from "../../src/errors.ts";
+import { writeNpy } from "../../src/formats/npy.ts";
+import { writeNpz } from "../../src/formats/npz.ts";
 import { folderOf, noise } from "./make.ts";
 
 const open = (path: string, options = {}) => openDataset(path, { cache: false, ...options });

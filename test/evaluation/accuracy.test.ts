@@ -6,7 +6,7 @@ import {
   accuracyTable,
   type TimestepAccuracy,
 } from "../../src/evaluation/accuracy.ts";
-import { classAccuracy } from "../../src/evaluation/class-scores.ts";
+import { classAccuracy } from "../../src/evaluation/metrics/class-scores.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";

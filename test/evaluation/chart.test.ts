@@ -1,7 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { boundCsv } from "../../src/evaluation/bound.ts";
 import { type Chart, chartSvg } from "../../src/evaluation/chart.ts";
+import { boundCsv } from "../../src/evaluation/likelihood/bound.ts";
 
 const chart = (points: [number, number][], more: Partial<Chart> = {}): Chart => ({
   title: "a & b < c",

@@ -1,12 +1,16 @@
 import { afterAll, describe, expect, test } from "vitest";
-import { readNpz, writeNpz } from "../../src/checkpoint/npz.ts";
 import { DataError, ModelError } from "../../src/errors.ts";
-import { type DetectorDeclaration, parseDeclaration, resizeMatrix } from "../../src/evaluation/declaration.ts";
+import {
+  type DetectorDeclaration,
+  parseDeclaration,
+  resizeMatrix,
+} from "../../src/evaluation/detectors/declaration.ts";
+import { onnxDetector } from "../../src/evaluation/detectors/onnx-detector.ts";
 import { evaluate } from "../../src/evaluation/evaluate.ts";
 import { collectFeatures, features } from "../../src/evaluation/features.ts";
 import { featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "../../src/evaluation/files.ts";
-import { onnxDetector } from "../../src/evaluation/onnx-detector.ts";
-import { statistics } from "../../src/evaluation/statistics.ts";
+import { statistics } from "../../src/evaluation/metrics/statistics.ts";
+import { readNpz, writeNpz } from "../../src/formats/npz.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { emit } from "../../src/onnx/emit.ts";
 import { normals } from "../../src/random.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { Detector } from "../../src/evaluation/detector.ts";
-import { digitsDetector } from "../../src/evaluation/digits.ts";
+import type { Detector } from "../../src/evaluation/detectors/detector.ts";
+import { digitsDetector } from "../../src/evaluation/detectors/digits.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";

@@ -3,14 +3,14 @@ import type { Model } from "../../src/checkpoint/model.ts";
 import { coefficientNames, coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
 import { perImage } from "../../src/diffusion/process.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
-import { collectBound } from "../../src/evaluation/bound.ts";
+import { collectBound } from "../../src/evaluation/likelihood/bound.ts";
 import {
   type BoundEvent,
   type BoundOptions,
   type ImageSource,
   variationalBound,
-} from "../../src/evaluation/likelihood.ts";
-import { boundTerms } from "../../src/evaluation/terms.ts";
+} from "../../src/evaluation/likelihood/likelihood.ts";
+import { boundTerms } from "../../src/evaluation/likelihood/terms.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { compile } from "../../src/runtime/compile.ts";

@@ -26,9 +26,24 @@ export const importRules: readonly ImportRule[] = [
     },
   },
 
-  // Bytes and files.
-  { room: "files", may: { "node:*": ["cache.ts", "file-state.ts", "make-folder.ts"] } },
-  { room: "images", may: { fflate: ["png.ts"], sharp: ["decode.ts"] } },
+  // Bytes and files: no model in them.
+  { room: "formats", may: { fflate: ["npz.ts", "zip.ts"] } },
+  {
+    room: "files",
+    may: {
+      formats: ["atomic.ts", "file-source.ts"],
+      "node:*": [
+        "atomic.ts",
+        "cache.ts",
+        "file-source.ts",
+        "file-state.ts",
+        "lock.ts",
+        "make-folder.ts",
+        "verified.ts",
+      ],
+    },
+  },
+  { room: "images", may: { formats: "all", fflate: ["png.ts"], sharp: ["decode.ts"] } },
   {
     room: "checkpoint",
     may: {
@@ -36,11 +51,11 @@ export const importRules: readonly ImportRule[] = [
       nn: "all",
       models: "all",
       diffusion: "all",
+      formats: "all",
+      files: "all",
       training: ["average-folder.ts", "run-folder.ts"],
-      files: ["file-source.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
-      fflate: ["npz.ts", "zip.ts"],
       zod: ["schema.ts"],
-      "node:*": ["average-folder.ts", "file-source.ts", "import.ts", "model-folder.ts", "run-folder.ts", "verified.ts"],
+      "node:*": ["average-folder.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
   },
 
@@ -49,7 +64,7 @@ export const importRules: readonly ImportRule[] = [
     room: "data",
     may: {
       files: ["cache.ts", "source.ts"],
-      checkpoint: "all",
+      formats: "all",
       sharp: ["decode.ts"],
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
     },
@@ -74,15 +89,16 @@ export const importRules: readonly ImportRule[] = [
       diffusion: "all",
       models: "all",
       checkpoint: "all",
+      formats: "all",
       runtime: [
         "accuracy.ts",
-        "likelihood.ts",
-        "network-detector.ts",
-        "onnx-detector.ts",
-        "products.ts",
-        "statistics.ts",
+        "detectors/network-detector.ts",
+        "detectors/onnx-detector.ts",
+        "likelihood/likelihood.ts",
+        "metrics/products.ts",
+        "metrics/statistics.ts",
       ],
-      zod: ["declaration.ts"],
+      zod: ["detectors/declaration.ts"],
     },
   },
 

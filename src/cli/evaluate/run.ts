@@ -1,7 +1,7 @@
 import type { Dataset } from "../../data/dataset.ts";
 import { DataError, UsageError } from "../../errors.ts";
-import type { Detector } from "../../evaluation/detector.ts";
-import { digitsReference } from "../../evaluation/digits.ts";
+import type { Detector } from "../../evaluation/detectors/detector.ts";
+import { digitsReference } from "../../evaluation/detectors/digits.ts";
 import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
 import type { FeatureSet } from "../../evaluation/features.ts";
 import {
@@ -12,7 +12,7 @@ import {
   statisticsFrom,
   statisticsNpz,
 } from "../../evaluation/files.ts";
-import { moments } from "../../evaluation/statistics.ts";
+import { moments } from "../../evaluation/metrics/statistics.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { Context } from "../command.ts";
 import type { EvaluateValues } from "../commands/evaluate.ts";

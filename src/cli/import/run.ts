@@ -1,17 +1,17 @@
 import { readFile } from "node:fs/promises";
-import { openFile } from "../../checkpoint/file-source.ts";
 import { importNetwork, type NetworkToImport, withoutPrefix } from "../../checkpoint/import.ts";
-import type { LazyTensor } from "../../checkpoint/lazy-tensor.ts";
 import { checkSameNoise } from "../../checkpoint/model.ts";
-import { openSafetensors } from "../../checkpoint/safetensors.ts";
-import { openTorch } from "../../checkpoint/torch.ts";
 import { makeChain } from "../../diffusion/chain.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../../errors.ts";
+import { openFile } from "../../files/file-source.ts";
+import { lockFolder } from "../../files/lock.ts";
+import type { LazyTensor } from "../../formats/lazy-tensor.ts";
+import { openSafetensors } from "../../formats/safetensors.ts";
+import { openTorch } from "../../formats/torch.ts";
 import type { NetworkConfig } from "../../models/config.ts";
 import type { Context } from "../command.ts";
 import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
-import { lockFolder } from "../lock.ts";
 import { checkOutputFolder } from "../output.ts";
 import { networkFor } from "./network.ts";
 

@@ -1,5 +1,5 @@
-import { arrayOf, readNpz, writeNpz } from "../../checkpoint/npz.ts";
 import { DataError } from "../../errors.ts";
+import { arrayOf, readNpz, writeNpz } from "../../formats/npz.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
 import { parseRunSpec, type RunSpec } from "../../sampling/run-spec.ts";
 

@@ -1,5 +1,5 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
-import { writeNpz } from "../../checkpoint/npz.ts";
+import { writeNpz } from "../../formats/npz.ts";
 import { grid, type Image, toUint8 } from "../../images/image.ts";
 import { encodePng } from "../../images/png.ts";
 import { terminalPreview } from "../../images/terminal.ts";

@@ -1,8 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeAtomically } from "../../checkpoint/run-folder.ts";
 import { DataError, ModelError } from "../../errors.ts";
-import type { Estimate } from "../../evaluation/bootstrap.ts";
+import type { Estimate } from "../../evaluation/metrics/bootstrap.ts";
+import { writeAtomically } from "../../files/atomic.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { type Cell, keyOf } from "./grid.ts";
 

@@ -1,4 +1,4 @@
-import type { Detector } from "../../evaluation/detector.ts";
+import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
 import { collectFeatures, features } from "../../evaluation/features.ts";
 import { toUint8 } from "../../images/image.ts";

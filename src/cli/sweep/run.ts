@@ -1,13 +1,13 @@
 import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
-import type { Detector } from "../../evaluation/detector.ts";
+import type { Detector } from "../../evaluation/detectors/detector.ts";
+import { lockFolder } from "../../files/lock.ts";
 import { float32, type NDArray, sizeOf } from "../../ndarray.ts";
 import { openBackend } from "../../runtime/node.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../command.ts";
 import type { SweepValues } from "../commands/sweep.ts";
-import { lockFolder } from "../lock.ts";
 import { duration, type Progress, progress } from "../progress.ts";
 import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
 import { type Cell, describeCell, gridOf, kindOf } from "./grid.ts";

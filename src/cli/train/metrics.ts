@@ -1,7 +1,7 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { NetworkName } from "../../checkpoint/model.ts";
-import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import { writeAtomically } from "../../files/atomic.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import type { TrainingEvent } from "../../training/events.ts";
 

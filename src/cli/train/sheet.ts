@@ -1,6 +1,6 @@
 import { dirname } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
-import { writeAtomically } from "../../checkpoint/run-folder.ts";
+import { writeAtomically } from "../../files/atomic.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { grid, toUint8 } from "../../images/image.ts";
 import { encodePng } from "../../images/png.ts";

@@ -1,6 +1,6 @@
 import { inflateSync } from "fflate";
-import { crc32 } from "../crc32.ts";
 import { type ByteSource, bytesOf, type Failure, partLength, partsOf, readPart, viewOf } from "./bytes.ts";
+import { crc32 } from "./crc32.ts";
 
 /** An entry of a zip's central directory; sizes and offsets in bytes. */
 interface ZipEntry {

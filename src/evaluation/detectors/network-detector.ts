@@ -1,11 +1,11 @@
-import type { Weights } from "../checkpoint/model.ts";
-import { ShapeError } from "../errors.ts";
-import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
-import { show } from "../tensor/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { f32, trace } from "../tensor/trace.ts";
+import type { Weights } from "../../checkpoint/model.ts";
+import { ShapeError } from "../../errors.ts";
+import { float32, type NDArray, type Shape, sizeOf } from "../../ndarray.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { compile } from "../../runtime/compile.ts";
+import { show } from "../../tensor/shape.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { f32, trace } from "../../tensor/trace.ts";
 import type { Detector, Observation } from "./detector.ts";
 
 /** A network that sees features in images x [N, C, H, W]. */

@@ -3,8 +3,8 @@ import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { lockFolder } from "../../src/cli/lock.ts";
 import { UsageError } from "../../src/errors.ts";
+import { lockFolder } from "../../src/files/lock.ts";
 
 let folder: string;
 let run: string;
@@ -34,7 +34,7 @@ async function race(count: number): Promise<number> {
   const end = join(folder, "end");
   const program = `
     import { existsSync } from "node:fs";
-    const { lockFolder } = await import(${JSON.stringify(new URL("../../src/cli/lock.ts", import.meta.url).href)});
+    const { lockFolder } = await import(${JSON.stringify(new URL("../../src/files/lock.ts", import.meta.url).href)});
     const [, moment, run, end] = process.argv;
     while (Date.now() < Number(moment)) {}
     const held = await lockFolder(run).catch(() => undefined);

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { verifyOnce } from "../../src/checkpoint/verified.ts";
+import { verifyOnce } from "../../src/files/verified.ts";
 
 let folder: string;
 let file: string;

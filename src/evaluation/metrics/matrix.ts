@@ -1,5 +1,5 @@
-import { DataError } from "../errors.ts";
-import type { NDArray } from "../ndarray.ts";
+import { DataError } from "../../errors.ts";
+import type { NDArray } from "../../ndarray.ts";
 
 /*
  * The dense linear algebra of metrics, in float64 and row-major. Plain loops over blocks that fit the registers: products of this

@@ -1,4 +1,4 @@
-import { integers } from "../random.ts";
+import { integers } from "../../random.ts";
 
 /** A number, and how far it would vary with other images of the same kind. */
 export interface Estimate {

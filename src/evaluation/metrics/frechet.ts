@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { choleskyFactor, eigenvalues, type Matrix, timesTransposed } from "./matrix.ts";
 import type { Moments } from "./statistics.ts";
 

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { ModelError } from "../errors.ts";
-import { float32 } from "../ndarray.ts";
-import { constant, type Tensor } from "../tensor/tensor.ts";
+import { ModelError } from "../../errors.ts";
+import { float32 } from "../../ndarray.ts";
+import { constant, type Tensor } from "../../tensor/tensor.ts";
 
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(3)]);
 

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "../../src/checkpoint/float16.ts";
+import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "../../src/formats/float16.ts";
 
 const half = (...values: number[]) => Array.from(float32ToHalf(Float32Array.from(values)));
 

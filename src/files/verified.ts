@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
-import { cacheFolder } from "../files/cache.ts";
-import { fileState } from "../files/file-state.ts";
-import { makeFolder } from "../files/make-folder.ts";
+import { cacheFolder } from "./cache.ts";
+import { fileState } from "./file-state.ts";
+import { makeFolder } from "./make-folder.ts";
 
 /*
  * Large weights whose hash and numbers were once checked are not read through again until their file has changed: a start would spend

@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { unzipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import { type NumpyArray, readNpy, type WritableArray, writeNpy } from "../../src/checkpoint/npy.ts";
-import { arrayOf, readNpz, writeNpz } from "../../src/checkpoint/npz.ts";
 import { DataError } from "../../src/errors.ts";
+import { type NumpyArray, readNpy, type WritableArray, writeNpy } from "../../src/formats/npy.ts";
+import { arrayOf, readNpz, writeNpz } from "../../src/formats/npz.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`data/${name}`, import.meta.url)));
 const counting = Array.from({ length: 24 }, (_, i) => i);

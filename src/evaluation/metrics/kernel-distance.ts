@@ -1,5 +1,5 @@
-import { DataError } from "../errors.ts";
-import { permutation } from "../random.ts";
+import { DataError } from "../../errors.ts";
+import { permutation } from "../../random.ts";
 import { type BootstrapOptions, deviation, type Estimate, purposes, resample } from "./bootstrap.ts";
 import { type Matrix, timesTransposed } from "./matrix.ts";
 import { blockedProducts, centreOf, checkWidths, type EngineOptions, type ProductOptions } from "./products.ts";

@@ -1,8 +1,8 @@
-import { DataError } from "../errors.ts";
-import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
-import { f64, trace } from "../tensor/trace.ts";
-import type { Observation } from "./detector.ts";
+import { DataError } from "../../errors.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { compile } from "../../runtime/compile.ts";
+import { f64, trace } from "../../tensor/trace.ts";
+import type { Observation } from "../detectors/detector.ts";
 import { type Matrix, matrixOf } from "./matrix.ts";
 
 /** Mean and covariance of features of D dimensions. */
@@ -132,7 +132,7 @@ class Sums implements AsyncDisposable {
   }
 
   private async openOwn(): Promise<Backend> {
-    this.ownBackend = await (await import("../runtime/node.ts")).openBackend();
+    this.ownBackend = await (await import("../../runtime/node.ts")).openBackend();
     return this.ownBackend;
   }
 

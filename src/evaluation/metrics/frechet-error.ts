@@ -1,4 +1,4 @@
-import { permutation } from "../random.ts";
+import { permutation } from "../../random.ts";
 import { type BootstrapOptions, deviation, purposes, streamOf } from "./bootstrap.ts";
 import { factorOf, frechetDistance } from "./frechet.ts";
 import { eigenvalues, type Matrix, timesTransposed } from "./matrix.ts";

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { ModelError } from "../errors.ts";
-import { fileState } from "../files/file-state.ts";
-import { type ByteSource, partsOf } from "./bytes.ts";
+import { type ByteSource, partsOf } from "../formats/bytes.ts";
+import { fileState } from "./file-state.ts";
 
 /** No single read of the system is longer than 2 GiB. */
 const longestRead = 2 ** 30;

@@ -1,4 +1,4 @@
-import type { NDArray } from "../ndarray.ts";
+import type { NDArray } from "../../ndarray.ts";
 
 /** What a detector sees in a batch of images. */
 export interface Observation {

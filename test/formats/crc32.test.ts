@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { crc32 } from "../../src/crc32.ts";
+import { crc32 } from "../../src/formats/crc32.ts";
 
 const text = (value: string) => new TextEncoder().encode(value);
 

@@ -1,9 +1,9 @@
-import { DataError, ModelError } from "../errors.ts";
-import { float32, type NDArray } from "../ndarray.ts";
-import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
-import { show } from "../tensor/shape.ts";
-import { f32, trace } from "../tensor/trace.ts";
+import { DataError, ModelError } from "../../errors.ts";
+import { float32, type NDArray } from "../../ndarray.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { compile } from "../../runtime/compile.ts";
+import { show } from "../../tensor/shape.ts";
+import { f32, trace } from "../../tensor/trace.ts";
 import { type DetectorDeclaration, preprocess } from "./declaration.ts";
 import type { Detector, Observation } from "./detector.ts";
 

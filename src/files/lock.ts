@@ -4,7 +4,7 @@ import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { UsageError } from "../errors.ts";
-import { makeFolder, removeEmpty } from "../files/make-folder.ts";
+import { makeFolder, removeEmpty } from "./make-folder.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
 const beat = 5_000;

@@ -1,8 +1,8 @@
-import { DataError } from "../errors.ts";
-import { float32 } from "../ndarray.ts";
-import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
-import { f32, trace } from "../tensor/trace.ts";
+import { DataError } from "../../errors.ts";
+import { float32 } from "../../ndarray.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { compile } from "../../runtime/compile.ts";
+import { f32, trace } from "../../tensor/trace.ts";
 import type { Matrix } from "./matrix.ts";
 
 /** Products of rows of two sets, a part of the whole table. */

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { ModelError } from "../../src/errors.ts";
 import {
   inParts,
   openSafetensors,
   readSafetensors,
   safetensorsParts,
   writeSafetensors,
-} from "../../src/checkpoint/safetensors.ts";
-import { ModelError } from "../../src/errors.ts";
+} from "../../src/formats/safetensors.ts";
 import { float32 } from "../../src/ndarray.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`data/${name}`, import.meta.url)));

@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError } from "../../errors.ts";
 import { type BootstrapOptions, bootstrapped, bootstrappedMean, type Estimate, purposes } from "./bootstrap.ts";
 import type { Matrix } from "./matrix.ts";
 

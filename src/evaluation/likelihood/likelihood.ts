@@ -1,14 +1,14 @@
-import { type Model, networkShapes } from "../checkpoint/model.ts";
-import type { DenoiserRecord } from "../checkpoint/schema.ts";
-import { type Chain, coefficientSpecs, coefficients, makeChain } from "../diffusion/chain.ts";
-import { networkInput } from "../diffusion/process.ts";
-import { ModelError, UsageError } from "../errors.ts";
-import { unet } from "../models/unet.ts";
-import { float32, int32, type NDArray, sizeOf } from "../ndarray.ts";
-import { normals } from "../random.ts";
-import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
-import { f32, i32, trace } from "../tensor/trace.ts";
+import { type Model, networkShapes } from "../../checkpoint/model.ts";
+import type { DenoiserRecord } from "../../checkpoint/schema.ts";
+import { type Chain, coefficientSpecs, coefficients, makeChain } from "../../diffusion/chain.ts";
+import { networkInput } from "../../diffusion/process.ts";
+import { ModelError, UsageError } from "../../errors.ts";
+import { unet } from "../../models/unet.ts";
+import { float32, int32, type NDArray, sizeOf } from "../../ndarray.ts";
+import { normals } from "../../random.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { compile } from "../../runtime/compile.ts";
+import { f32, i32, trace } from "../../tensor/trace.ts";
 import { boundTerms } from "./terms.ts";
 
 /** Images that a bound is wanted for. */
@@ -186,4 +186,4 @@ function labelsFor({ config }: DenoiserRecord, y: NDArray<"int32"> | undefined, 
 }
 
 /** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
-const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();
+const openDefaultBackend = async (): Promise<Backend> => (await import("../../runtime/node.ts")).openBackend();

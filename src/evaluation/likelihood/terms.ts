@@ -1,8 +1,8 @@
-import type { Chain, Coefficients } from "../diffusion/chain.ts";
-import { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
-import { clipX0, predict } from "../diffusion/prediction.ts";
-import { meanPerImage, qSample } from "../diffusion/process.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Chain, Coefficients } from "../../diffusion/chain.ts";
+import { priorBpd, vbTerm } from "../../diffusion/likelihood.ts";
+import { clipX0, predict } from "../../diffusion/prediction.ts";
+import { meanPerImage, qSample } from "../../diffusion/process.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 export interface TermInputs {
   /** Images [N, C, H, W] in [-1, 1]. */

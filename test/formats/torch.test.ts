@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { unzipSync, zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
-import { type ByteSource, bytesOf as bytesSource } from "../../src/checkpoint/bytes.ts";
-import { openTorch, readTorch } from "../../src/checkpoint/torch.ts";
-import { crc32 } from "../../src/crc32.ts";
 import { ModelError } from "../../src/errors.ts";
+import { type ByteSource, bytesOf as bytesSource } from "../../src/formats/bytes.ts";
+import { crc32 } from "../../src/formats/crc32.ts";
+import { openTorch, readTorch } from "../../src/formats/torch.ts";
 import { dictionary, storage, tensor, torchFile } from "../support/torch-file.ts";
 
 const fixture = (name: string) => new Uint8Array(readFileSync(new URL(`data/${name}`, import.meta.url)));

@@ -1,10 +1,10 @@
-import { bundledWeights } from "../checkpoint/model-folder.ts";
-import { digitFeatures } from "../models/digit-features.ts";
+import { bundledWeights } from "../../checkpoint/model-folder.ts";
+import { digitFeatures } from "../../models/digit-features.ts";
+import type { ReferenceSet } from "../evaluate.ts";
+import { type Matrix, matrixOf } from "../metrics/matrix.ts";
+import type { Moments } from "../metrics/statistics.ts";
 import type { Detector } from "./detector.ts";
-import type { ReferenceSet } from "./evaluate.ts";
-import { type Matrix, matrixOf } from "./matrix.ts";
 import { type NetworkDetectorOptions, networkDetector } from "./network-detector.ts";
-import type { Moments } from "./statistics.ts";
 
 /** File of the bundled feature network, in the folder of bundled models. `bench/digit-features.ts` trained it. */
 const file = "digits/features.safetensors";
