@@ -5,10 +5,10 @@
  */
 
 import type { Weights } from "../src/checkpoint/model.ts";
-import { writeAtomically } from "../src/files/atomic.ts";
 import { batchSequence, gather } from "../src/data/batches.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import { networkDetector } from "../src/evaluation/detectors/network-detector.ts";
+import { writeAtomically } from "../src/files/atomic.ts";
 import { readSafetensors, writeSafetensors } from "../src/formats/safetensors.ts";
 import { digitFeatures } from "../src/models/digit-features.ts";
 import { initialize } from "../src/nn/initialize.ts";

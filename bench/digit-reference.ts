@@ -5,12 +5,12 @@
  */
 
 import { join } from "node:path";
-import { writeAtomically } from "../src/files/atomic.ts";
 import { gather } from "../src/data/batches.ts";
 import { openDataset } from "../src/data/dataset.ts";
 import type { Observation } from "../src/evaluation/detectors/detector.ts";
 import { digitsDetector } from "../src/evaluation/detectors/digits.ts";
 import { type Moments, statistics } from "../src/evaluation/metrics/statistics.ts";
+import { writeAtomically } from "../src/files/atomic.ts";
 import { writeSafetensors } from "../src/formats/safetensors.ts";
 import { float32 } from "../src/ndarray.ts";
 import { openBackend } from "../src/runtime/node.ts";

@@ -102,6 +102,7 @@ export const importRules: readonly ImportRule[] = [
     },
   },
 
-  // Arguments become one call; here all rooms meet.
+  // What other packages import, and the command line: here all rooms meet.
+  { room: "public", may: "everything" },
   { room: "cli", may: "everything" },
 ];

@@ -1,0 +1,69 @@
+export {
+  type Chain,
+  type CoefficientName,
+  type Coefficients,
+  chainOfLevels,
+  coefficientColumns,
+  coefficientNames,
+  coefficientSpecs,
+  coefficients,
+  makeChain,
+  type ProcessConfig,
+} from "../diffusion/chain.ts";
+export { type LogNormal, logitNormalTime, logNormalSigma } from "../diffusion/level-sampler.ts";
+export { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
+export { type LossKind, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";
+export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
+export { clipX0, type Prediction, predict, reverseMean } from "../diffusion/prediction.ts";
+export { epsFromX0, networkInput, posteriorMean, qSample, x0FromEps } from "../diffusion/process.ts";
+export type { ContinuousSchedule } from "../diffusion/process-config.ts";
+export { spaceTimesteps } from "../diffusion/respacing.ts";
+export { betas, type Schedule, zeroTerminalSnr } from "../diffusion/schedule.ts";
+export { score, shiftScore } from "../diffusion/score.ts";
+export { energyScore, type SigmaRange, scoreMatchingLoss, sigmaAt } from "../diffusion/score-matching.ts";
+export { autoguidance } from "../guidance/autoguidance.ts";
+export {
+  type Classifier,
+  classifierGradient,
+  classifierMean,
+  classifierScore,
+  logProbability,
+  type MeanGuidance,
+} from "../guidance/classifier.ts";
+export { type ClassifierFreeOptions, classifierFree } from "../guidance/classifier-free.ts";
+export { type GuidanceOptions, type GuidedModel, guide } from "../guidance/guide.ts";
+export type { Interval } from "../guidance/interval.ts";
+export { linear as linearMix, type Mix, plusPlus as cfgPlusPlusMix, rescaled as rescaledMix } from "../guidance/mix.ts";
+export {
+  type Condition,
+  type Denoiser,
+  denoiserPredictor,
+  type Predictor,
+  unconditional,
+} from "../guidance/predictor.ts";
+export { type Momentum, type Projection, projected as projectedMix } from "../guidance/projected.ts";
+export { factorAt, type ScaleSchedule } from "../guidance/schedule.ts";
+export { type ScoreNetwork, scorePredictor } from "../guidance/score-network.ts";
+export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "../sampling/cascade.ts";
+export { ddimReverseStep, ddimStep } from "../sampling/ddim.ts";
+export { ddpmStep } from "../sampling/ddpm.ts";
+export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/encode.ts";
+export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
+export type { Guidance, SettledGuidance } from "../sampling/guidance.ts";
+export { type LangevinOptions, langevinSolver, predictorCorrector } from "../sampling/langevin.ts";
+export { type LevelSpacing, type Steps, samplingChain } from "../sampling/levels.ts";
+export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
+export { collect, type SampleEvent, type SampleOptions, sample } from "../sampling/sample.ts";
+export {
+  ddim,
+  ddpm,
+  makeSampler,
+  type Sampler,
+  type SamplerKind,
+  type SamplerSettings,
+  solverOf,
+} from "../sampling/sampler.ts";
+export { type Run, type RunOptions, settle } from "../sampling/settings.ts";
+export type { Evaluation, Solver } from "../sampling/solver.ts";
+export type { Start } from "../sampling/start.ts";
+export type { Step, StepInputs, StepResult } from "../sampling/step.ts";

@@ -1,0 +1,45 @@
+export { type Chart, chartSvg } from "../evaluation/chart.ts";
+export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
+export type { Detector, Observation } from "../evaluation/detectors/detector.ts";
+export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
+export {
+  type FeatureNetwork,
+  type NetworkDetectorOptions,
+  networkDetector,
+} from "../evaluation/detectors/network-detector.ts";
+export { type OnnxDetectorOptions, onnxDetector } from "../evaluation/detectors/onnx-detector.ts";
+export { type EvaluateOptions, evaluate, type ReferenceSet, type Report } from "../evaluation/evaluate.ts";
+export {
+  collectFeatures,
+  type FeatureOptions,
+  type FeatureSet,
+  features,
+  type Images,
+} from "../evaluation/features.ts";
+export { featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "../evaluation/files.ts";
+export { type Bound, type BoundTerm, boundCsv, collectBound } from "../evaluation/likelihood/bound.ts";
+export {
+  type BoundEvent,
+  type BoundOptions,
+  type ImageSource,
+  variationalBound,
+} from "../evaluation/likelihood/likelihood.ts";
+export type { BootstrapOptions, Estimate } from "../evaluation/metrics/bootstrap.ts";
+export { classAccuracy, inceptionScore } from "../evaluation/metrics/class-scores.ts";
+export { frechetDistance } from "../evaluation/metrics/frechet.ts";
+export { type FrechetErrorOptions, frechetError } from "../evaluation/metrics/frechet-error.ts";
+export { type KernelDistanceOptions, kernelDistance } from "../evaluation/metrics/kernel-distance.ts";
+export { type Matrix, matrixOf } from "../evaluation/metrics/matrix.ts";
+export {
+  type PrecisionRecall,
+  type PrecisionRecallOptions,
+  precisionRecall,
+} from "../evaluation/metrics/precision-recall.ts";
+export type { EngineOptions } from "../evaluation/metrics/products.ts";
+export {
+  type Moments,
+  moments,
+  type Statistics,
+  type StatisticsOptions,
+  statistics,
+} from "../evaluation/metrics/statistics.ts";

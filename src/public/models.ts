@@ -1,0 +1,10 @@
+export type { Model, Weights } from "../checkpoint/model.ts";
+export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "../checkpoint/schema.ts";
+export { type Classifier as ClassifierNetwork, encoderUnet } from "../models/classifier.ts";
+export type { BackboneConfig, ClassifierConfig, NetworkConfig, Pool, UNetConfig } from "../models/config.ts";
+export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "../models/presets.ts";
+export { publishedNetworks } from "../models/published.ts";
+export { recognise, type Untold } from "../models/recognise.ts";
+export { configFromReference, type ReferenceConfig } from "../models/reference.ts";
+export { type SuperResUNet, superResUnet } from "../models/super-resolution.ts";
+export { type UNet, unet } from "../models/unet.ts";

@@ -1,0 +1,7 @@
+export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";
+export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
+export { bundledModels, loadModel, type ModelToSave, type SaveOptions, saveModel } from "../checkpoint/model-folder.ts";
+export { checkpointFolder } from "../checkpoint/run-folder.ts";
+export { type Dataset, type DatasetOptions, openDataset } from "../data/dataset.ts";
+export { openFile } from "../files/file-source.ts";
+export { openBackend } from "../runtime/node.ts";
