@@ -1,4 +1,4 @@
-import { coefficientSpecs, coefficients, makeChain } from "../src/diffusion/chain.ts";
+import { coefficientSpecs, coefficients, noiseSchedule } from "../src/diffusion/noise-schedule.ts";
 import { guide } from "../src/guidance/guide.ts";
 import { encoderUnet } from "../src/models/classifier.ts";
 import type { ClassifierConfig } from "../src/models/config.ts";
@@ -97,7 +97,7 @@ export async function engine(): Promise<void> {
   const stepInputs = {
     x: inputs.x,
     noise: noise(images, 5),
-    coefficients: coefficients(makeChain(linear, "25"), new Array<number>(batch).fill(12)),
+    coefficients: coefficients(noiseSchedule(linear, "25"), new Array<number>(batch).fill(12)),
     label: labels,
   };
   const measured: Record<string, number[]> = {};

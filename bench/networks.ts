@@ -1,5 +1,5 @@
 import { usualMicroBatch } from "../src/cli/commands/train-options.ts";
-import { coefficients, makeChain, type ProcessConfig } from "../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
 import { benchmarkConfigs } from "../src/models/presets.ts";
 import { unet } from "../src/models/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
@@ -70,7 +70,7 @@ export function trainingStep(name: keyof typeof benchmarkConfigs) {
       x0: noise(images, 1),
       noise: noise(images, update),
       weight: float32([batch], new Float32Array(batch).fill(1)),
-      coefficients: coefficients(makeChain(linear), timesteps),
+      coefficients: coefficients(noiseSchedule(linear), timesteps),
       y: labels,
     },
     update: updateValues(update, 1e-4),

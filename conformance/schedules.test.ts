@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { makeChain } from "../src/diffusion/chain.ts";
+import { noiseSchedule } from "../src/diffusion/noise-schedule.ts";
 import type { Schedule } from "../src/diffusion/schedule.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 
@@ -9,7 +9,7 @@ const chains = [...new Set(Object.keys(reference).map((name) => name.split("/")[
 
 test.each(chains)("float64 tables of %s", (name) => {
   const [schedule, steps] = name.split("_") as [Schedule, string];
-  const chain = makeChain({
+  const chain = noiseSchedule({
     schedule,
     steps: Number(steps),
     prediction: "eps",

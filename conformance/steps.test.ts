@@ -1,14 +1,14 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, test } from "vitest";
-import {
-  type Chain,
-  type CoefficientName,
-  coefficients,
-  makeChain,
-  type ProcessConfig,
-} from "../src/diffusion/chain.ts";
 import { priorBpd, vbTerm } from "../src/diffusion/likelihood.ts";
 import { trainingLoss } from "../src/diffusion/losses.ts";
+import {
+  type CoefficientName,
+  coefficients,
+  type NoiseSchedule,
+  noiseSchedule,
+  type ProcessConfig,
+} from "../src/diffusion/noise-schedule.ts";
 import { reverseMean } from "../src/diffusion/prediction.ts";
 import { posteriorMean, qSample } from "../src/diffusion/process.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
@@ -62,7 +62,7 @@ const classifierWithGradient =
  * Coefficients that the reference makes in float32 out of rounded alpha bars. At low noise they miss the exact values by more than
  * a step may differ. Ours are exact, so steps are compared with these in their place, and then these with ours.
  */
-function roundedCoefficients({ tables }: Chain, indices: readonly number[], eta: number) {
+function roundedCoefficients({ tables }: NoiseSchedule, indices: readonly number[], eta: number) {
   const f = Math.fround;
   const noise = (alphaBar: number): number => f(1 - alphaBar);
   const rounded = indices.map((i) => {
@@ -91,7 +91,7 @@ describe.each(cases)("$schedule $steps as $respacing, $mean_type, $var_type", (e
     variance: variances[entry.var_type],
     rescaleTimesteps: false,
   };
-  const chain = makeChain(process, entry.respacing);
+  const chain = noiseSchedule(process, entry.respacing);
   const stored = (name: string) => {
     const { shape, data } = arrayOf(reference, `${entry.case}/${name}`, "float32");
     return float32(shape, data);

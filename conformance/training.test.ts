@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { readTorch } from "../src/formats/torch.ts";
 import { encoderUnet } from "../src/models/classifier.ts";
@@ -120,7 +120,7 @@ describe("five recorded steps", () => {
     const run = load("diffusion");
     const network = unet(run.config);
     const graph = denoiserGraph({ ...run, network, process, loss: "rescaledMse", classes: 10 });
-    const chain = makeChain(process);
+    const chain = noiseSchedule(process);
     await follow(graph, network, run, ({ indices, ...batch }) => ({
       ...batch,
       weight: float32([indices.length], new Float32Array(indices.length).fill(1)),
@@ -132,7 +132,7 @@ describe("five recorded steps", () => {
     const run = load("classifier");
     const network = encoderUnet(run.config);
     const graph = classifierGraph({ ...run, network, microBatch: 3 });
-    const chain = makeChain(process);
+    const chain = noiseSchedule(process);
     await follow(graph, network, run, ({ indices, ...batch }) => {
       const { timestep, alpha, sigma } = coefficients(chain, indices);
       return { ...batch, timestep, alpha, sigma };

@@ -15,8 +15,8 @@ import {
   int32,
   integers,
   linear,
-  makeChain,
   module,
+  noiseSchedule,
   normals,
   openBackend,
   type ProcessConfig,
@@ -119,7 +119,7 @@ const step = trace(specs, ({ x, label, c, weights }) => {
 
 // 4. From noise to points, half of them of each class.
 await using program = await compile(step, backend, { bind: { weights } });
-const chain = makeChain(process, "50");
+const chain = noiseSchedule(process, "50");
 const labels = Int32Array.from({ length: count }, (_, i) => i % 2);
 let x = float32([count, 2, 1, 1], normals(7, 0, 2 * count));
 for (let index = 49; index >= 0; index--) {

@@ -1,12 +1,12 @@
 // What noise does to a distribution, and the way back: the score, grad log p(x_t). `npx tsx examples/04-forward.ts forward.png`
 // The data are two half-moons, as a mixture of normal distributions, so that density and score are known at every noise level.
-import { makeChain, openBackend } from "../src/index.ts";
+import { noiseSchedule, openBackend } from "../src/index.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { drawPoints, exactScore, levelsOf, logDensity, moons, type Point } from "./support/plane.ts";
 import { cosine, lattice, pointsOf, valuesAt } from "./support/run.ts";
 
 const mixture = moons();
-const { tables } = makeChain(cosine);
+const { tables } = noiseSchedule(cosine);
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
 

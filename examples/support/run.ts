@@ -19,7 +19,7 @@ import {
   type Predictor,
   type ProcessConfig,
   type Sampler,
-  samplingChain,
+  samplingSchedule,
   solverOf,
   type Tensor,
   type TrainingEvent,
@@ -93,7 +93,7 @@ export async function walk({
   ...rest
 }: Walk): Promise<Point[][]> {
   const count = labels.length;
-  const chain = samplingChain(process, sampler);
+  const chain = samplingSchedule(process, sampler);
   const solver = solverOf(sampler, chain);
   const points = f32(count, 2, 1, 1);
   const named = <T>(names: readonly string[], value: (name: string) => T): Record<string, T> =>

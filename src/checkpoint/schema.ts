@@ -1,5 +1,5 @@
 import { z } from "zod";
-import type { ProcessConfig } from "../diffusion/chain.ts";
+import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import type { ClassifierConfig, UNetConfig } from "../models/config.ts";
 
 /*

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.ts";
-import { chainOfLevels, coefficients } from "./chain.ts";
 import { continuousNoise } from "./continuous.ts";
 import { type NoiseLevel, noiseRange } from "./noise-level.ts";
+import { coefficients, scheduleOfLevels } from "./noise-schedule.ts";
 import { isContinuous, type ProcessConfig } from "./process-config.ts";
 import type { TimestepSampling } from "./timestep-sampler.ts";
 
@@ -49,7 +49,7 @@ export function levelSampler(config: ProcessConfig, sampling: "uniform" | LogNor
 
 /** The coefficients of images at these levels, float32 [N] per name: of the step that leads from each to the image. */
 export const coefficientsAt = (config: ProcessConfig, levels: readonly NoiseLevel[]) =>
-  coefficients(chainOfLevels(config, levels, { alone: true }), Array.from(levels.keys()));
+  coefficients(scheduleOfLevels(config, levels, { alone: true }), Array.from(levels.keys()));
 
 /**
  * Does training with these timesteps draw levels between those of a chain?

@@ -1,5 +1,5 @@
 import { type Tensor, where } from "../tensor/tensor.ts";
-import type { Chain, Coefficients } from "./chain.ts";
+import type { Coefficients, NoiseSchedule } from "./noise-schedule.ts";
 import { type Prediction, reverseMean } from "./prediction.ts";
 import { meanPerImage, perImage, posteriorMean } from "./process.ts";
 
@@ -61,7 +61,7 @@ export function vbTerm(prediction: Prediction, x0: Tensor, xt: Tensor, c: Coeffi
  * The bound's term that no training changes, in bits per dimension [N]: KL(q(x_T | x_0) || p(x_T)). Sampling starts from
  * p = N(0, alpha_T^2 + sigma_T^2), whose variance is 1 but for noise that explodes.
  */
-export function priorBpd(x0: Tensor, { tables: { alpha, sigma } }: Chain): Tensor {
+export function priorBpd(x0: Tensor, { tables: { alpha, sigma } }: NoiseSchedule): Tensor {
   const variance = alpha.at(-1)! ** 2 + sigma.at(-1)! ** 2;
   const [a, s] = [alpha.at(-1)! ** 2 / variance, sigma.at(-1)! ** 2 / variance];
   return bitsPerDimension(x0.square().mul(a / 2)).add((s - 1 - Math.log(s)) / 2 / Math.LN2);

@@ -1,7 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Chain, Coefficients, ProcessConfig } from "./chain.ts";
 import { vbTerm } from "./likelihood.ts";
+import type { Coefficients, NoiseSchedule, ProcessConfig } from "./noise-schedule.ts";
 import { type Noised, predict, splitOutput, targetOf } from "./prediction.ts";
 import { meanPerImage } from "./process.ts";
 
@@ -59,7 +59,7 @@ export function trainingLoss(
   output: Tensor,
   images: Noised,
   c: Coefficients,
-  { config, timesteps }: Pick<Chain, "config" | "timesteps">,
+  { config, timesteps }: Pick<NoiseSchedule, "config" | "timesteps">,
   weight: LossWeight = "none",
 ): Losses {
   const { x0, xt } = images;

@@ -1,5 +1,5 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Coefficients } from "./chain.ts";
+import type { Coefficients } from "./noise-schedule.ts";
 import { epsFromX0, perImage, posteriorMean, vOf, x0FromEps } from "./process.ts";
 import { dataDeviationOf, learnsVariance, type ProcessConfig } from "./process-config.ts";
 

@@ -1,6 +1,6 @@
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Coefficients } from "./chain.ts";
 import { timestepsPerFactor } from "./continuous.ts";
+import type { Coefficients } from "./noise-schedule.ts";
 import { dataDeviationOf, type ProcessConfig } from "./process-config.ts";
 
 /** One number per image [N], shaped to broadcast over x: [N, 1, 1, 1] for images. */

@@ -1,5 +1,5 @@
 import { type Tensor, where } from "../tensor/tensor.ts";
-import type { Coefficients } from "./chain.ts";
+import type { Coefficients } from "./noise-schedule.ts";
 import type { Prediction } from "./prediction.ts";
 import { perImage } from "./process.ts";
 

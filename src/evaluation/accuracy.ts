@@ -1,5 +1,5 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
-import { coefficients, makeChain } from "../diffusion/chain.ts";
+import { coefficients, noiseSchedule } from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { encoderUnet } from "../models/classifier.ts";
@@ -57,7 +57,7 @@ export async function* accuracyByTimestep(
   if (images.count < 1)
     throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
   const { config } = classifier;
-  const chain = makeChain({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
+  const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
   const size = Math.min(batch, images.count);
   const pixels = sizeOf(imageShape);
   const shapes = networkShapes({ name: "classifier", config });

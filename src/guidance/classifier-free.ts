@@ -1,4 +1,4 @@
-import type { CoefficientName, Coefficients } from "../diffusion/chain.ts";
+import type { CoefficientName, Coefficients } from "../diffusion/noise-schedule.ts";
 import type { Prediction } from "../diffusion/prediction.ts";
 import { concat, type Tensor } from "../tensor/tensor.ts";
 import { linear, type Mix, plusPlus } from "./mix.ts";

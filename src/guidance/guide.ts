@@ -1,4 +1,4 @@
-import type { ProcessConfig } from "../diffusion/chain.ts";
+import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput } from "../diffusion/process.ts";
 import { UsageError } from "../errors.ts";
 import { autoguidance } from "./autoguidance.ts";

@@ -1,4 +1,4 @@
-import type { Coefficients } from "../diffusion/chain.ts";
+import type { Coefficients } from "../diffusion/noise-schedule.ts";
 import type { Prediction } from "../diffusion/prediction.ts";
 import { perImage, vOf } from "../diffusion/process.ts";
 import type { Tensor } from "../tensor/tensor.ts";

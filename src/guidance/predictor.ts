@@ -1,4 +1,4 @@
-import type { Coefficients, ProcessConfig } from "../diffusion/chain.ts";
+import type { Coefficients, ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { clipX0, type Prediction, predict } from "../diffusion/prediction.ts";
 import { networkInput, perImage } from "../diffusion/process.ts";
 import { UsageError } from "../errors.ts";

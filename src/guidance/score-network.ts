@@ -1,4 +1,4 @@
-import type { ProcessConfig } from "../diffusion/chain.ts";
+import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { predict } from "../diffusion/prediction.ts";
 import { perImage } from "../diffusion/process.ts";
 import type { Tensor } from "../tensor/tensor.ts";

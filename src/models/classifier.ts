@@ -1,6 +1,6 @@
 import { attentionPool, headCount } from "../nn/attention.ts";
 import { groupNorm } from "../nn/group-norm.ts";
-import { chain, conv2d, linear, silu } from "../nn/layers.ts";
+import { conv2d, linear, sequential, silu } from "../nn/layers.ts";
 import { type Module, module, zeroInit } from "../nn/module.ts";
 import { concat, type Tensor } from "../tensor/tensor.ts";
 import type { ClassifierConfig } from "./config.ts";
@@ -24,10 +24,10 @@ export function encoderUnet(config: ClassifierConfig): Classifier {
     let h = x;
     const means: Tensor[] = [];
     for (const layers of [...self.input_blocks, self.middle_block]) {
-      h = chain(layers, h, emb);
+      h = sequential(layers, h, emb);
       if (spatial) means.push(h.mean([2, 3])); // [N, C]
     }
-    return chain(self.out, spatial ? concat(means, 1) : h, emb);
+    return sequential(self.out, spatial ? concat(means, 1) : h, emb);
   });
 }
 

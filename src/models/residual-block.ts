@@ -1,6 +1,6 @@
 import { adaGN } from "../nn/ada-gn.ts";
 import { groupNorm } from "../nn/group-norm.ts";
-import { chain, conv2d, identity, linear, silu } from "../nn/layers.ts";
+import { conv2d, identity, linear, sequential, silu } from "../nn/layers.ts";
 import { adapt, module, zeroInit } from "../nn/module.ts";
 import { double, halve } from "../nn/resample.ts";
 import type { Tensor } from "../tensor/tensor.ts";
@@ -41,8 +41,8 @@ export function residualBlock(options: ResidualBlockOptions) {
     ({ in_layers, emb_layers, out_layers, skip_connection }, x: Tensor, emb: Tensor) => {
       const [norm, activate, conv] = in_layers;
       const h = conv(resize(activate(norm(x))));
-      const y = chain(emb_layers, emb, emb);
-      return skip_connection(resize(x)).add(chain(out_layers, h, y));
+      const y = sequential(emb_layers, emb, emb);
+      return skip_connection(resize(x)).add(sequential(out_layers, h, y));
     },
   );
 }

@@ -1,6 +1,6 @@
 import { ShapeError, UsageError } from "../errors.ts";
 import { groupNorm } from "../nn/group-norm.ts";
-import { chain, conv2d, embedding, silu } from "../nn/layers.ts";
+import { conv2d, embedding, sequential, silu } from "../nn/layers.ts";
 import { type Module, module, zeroInit } from "../nn/module.ts";
 import { convUpsample, double } from "../nn/resample.ts";
 import { concat, type Tensor } from "../tensor/tensor.ts";
@@ -61,12 +61,12 @@ export function unet(config: UNetConfig): UNet {
     let h = x;
     const kept: Tensor[] = [];
     for (const layers of self.input_blocks) {
-      h = chain(layers, h, emb);
+      h = sequential(layers, h, emb);
       kept.push(h);
     }
-    h = chain(self.middle_block, h, emb);
-    for (const layers of self.output_blocks) h = chain(layers, concat([h, kept.pop()!], 1), emb);
-    return chain(self.out, h, emb);
+    h = sequential(self.middle_block, h, emb);
+    for (const layers of self.output_blocks) h = sequential(layers, concat([h, kept.pop()!], 1), emb);
+    return sequential(self.out, h, emb);
   });
 }
 

@@ -42,5 +42,5 @@ export const embedding = (rows: number, width: number) =>
   });
 
 /** Applies functions one after the other; those that take a second argument get `emb`. */
-export const chain = (layers: readonly ((x: Tensor, emb: Tensor) => Tensor)[], x: Tensor, emb: Tensor): Tensor =>
+export const sequential = (layers: readonly ((x: Tensor, emb: Tensor) => Tensor)[], x: Tensor, emb: Tensor): Tensor =>
   layers.reduce((h, layer) => layer(h, emb), x);

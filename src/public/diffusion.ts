@@ -1,19 +1,19 @@
-export {
-  type Chain,
-  type CoefficientName,
-  type Coefficients,
-  chainOfLevels,
-  coefficientColumns,
-  coefficientNames,
-  coefficientSpecs,
-  coefficients,
-  makeChain,
-  type ProcessConfig,
-} from "../diffusion/chain.ts";
 export { type LogNormal, logitNormalTime, logNormalSigma } from "../diffusion/level-sampler.ts";
 export { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
 export { type LossKind, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
+export {
+  type CoefficientName,
+  type Coefficients,
+  coefficientColumns,
+  coefficientNames,
+  coefficientSpecs,
+  coefficients,
+  type NoiseSchedule,
+  noiseSchedule,
+  type ProcessConfig,
+  scheduleOfLevels,
+} from "../diffusion/noise-schedule.ts";
 export { clipX0, type Prediction, predict, reverseMean } from "../diffusion/prediction.ts";
 export { epsFromX0, networkInput, posteriorMean, qSample, x0FromEps } from "../diffusion/process.ts";
 export type { ContinuousSchedule } from "../diffusion/process-config.ts";
@@ -51,7 +51,7 @@ export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/en
 export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
 export type { Guidance, SettledGuidance } from "../sampling/guidance.ts";
 export { type LangevinOptions, langevinSolver, predictorCorrector } from "../sampling/langevin.ts";
-export { type LevelSpacing, type Steps, samplingChain } from "../sampling/levels.ts";
+export { type LevelSpacing, type Steps, samplingSchedule } from "../sampling/levels.ts";
 export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
 export { collect, type SampleEvent, type SampleOptions, sample } from "../sampling/sample.ts";
 export {

@@ -1,5 +1,5 @@
-import { type Chain, coefficientRow } from "../diffusion/chain.ts";
 import { type NoiseLevel, noiseless, noiseRatio } from "../diffusion/noise-level.ts";
+import { coefficientRow, type NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { type LinearEvaluation, linearSolver, plus, type Sum, times } from "./linear.ts";
 import type { Solver } from "./solver.ts";
 
@@ -20,7 +20,7 @@ export interface AdamsOptions {
  * When the predictor of images has then been asked at x_t, the corrector takes the step again with the new image among them and
  * the same noise, and from there the next step starts.
  */
-export function adamsSolver(chain: Chain, { order, eta }: AdamsOptions): Solver {
+export function adamsSolver(chain: NoiseSchedule, { order, eta }: AdamsOptions): Solver {
   const { levels } = chain;
   const slots = Array.from({ length: order }, (_, i) => `earlier${i + 1}`);
   const images = ["x0", ...slots];

@@ -4,7 +4,7 @@ import { float32, type NDArray } from "../ndarray.ts";
 import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
 import { show } from "../tensor/shape.ts";
-import { samplingChain } from "./levels.ts";
+import { samplingSchedule } from "./levels.ts";
 import { type SampleEvent, type SampleOptions, sample } from "./sample.ts";
 import { type Described, type Run, type RunOptions, settle } from "./settings.ts";
 
@@ -87,7 +87,7 @@ export function settleUpsampling(
     batch,
   });
   // Steps that cannot be had throw here, where they cost nothing.
-  samplingChain(upsampler.denoiser!.process, second.sampler);
+  samplingSchedule(upsampler.denoiser!.process, second.sampler);
   return second;
 }
 

@@ -1,5 +1,5 @@
-import { type Chain, coefficientRow } from "../diffusion/chain.ts";
 import { type NoiseLevel, noiseless, noiseRatio } from "../diffusion/noise-level.ts";
+import { coefficientRow, type NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { type LinearEvaluation, linearSolver } from "./linear.ts";
 import type { Solver } from "./solver.ts";
 
@@ -13,7 +13,7 @@ import type { Solver } from "./solver.ts";
  *
  * eta 0 is algorithm 2 (2M); eta 1 is SDE-DPM-Solver++(2M) of its appendix; between them less noise is added.
  */
-export function dpmSolver2m(chain: Chain, { eta }: { readonly eta: number }): Solver {
+export function dpmSolver2m(chain: NoiseSchedule, { eta }: { readonly eta: number }): Solver {
   const { levels } = chain;
   const evaluations = levels.map((from, index): readonly LinearEvaluation[] => {
     const [before, to] = [levels[index + 1], levels[index - 1] ?? noiseless];

@@ -1,5 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
-import { coefficients } from "../diffusion/chain.ts";
+import { coefficients } from "../diffusion/noise-schedule.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
@@ -9,7 +9,7 @@ import { joined, rowsOf, split } from "./batches.ts";
 import { ddimReverseStep } from "./ddim.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import { type Steps, samplingChain } from "./levels.ts";
+import { type Steps, samplingSchedule } from "./levels.ts";
 import { openDefaultBackend, type SampleEvent } from "./sample.ts";
 import { ddim } from "./sampler.ts";
 import { type Run, type RunOptions, settle, usualSteps } from "./settings.ts";
@@ -67,7 +67,7 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
   if (lowResolution !== undefined)
     throw new ModelError(`${model.source}: an upsampler does not encode pictures; give the model that draws them`);
   const run = settleEncoding(model, options);
-  const chain = samplingChain(process, run.sampler);
+  const chain = samplingSchedule(process, run.sampler);
   const steps = chain.timesteps.length;
   const batches = split(run);
   const size = batches[0]!.seeds.length;

@@ -1,5 +1,5 @@
-import { type Chain, chainOfLevels, coefficientRow } from "../diffusion/chain.ts";
 import { type NoiseLevel, type NoiseRange, noiseless, noiseRange, noiseRatio } from "../diffusion/noise-level.ts";
+import { coefficientRow, type NoiseSchedule, scheduleOfLevels } from "../diffusion/noise-schedule.ts";
 import { type LinearEvaluation, linearSolver, type Sum } from "./linear.ts";
 import type { Solver } from "./solver.ts";
 
@@ -22,14 +22,14 @@ export interface EulerOptions {
 /** The most by which churn raises the noise of a step. */
 const mostRaise = Math.SQRT2 - 1;
 
-export function eulerSolver(chain: Chain, { method, churn }: EulerOptions): Solver {
+export function eulerSolver(chain: NoiseSchedule, { method, churn }: EulerOptions): Solver {
   const { config, levels } = chain;
   const range = noiseRange(config);
   const raise = Math.min(churn / levels.length, mostRaise);
   const steps = levels.map((level, index) => {
     const to = levels[index - 1];
     const from = raise > 0 ? raised(level, raise, range) : level;
-    const here = chainOfLevels(config, to ? [to, from] : [from]);
+    const here = scheduleOfLevels(config, to ? [to, from] : [from]);
     const noise = from.alpha * Math.sqrt(Math.max(noiseRatio(from) ** 2 - noiseRatio(level) ** 2, 0));
     const first: LinearEvaluation = {
       coefficients: coefficientRow(here, to ? 1 : 0),

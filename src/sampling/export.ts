@@ -1,6 +1,6 @@
 import { type Model, networkShapes } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
-import { coefficientNames, type ProcessConfig } from "../diffusion/chain.ts";
+import { coefficientNames, type ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput, perImage } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
@@ -13,7 +13,7 @@ import { constant, oneHot, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import { samplingChain } from "./levels.ts";
+import { samplingSchedule } from "./levels.ts";
 import { solverOf } from "./sampler.ts";
 import type { Run } from "./settings.ts";
 import type { Solver } from "./solver.ts";
@@ -126,7 +126,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     checkSteady(guidance, "export");
     if (guidance.autoguidance !== undefined)
       throw new UsageError("export: a step file holds one model, and autoguidance needs two; leave autoguidance out");
-    const solver = solverOf(sampler, samplingChain(record.process, sampler));
+    const solver = solverOf(sampler, samplingSchedule(record.process, sampler));
     const table = stepTable(record.process, solver);
     const inner = stepGraph(model, run, batch, solver);
     const used = new Set(topological([...inner.outputs.values()]));

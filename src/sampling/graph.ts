@@ -1,6 +1,6 @@
 import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
-import { coefficientSpecs } from "../diffusion/chain.ts";
+import { coefficientSpecs } from "../diffusion/noise-schedule.ts";
 import { ModelError } from "../errors.ts";
 import { type GuidedModel, guide } from "../guidance/guide.ts";
 import { encoderUnet } from "../models/classifier.ts";

@@ -1,5 +1,5 @@
-import { type Chain, coefficientRow } from "../diffusion/chain.ts";
 import type { NoiseLevel } from "../diffusion/noise-level.ts";
+import { coefficientRow, type NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { type LinearEvaluation, linearSolver, type Sum, times } from "./linear.ts";
 import type { Solver } from "./solver.ts";
 
@@ -23,7 +23,7 @@ function langevinSum({ alpha, sigma }: NoiseLevel, snr: number): Sum {
   return { x: 1 - share, x0: share * alpha, noise: sigma * Math.sqrt(2 * share) };
 }
 
-const corrected = (chain: Chain, index: number, { corrections, snr }: LangevinOptions): LinearEvaluation[] =>
+const corrected = (chain: NoiseSchedule, index: number, { corrections, snr }: LangevinOptions): LinearEvaluation[] =>
   new Array(corrections).fill({
     coefficients: coefficientRow(chain, index),
     next: langevinSum(chain.levels[index]!, snr),
@@ -34,7 +34,7 @@ const corrected = (chain: Chain, index: number, { corrections, snr }: LangevinOp
  * In the end the noise that is left is taken away, as Jolicoeur-Martineau et al. 2021 advise. It knows no way from one level to the next but
  * to go on with the same picture, x / alpha; so it wants levels that are close together.
  */
-export function langevinSolver(chain: Chain, options: LangevinOptions): Solver {
+export function langevinSolver(chain: NoiseSchedule, options: LangevinOptions): Solver {
   const steps = chain.levels.map((level, index): LinearEvaluation[] => {
     const all = corrected(chain, index, options);
     const to = chain.levels[index - 1];
@@ -50,7 +50,7 @@ export function langevinSolver(chain: Chain, options: LangevinOptions): Solver {
  * Predictor and corrector: an ancestral step leads to the next noise level (appendix F, Song et al. 2021), where Langevin dynamics repairs
  * the distribution. Algorithm 1 there. The step that ends at the picture needs no repair.
  */
-export function predictorCorrector(chain: Chain, options: LangevinOptions): Solver {
+export function predictorCorrector(chain: NoiseSchedule, options: LangevinOptions): Solver {
   const steps = chain.levels.map((_, index): LinearEvaluation[] => {
     const coefficients = coefficientRow(chain, index);
     const { posteriorXt, posteriorX0, posteriorVariance } = coefficients;

@@ -1,6 +1,6 @@
 import type { levelSpacings } from "../checkpoint/schema.ts";
-import { type Chain, chainOfLevels, makeChain } from "../diffusion/chain.ts";
 import { type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
+import { type NoiseSchedule, noiseSchedule, scheduleOfLevels } from "../diffusion/noise-schedule.ts";
 import { isContinuous, type ProcessConfig } from "../diffusion/process-config.ts";
 import { UsageError } from "../errors.ts";
 
@@ -31,27 +31,27 @@ const endsInNoise = (process: ProcessConfig): boolean => process.zeroTerminalSnr
  *
  * @throws UsageError for steps that cannot be had
  */
-export function samplingChain(
+export function samplingSchedule(
   process: ProcessConfig,
   { steps, levels = "chain" }: { readonly steps: Steps; readonly levels?: LevelSpacing },
-): Chain {
+): NoiseSchedule {
   if (levels === "chain" && typeof steps === "number" && endsInNoise(process)) {
-    const whole = makeChain(process);
+    const whole = noiseSchedule(process);
     // Section 3.3, Lin et al. 2023: "trailing" steps.
     const timesteps = Array.from({ length: steps }, (_, i) => Math.round(((i + 1) * process.steps) / steps) - 1);
-    return chainOfLevels(
+    return scheduleOfLevels(
       process,
       timesteps.map((t) => whole.levels[t]!),
       { timesteps },
     );
   }
-  if (levels === "chain") return makeChain(process, respacingOf(steps));
+  if (levels === "chain") return noiseSchedule(process, respacingOf(steps));
   if (typeof steps === "string")
     throw new UsageError(
       `steps "${steps}" are timesteps of a chain, but levels "${levels}" lie between them; give a number of steps`,
     );
   const range = noiseRange(process);
-  return chainOfLevels(
+  return scheduleOfLevels(
     process,
     (levels === "karras" ? karrasRatios : geometricRatios)(range, steps).map((ratio) => range.at(ratio)),
   );

@@ -1,4 +1,4 @@
-import type { CoefficientRow } from "../diffusion/chain.ts";
+import type { CoefficientRow } from "../diffusion/noise-schedule.ts";
 import { perImage } from "../diffusion/process.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Solver } from "./solver.ts";

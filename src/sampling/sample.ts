@@ -1,5 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
-import { chainOfLevels, coefficientColumns } from "../diffusion/chain.ts";
+import { coefficientColumns, scheduleOfLevels } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
@@ -9,7 +9,7 @@ import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
 import { remembering, type Scales, scalesAt, withoutGuidance } from "./guidance.ts";
-import { samplingChain } from "./levels.ts";
+import { samplingSchedule } from "./levels.ts";
 import { solverOf } from "./sampler.ts";
 import { type Run, type RunOptions, settle } from "./settings.ts";
 import type { Evaluation } from "./solver.ts";
@@ -62,13 +62,13 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   const { process } = denoiserOf(model);
   checkLowRes(model, options.lowRes, run.seeds.length);
   checkStart(start, model, run.seeds.length);
-  const whole = samplingChain(process, run.sampler);
+  const whole = samplingSchedule(process, run.sampler);
   const all = whole.levels.length;
   const steps = stepsFrom(start, all);
   const { levels, timesteps } = whole;
   // The levels that are visited, as a chain of their own: a solver's first step is that from the most noise that there is.
   const chain =
-    steps === all ? whole : chainOfLevels(process, levels.slice(0, steps), { timesteps: timesteps.slice(0, steps) });
+    steps === all ? whole : scheduleOfLevels(process, levels.slice(0, steps), { timesteps: timesteps.slice(0, steps) });
   const solver = remembering(solverOf(run.sampler, chain), run.guidance);
   // A step that is taken late in a whole run is guided as late in one that starts from a picture.
   const plan = solver.plan.map((evaluations, done) =>

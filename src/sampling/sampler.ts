@@ -1,5 +1,5 @@
 import { samplerKinds } from "../checkpoint/schema.ts";
-import type { Chain } from "../diffusion/chain.ts";
+import type { NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import type { GuidanceOptions } from "../guidance/guide.ts";
 import { adamsSolver } from "./adams.ts";
@@ -108,7 +108,7 @@ export const ddpm = (settings: { steps?: Steps } = {}): Sampler => makeSampler("
 export const guidanceForm = ({ kind }: Sampler): GuidanceOptions["form"] => (kind === "ddpm" ? "mean" : "score");
 
 /** What a sampler computes on the levels of a chain. */
-export function solverOf(sampler: Sampler, chain: Chain): Solver {
+export function solverOf(sampler: Sampler, chain: NoiseSchedule): Solver {
   const plain = { memory: [], numbers: [] };
   switch (sampler.kind) {
     case "ddpm":

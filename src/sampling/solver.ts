@@ -1,4 +1,4 @@
-import { type Chain, type CoefficientRow, coefficientRow } from "../diffusion/chain.ts";
+import { type CoefficientRow, coefficientRow, type NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import type { Step } from "./step.ts";
 
 /** One question to the predictor, and what a solver makes of the answer: one run of its step's program. */
@@ -23,7 +23,7 @@ export interface Solver {
 
 /** The plan of a step that remembers nothing and whose numbers are the coefficients of its place in the chain. */
 export const plainPlan = (
-  chain: Chain,
+  chain: NoiseSchedule,
   { noisy, eta = 0 }: { readonly noisy: boolean; readonly eta?: number },
 ): Solver["plan"] =>
   chain.levels

@@ -1,5 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
-import type { Chain } from "../diffusion/chain.ts";
+import type { NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { show } from "../tensor/shape.ts";
@@ -94,21 +94,21 @@ export const mixed = (a: number, x: NDArray<"float32">, b: number, y: NDArray<"f
 
 /** A picture with the noise of a place in the chain; index -1 is the picture itself. Eq. 4, Ho et al. 2020. */
 export const noisedAt = (
-  { tables }: Chain,
+  { tables }: NoiseSchedule,
   index: number,
   x0: NDArray<"float32">,
   noise: NDArray<"float32">,
 ): NDArray<"float32"> => (index < 0 ? x0 : mixed(tables.alpha[index]!, x0, tables.sigma[index]!, noise));
 
 /** Images at the top of a chain before anything is known of them: as large as pictures of pixels -1 and 1 are there. */
-export function pureNoise({ levels }: Chain, noise: NDArray<"float32">): NDArray<"float32"> {
+export function pureNoise({ levels }: NoiseSchedule, noise: NDArray<"float32">): NDArray<"float32"> {
   const { alpha, sigma } = levels.at(-1)!;
   return mixed(Math.hypot(alpha, sigma), noise, 0, noise);
 }
 
 /** One step of the forward chain, from x at index - 1 to index: RePaint's jump back. Eq. 2, Ho et al. 2020. */
 export const jumpBack = (
-  { betas, tables }: Chain,
+  { betas, tables }: NoiseSchedule,
   index: number,
   x: NDArray<"float32">,
   noise: NDArray<"float32">,

@@ -1,4 +1,4 @@
-import type { Coefficients } from "../diffusion/chain.ts";
+import type { Coefficients } from "../diffusion/noise-schedule.ts";
 import type { Condition, Predictor } from "../guidance/predictor.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 

@@ -1,5 +1,5 @@
-import { coefficients, makeChain, type ProcessConfig } from "../diffusion/chain.ts";
 import { coefficientsAt, levelSampler } from "../diffusion/level-sampler.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { isContinuous } from "../diffusion/process-config.ts";
 import { oneHot, readRight, type Tensor } from "../tensor/tensor.ts";
@@ -49,7 +49,7 @@ export function classifierGraph({ network, weights, batchSize, imageShape, ...op
 /** Training a noisy classifier: timesteps, all alike, and noise are drawn afresh for every image. */
 export function classifierTask(options: ClassifierOptions): Task {
   const { weights, process, batchAt, batchSize, imageShape, seed } = options;
-  const chain = makeChain(process);
+  const chain = noiseSchedule(process);
   const levels = isContinuous(process) && levelSampler(process, "uniform");
   const coefficientsOf = (uniforms: Float64Array) =>
     levels

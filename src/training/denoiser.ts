@@ -1,13 +1,13 @@
+import { coefficientsAt, drawsLevels, type LogNormal, levelSampler } from "../diffusion/level-sampler.ts";
+import { type LossKind, type LossWeight, trainingLoss } from "../diffusion/losses.ts";
+import type { NoiseLevel } from "../diffusion/noise-level.ts";
 import {
   type Coefficients,
   coefficientSpecs,
   coefficients,
-  makeChain,
+  noiseSchedule,
   type ProcessConfig,
-} from "../diffusion/chain.ts";
-import { coefficientsAt, drawsLevels, type LogNormal, levelSampler } from "../diffusion/level-sampler.ts";
-import { type LossKind, type LossWeight, trainingLoss } from "../diffusion/losses.ts";
-import type { NoiseLevel } from "../diffusion/noise-level.ts";
+} from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { checkProcess, learnsVariance } from "../diffusion/process-config.ts";
 import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../diffusion/timestep-sampler.ts";
@@ -85,7 +85,7 @@ export function denoiserGraph({
     coefficients: coefficientSpecs(batchSize),
     ...(classes === undefined ? {} : { y: i32(batchSize) }),
   };
-  const chain = makeChain(process);
+  const chain = noiseSchedule(process);
   return trainingGraph(
     shapesOf(weights),
     specs,
@@ -134,7 +134,7 @@ export function denoiserTask(options: DenoiserOptions): Task {
   if (labelDropout > 0 && classes === undefined)
     throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
   const levels = levelDraws(options);
-  const chain = makeChain(process);
+  const chain = noiseSchedule(process);
   const ofChain = typeof timesteps === "string" ? timesteps : "uniform";
   let sampler = timestepSampler(ofChain, chain.timesteps.length);
   let drawn: ReturnType<typeof sampler.sample>;

@@ -5,7 +5,7 @@ import { type Model, networkShapes, type Weights } from "../../src/checkpoint/mo
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import type { DenoiserRecord } from "../../src/checkpoint/schema.ts";
 import { writeFiles } from "../../src/cli/output.ts";
-import { coefficients, makeChain } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import { superResUnet } from "../../src/models/super-resolution.ts";
 import { unet } from "../../src/models/unet.ts";
@@ -129,7 +129,7 @@ describe("a denoiser", () => {
     const process = { ...model.denoiser!.process, rescaleTimesteps: true };
     const file = await inMemory({ ...model, denoiser: { ...model.denoiser!, process } }, "denoiser", 3);
     const { out } = await file.run({ x: floats(shape, x), t: floats([3], times), y: integers([3], labels) });
-    const t = coefficients(makeChain(process), times).timestep;
+    const t = coefficients(noiseSchedule(process), times).timestep;
     expect(Array.from(t.data)).toEqual([0, 350, 950]);
     const values = { x: float32(shape, x), t, y: int32([3], labels), weights: model.weights.denoiser! };
     const ours = await compute(values, ({ x, t, y, weights }) => ({

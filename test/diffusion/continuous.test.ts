@@ -1,14 +1,14 @@
 import { describe, expect, test } from "vitest";
+import { priorBpd } from "../../src/diffusion/likelihood.ts";
+import { noiseRange, noiseRatio } from "../../src/diffusion/noise-level.ts";
 import {
-  chainOfLevels,
   coefficientColumns,
   coefficientRow,
   coefficients,
-  makeChain,
+  noiseSchedule,
   type ProcessConfig,
-} from "../../src/diffusion/chain.ts";
-import { priorBpd } from "../../src/diffusion/likelihood.ts";
-import { noiseRange, noiseRatio } from "../../src/diffusion/noise-level.ts";
+  scheduleOfLevels,
+} from "../../src/diffusion/noise-schedule.ts";
 import { predict, targetOf } from "../../src/diffusion/prediction.ts";
 import { networkInput, qSample } from "../../src/diffusion/process.ts";
 import { score } from "../../src/diffusion/score.ts";
@@ -25,7 +25,7 @@ const indices = [0, 300, 700, 999];
 const values = (config: ProcessConfig) => ({
   x0: random(0),
   noise: random(1),
-  c: coefficients(makeChain(config), indices),
+  c: coefficients(noiseSchedule(config), indices),
 });
 
 describe.each([
@@ -62,7 +62,7 @@ describe("flow", () => {
   });
 
   test("ends in pure noise, and every table of its chain is finite", () => {
-    for (const chain of [makeChain(flow), makeChain(flow, "20")]) {
+    for (const chain of [noiseSchedule(flow), noiseSchedule(flow, "20")]) {
       expect(chain.levels.at(-1)).toEqual({ alpha: 0, sigma: 1, timestep: 1000 });
       for (const { alpha, sigma, timestep } of chain.levels) {
         expect(alpha + sigma).toBe(1);
@@ -82,7 +82,7 @@ describe("flow", () => {
 describe("EDM", () => {
   const sigmas = [0.002, 0.1, 1, 80];
   const c = coefficientColumns(
-    sigmas.map((sigma) => coefficientRow(chainOfLevels(edm, [noiseRange(edm).at(sigma)]), 0)),
+    sigmas.map((sigma) => coefficientRow(scheduleOfLevels(edm, [noiseRange(edm).at(sigma)]), 0)),
   );
 
   test("a network is told 1000 c_noise and sees c_in x, of variance 1", async () => {
@@ -151,21 +151,21 @@ describe("EDM", () => {
   });
 
   test("its chain has the noise levels of Karras et al., from 0.002 to 80, or the range that it is given", () => {
-    const { levels, tables } = makeChain({ ...edm, steps: 18 });
+    const { levels, tables } = noiseSchedule({ ...edm, steps: 18 });
     const published = (i: number) => (80 ** (1 / 7) + (i / 17) * (0.002 ** (1 / 7) - 80 ** (1 / 7))) ** 7;
     for (const [i, { alpha, sigma }] of levels.entries()) {
       expect(alpha).toBe(1);
       expect(sigma / published(17 - i)).toBeCloseTo(1, 10);
     }
     for (const table of Object.values(tables)) expect(table.every(Number.isFinite)).toBe(true);
-    const short = makeChain({ ...edm, sigmaRange: [0.01, 10] }).levels;
+    const short = noiseSchedule({ ...edm, sigmaRange: [0.01, 10] }).levels;
     expect([short[0]!.sigma, short.at(-1)!.sigma]).toEqual([0.01, 10]);
     expect(noiseRatio(noiseRange(edm).at(3))).toBeCloseTo(3, 12);
   });
 
   test("a step of its chain is the posterior of a random walk", () => {
     // x_t = x_s + sqrt(t^2 - s^2) z: given x_0 and x_t, x_s is between them, with variance s^2 (t^2 - s^2) / t^2.
-    const { tables, levels } = makeChain(edm, "30");
+    const { tables, levels } = noiseSchedule(edm, "30");
     for (const i of [1, 10, 29]) {
       const [s, t] = [levels[i - 1]!.sigma, levels[i]!.sigma];
       expect(tables.posteriorXt[i]! / (s ** 2 / t ** 2)).toBeCloseTo(1, 9);
@@ -175,7 +175,7 @@ describe("EDM", () => {
   });
 
   test("the bound's prior is the normal distribution that sampling starts from", async () => {
-    const { bpd } = await compute({ x0: random(0) }, ({ x0 }) => ({ bpd: priorBpd(x0, makeChain(edm)) }));
+    const { bpd } = await compute({ x0: random(0) }, ({ x0 }) => ({ bpd: priorBpd(x0, noiseSchedule(edm)) }));
     // KL(N(x, 80^2) || N(0, 80^2 + 1)).
     const variance = 80 ** 2 + 1;
     for (let n = 0; n < 4; n++) {
@@ -198,5 +198,5 @@ test.each([
   [{ ...flow, sigmaRange: [1, 2] }, /for the exploding schedule; leave them out/],
   [{ ...edm, sigmaRange: [3, 2] }, /two positive numbers, the least one first, but is 3, 2/],
 ] as [ProcessConfig, RegExp][])("a process that contradicts itself: %o", (config, message) => {
-  expect(() => makeChain(config)).toThrow(message);
+  expect(() => noiseSchedule(config)).toThrow(message);
 });

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ProcessConfig } from "../../src/diffusion/chain.ts";
 import { coefficientsAt, levelSampler, logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
+import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { normals, uniforms } from "../../src/random.ts";
 
 const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;

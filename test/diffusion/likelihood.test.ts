@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
 import { discretizedLogLikelihood, normalKl, priorBpd, vbTerm } from "../../src/diffusion/likelihood.ts";
 import { trainingLoss } from "../../src/diffusion/losses.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { predict } from "../../src/diffusion/prediction.ts";
 import { qSample } from "../../src/diffusion/process.ts";
 import { float32 } from "../../src/ndarray.ts";
@@ -16,7 +16,7 @@ const config: ProcessConfig = {
   variance: "learnedRange",
   rescaleTimesteps: false,
 };
-const chain = makeChain(config);
+const chain = noiseSchedule(config);
 const random = (stream: number, ...shape: number[]) =>
   float32(
     shape,
@@ -60,8 +60,8 @@ test("the 256 values of a discretized normal have probability 1 in all", async (
 
 test("the prior term vanishes as the chain forgets the image, and is its KL to the standard normal", async () => {
   const x0 = random(0, 1, 4);
-  const { bpd } = await compute({ x0 }, ({ x0 }) => ({ bpd: priorBpd(x0, makeChain(config, "10,0,0,0")) }));
-  const { alpha, sigma } = makeChain(config, "10,0,0,0").tables;
+  const { bpd } = await compute({ x0 }, ({ x0 }) => ({ bpd: priorBpd(x0, noiseSchedule(config, "10,0,0,0")) }));
+  const { alpha, sigma } = noiseSchedule(config, "10,0,0,0").tables;
   const [a, s] = [alpha.at(-1)!, sigma.at(-1)!];
   const nats = x0.data.reduce((sum, x) => sum + (s ** 2 + (a * x) ** 2 - 1 - 2 * Math.log(s)) / 2, 0) / 4;
   expect(bpd!.data[0]).toBeCloseTo(nats / Math.LN2, 6);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseRecord } from "../../src/checkpoint/model.ts";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
 import { minSnrWeight, trainingLoss } from "../../src/diffusion/losses.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { predict, targetOf } from "../../src/diffusion/prediction.ts";
 import { meanPerImage, qSample, vOf } from "../../src/diffusion/process.ts";
 import { betas, zeroTerminalSnr } from "../../src/diffusion/schedule.ts";
@@ -25,11 +25,11 @@ const random = (stream: number) => float32(shape, normals(13, stream, 72));
 const indices = [0, 300, 700, 999];
 
 describe("v-prediction", () => {
-  const values = { x0: random(0), noise: random(1), c: coefficients(makeChain(config), indices) };
+  const values = { x0: random(0), noise: random(1), c: coefficients(noiseSchedule(config), indices) };
 
   test("v is the speed of x_t as it turns from image to noise", async () => {
     // x_t = cos(angle) x0 + sin(angle) eps; its derivative by a central difference in float64.
-    const { alpha, sigma } = makeChain(config).tables;
+    const { alpha, sigma } = noiseSchedule(config).tables;
     const angles = indices.map((i) => Math.atan2(sigma[i]!, alpha[i]!));
     const { v } = await compute(values, ({ x0, noise, c }) => ({ v: vOf(x0, noise, c) }));
     const at = (angle: number, i: number) =>
@@ -46,7 +46,7 @@ describe("v-prediction", () => {
     "a right v tells image, noise and score at every level (%s)",
     async (kind) => {
       const process = kind === "schedule" ? config : ztsnr;
-      const c = coefficients(makeChain(process), indices);
+      const c = coefficients(noiseSchedule(process), indices);
       const ours = await compute({ ...values, c }, ({ x0, noise, c }) => {
         const xt = qSample(x0, noise, c);
         const p = predict(targetOf({ x0, noise, xt }, c, process), xt, c, process);
@@ -62,7 +62,7 @@ describe("v-prediction", () => {
 });
 
 describe("min-SNR weights", () => {
-  const c = coefficients(makeChain({ ...config, prediction: "eps" }), [0, 200, 600, 998]);
+  const c = coefficients(noiseSchedule({ ...config, prediction: "eps" }), [0, 200, 600, 998]);
 
   test("are those of the paper", async () => {
     const ours = await compute({ c }, ({ c }) => ({
@@ -88,7 +88,7 @@ describe("min-SNR weights", () => {
       const lossOf = (prediction: "eps" | "x0" | "v") => {
         const process = { ...config, prediction };
         const output = targetOf({ x0: guess, noise: implied, xt }, c, process);
-        return trainingLoss("mse", output, { x0, noise, xt }, c, makeChain(process), "minSnr").loss;
+        return trainingLoss("mse", output, { x0, noise, xt }, c, noiseSchedule(process), "minSnr").loss;
       };
       const direct = meanPerImage(error.mul(0.1).square()).mul(minSnrWeight(c, { prediction: "x0" }));
       return { eps: lossOf("eps"), x0: lossOf("x0"), v: lossOf("v"), direct };
@@ -120,8 +120,8 @@ describe("zero terminal SNR", () => {
     const ours = zeroTerminalSnr(betas(schedule, 1000));
     const theirs = algorithm1([...betas(schedule, 1000)]);
     for (const [i, beta] of theirs.entries()) expect(Math.abs(ours[i]! - beta)).toBeLessThan(1e-12);
-    const { alpha, sigma } = makeChain({ ...ztsnr, schedule }).tables;
-    const plain = makeChain({ ...config, schedule }).tables.alpha;
+    const { alpha, sigma } = noiseSchedule({ ...ztsnr, schedule }).tables;
+    const plain = noiseSchedule({ ...config, schedule }).tables.alpha;
     expect([alpha.at(-1), sigma.at(-1)]).toEqual([0, 1]);
     expect(alpha[0]).toBeCloseTo(plain[0]!, 12);
     // Moved and scaled: differences of alpha keep their ratios.
@@ -130,7 +130,7 @@ describe("zero terminal SNR", () => {
   });
 
   test("every table is finite, respaced too; the step from the end keeps nothing of x_T", () => {
-    for (const chain of [makeChain(ztsnr), makeChain(ztsnr, "10")]) {
+    for (const chain of [noiseSchedule(ztsnr), noiseSchedule(ztsnr, "10")]) {
       for (const table of Object.values(chain.tables)) expect(table.every(Number.isFinite)).toBe(true);
       expect(chain.tables.posteriorXt.at(-1)).toBe(0);
       expect(chain.tables.alpha.at(-1)).toBe(0);
@@ -138,7 +138,7 @@ describe("zero terminal SNR", () => {
   });
 
   test("a classifier has nothing to say of pure noise", async () => {
-    const c = coefficients(makeChain(ztsnr), indices);
+    const c = coefficients(noiseSchedule(ztsnr), indices);
     const ours = await compute({ noise: random(1), shift: random(2), c }, ({ noise, shift, c }) => {
       const before = predict(noise, noise, c, ztsnr);
       const after = shiftScore(before, shift, c);
@@ -159,8 +159,8 @@ describe("zero terminal SNR", () => {
 
   test("predicting eps is refused, with what to do", () => {
     const bad: ProcessConfig = { ...ztsnr, prediction: "eps" };
-    expect(() => makeChain(bad)).toThrow(UsageError);
-    expect(() => makeChain(bad)).toThrow(/cannot be found from a predicted eps; train with prediction v or x0/);
+    expect(() => noiseSchedule(bad)).toThrow(UsageError);
+    expect(() => noiseSchedule(bad)).toThrow(/cannot be found from a predicted eps; train with prediction v or x0/);
     const network = { imageSize: 8, inChannels: 1, outChannels: 1, modelChannels: 8, numResBlocks: 1 };
     const record = {
       format: "guidestar-model-1",

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { clipX0, predict, reverseMean } from "../../src/diffusion/prediction.ts";
 import { posteriorMean, qSample } from "../../src/diffusion/process.ts";
 import { score, shiftScore } from "../../src/diffusion/score.ts";
@@ -16,7 +16,7 @@ const config: ProcessConfig = {
   variance: "fixedSmall",
   rescaleTimesteps: false,
 };
-const chain = makeChain(config, "20");
+const chain = noiseSchedule(config, "20");
 const values = { x0: random(0), noise: random(1), c: coefficients(chain, [0, 1, 10, 15]) };
 
 describe.each(["eps", "x0", "previous"] as const)("a network that predicts %s and is right", (prediction) => {

@@ -1,6 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/checkpoint/model.ts";
-import { coefficientNames, coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import {
+  coefficientNames,
+  coefficients,
+  noiseSchedule,
+  type ProcessConfig,
+} from "../../src/diffusion/noise-schedule.ts";
 import { perImage } from "../../src/diffusion/process.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
 import { collectBound } from "../../src/evaluation/likelihood/bound.ts";
@@ -28,7 +33,7 @@ describe("images of Gaussian pixels, whose best denoiser is known", () => {
     variance: "learned",
     rescaleTimesteps: false,
   };
-  const chain = makeChain(config);
+  const chain = noiseSchedule(config);
   const shape = [8, 1, 32, 32];
   const count = 8 * 32 * 32;
   /** 8-bit values, as those of pictures. */

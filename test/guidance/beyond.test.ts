@@ -1,5 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { type CoefficientName, type Coefficients, coefficients, makeChain } from "../../src/diffusion/chain.ts";
+import {
+  type CoefficientName,
+  type Coefficients,
+  coefficients,
+  noiseSchedule,
+} from "../../src/diffusion/noise-schedule.ts";
 import { perImage } from "../../src/diffusion/process.ts";
 import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidance/guide.ts";
 import type { Denoiser } from "../../src/guidance/predictor.ts";
@@ -17,7 +22,7 @@ const process = {
   variance: "fixedSmall",
   rescaleTimesteps: false,
 } as const;
-const chain = makeChain(process, "20");
+const chain = noiseSchedule(process, "20");
 const indices = [1, 5, 10, 15];
 const c = coefficients(chain, indices);
 const label = int32([4], [0, 1, 1, 0]);

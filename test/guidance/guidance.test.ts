@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { reverseMean } from "../../src/diffusion/prediction.ts";
 import { type Classifier, classifierGradient } from "../../src/guidance/classifier.ts";
 import { classifierFree } from "../../src/guidance/classifier-free.ts";
@@ -18,7 +18,7 @@ const process: ProcessConfig = {
   variance: "fixedSmall",
   rescaleTimesteps: false,
 };
-const chain = makeChain(process, "20");
+const chain = noiseSchedule(process, "20");
 const indices = [0, 5, 10, 15];
 const c = coefficients(chain, indices);
 const x = float32([4, 1, 1, 1], normals(3, 0, 4));

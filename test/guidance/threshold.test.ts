@@ -1,11 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, makeChain } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { UsageError } from "../../src/errors.ts";
 import { thresholded } from "../../src/guidance/threshold.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { compute } from "../support/compute.ts";
 
-const chain = makeChain({
+const chain = noiseSchedule({
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",

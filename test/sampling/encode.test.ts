@@ -7,7 +7,7 @@ import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { encode, reconstructionErrors } from "../../src/sampling/encode.ts";
-import { samplingChain } from "../../src/sampling/levels.ts";
+import { samplingSchedule } from "../../src/sampling/levels.ts";
 import { collect, sample } from "../../src/sampling/sample.ts";
 import { ddim } from "../../src/sampling/sampler.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
@@ -49,7 +49,7 @@ describe("encoding Gaussian images, whose probability flow is known", () => {
     collect(encode(model, { images, labels, steps, clip: false, backend }));
 
   test("is the product of the Euler steps, each once", async () => {
-    const { levels } = samplingChain(model.denoiser!.process, ddim({ steps: 10 }));
+    const { levels } = samplingSchedule(model.denoiser!.process, ddim({ steps: 10 }));
     const angles = levels.map(({ alpha, sigma }) => Math.atan2(sigma, alpha));
     // From the picture, with v = 0 and so eps = sigma x at x = alpha picture: alpha (1 + sigma^2) picture.
     const { alpha, sigma } = levels[0]!;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Model } from "../../src/checkpoint/model.ts";
-import { makeChain } from "../../src/diffusion/chain.ts";
+import { noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { UsageError } from "../../src/errors.ts";
 import type { NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -10,7 +10,7 @@ import { settleEncoding } from "../../src/sampling/encode.ts";
 import { exportGraph } from "../../src/sampling/export.ts";
 import { stepGraph } from "../../src/sampling/graph.ts";
 import { type Guidance, withoutGuidance } from "../../src/sampling/guidance.ts";
-import { samplingChain } from "../../src/sampling/levels.ts";
+import { samplingSchedule } from "../../src/sampling/levels.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
 import { ddim, ddpm, makeSampler, type Sampler, solverOf } from "../../src/sampling/sampler.ts";
 import { settle } from "../../src/sampling/settings.ts";
@@ -76,7 +76,7 @@ describe("an interval of noise levels", () => {
   const both = { classifierFree: 3, classifier: 1 };
   const process = model.denoiser!.process;
   /** sigma / alpha at each step, from the schedule itself. */
-  const ratios = Array.from(makeChain(process, "1,1,1,1,1,1").tables.alpha, (alpha) =>
+  const ratios = Array.from(noiseSchedule(process, "1,1,1,1,1,1").tables.alpha, (alpha) =>
     Math.sqrt(1 / alpha ** 2 - 1),
   ).reverse();
   const interval = [1.01 * ratios[4]!, 1.01 * ratios[1]!] as const;
@@ -86,7 +86,7 @@ describe("an interval of noise levels", () => {
   function costs(guidance: Guidance): { guided: number; plain: number } {
     const given = guidance.autoguidance === undefined ? {} : { weak };
     const run = settle(model, { ...options, ...given, guidance: { ...guidance, interval } });
-    const solver = solverOf(run.sampler, samplingChain(process, run.sampler));
+    const solver = solverOf(run.sampler, samplingSchedule(process, run.sampler));
     const cost = (guidance: typeof run.guidance): number =>
       countFlops([...stepGraph(model, { ...run, guidance }, 2, solver, weak).outputs.values()]);
     return { guided: cost(run.guidance), plain: cost(withoutGuidance(run.guidance)) };

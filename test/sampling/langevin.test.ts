@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { exactScore, type Mixture } from "../../examples/support/plane.ts";
-import { type Chain, chainOfLevels, coefficientColumns, coefficientSpecs } from "../../src/diffusion/chain.ts";
 import { noiseRange } from "../../src/diffusion/noise-level.ts";
+import {
+  coefficientColumns,
+  coefficientSpecs,
+  type NoiseSchedule,
+  scheduleOfLevels,
+} from "../../src/diffusion/noise-schedule.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
 import { sigmaAt } from "../../src/diffusion/score-matching.ts";
 import { scorePredictor } from "../../src/guidance/score-network.ts";
@@ -74,10 +79,10 @@ const noiseOf = (deviation: number): NDArray<"float32"> =>
   );
 
 /** Noise beside the whole image, geometric; or levels of the cosine schedule with the same ratios. */
-function chainOf(process: "exploding" | "cosine", range: readonly [number, number], levels: number): Chain {
+function chainOf(process: "exploding" | "cosine", range: readonly [number, number], levels: number): NoiseSchedule {
   const sigmas = Array.from({ length: levels }, (_, i) => sigmaAt(range, levels > 1 ? i / (levels - 1) : 0));
   const { at } = noiseRange(config);
-  return chainOfLevels(
+  return scheduleOfLevels(
     config,
     sigmas.map((sigma) => (process === "exploding" ? { alpha: 1, sigma, timestep: 0 } : at(sigma))),
   );

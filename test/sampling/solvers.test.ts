@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Chain, chainOfLevels } from "../../src/diffusion/chain.ts";
 import { noiseRatio } from "../../src/diffusion/noise-level.ts";
+import { type NoiseSchedule, scheduleOfLevels } from "../../src/diffusion/noise-schedule.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
 import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { samplingChain } from "../../src/sampling/levels.ts";
+import { samplingSchedule } from "../../src/sampling/levels.ts";
 import { guidanceForm, makeSampler, type Sampler, type SamplerKind, solverOf } from "../../src/sampling/sampler.ts";
 import { follow } from "../support/follow.ts";
 import { exactFlow, exactPredictor, type Mixture } from "../support/gaussians.ts";
@@ -36,20 +36,20 @@ const mixture: Mixture = {
 };
 
 /** Levels with the same sigma / alpha as others, for which an image stays as it is, or becomes (1 - t) x0 + t eps. */
-const exploding = ({ config, levels }: Chain): Chain =>
-  chainOfLevels(
+const exploding = ({ config, levels }: NoiseSchedule): NoiseSchedule =>
+  scheduleOfLevels(
     config,
     levels.map((level) => ({ ...level, alpha: 1, sigma: noiseRatio(level) })),
   );
-const flow = ({ config, levels }: Chain): Chain =>
-  chainOfLevels(
+const flow = ({ config, levels }: NoiseSchedule): NoiseSchedule =>
+  scheduleOfLevels(
     config,
     levels.map((level) => ({ ...level, alpha: 1 / (1 + noiseRatio(level)), sigma: 1 / (1 + 1 / noiseRatio(level)) })),
   );
 
 /** Root mean square distance of where a solver ends from the exact solution of the probability flow. */
 async function flowError(sampler: Sampler): Promise<number> {
-  const chain = samplingChain(process, sampler);
+  const chain = samplingSchedule(process, sampler);
   const [top, bottom] = [chain.levels.at(-1)!, chain.levels[0]!];
   const scale = Math.hypot(top.alpha, top.sigma);
   const x = Float64Array.from(normals(3, 0, 2 * points), (value) => scale * value);
@@ -152,7 +152,7 @@ describe("samples are distributed as the mixture: mean, covariance, and how many
   const expected = drawn();
 
   test.each(everyone)("%s", async (_, sampler) => {
-    const chain = samplingChain(process, sampler);
+    const chain = samplingSchedule(process, sampler);
     const points = { shape: [count, 2, 1, 1], data: noise };
     const solver = solverOf(sampler, chain);
     const actual = statistics(await follow(solver, points, () => exactPredictor(mixture), { backend }));
@@ -165,14 +165,14 @@ describe("samples are distributed as the mixture: mean, covariance, and how many
 describe("every process is the same one, seen at another scale", () => {
   // With the same sigma / alpha all of them go the same way: pictures of the same noise are equal.
   const noise = Float64Array.from(normals(4, 0, 2 * points));
-  const ends = (sampler: Sampler, chain: Chain): Promise<ArrayLike<number>> => {
+  const ends = (sampler: Sampler, chain: NoiseSchedule): Promise<ArrayLike<number>> => {
     const { alpha, sigma } = chain.levels.at(-1)!;
     const x = { shape: [points, 2, 1, 1], data: noise.map((value) => Math.hypot(alpha, sigma) * value) };
     return follow(solverOf(sampler, chain), x, () => exactPredictor(mixture));
   };
   // What churn adds is bounded by the range of the process itself.
   test.each(everyone.filter(([name]) => !name.includes("churn")))("%s", async (_, sampler) => {
-    const chain = samplingChain(process, { ...sampler, steps: 12 });
+    const chain = samplingSchedule(process, { ...sampler, steps: 12 });
     const preserving = await ends(sampler, chain);
     for (const other of [exploding(chain), flow(chain)])
       for (const [i, value] of Array.from(await ends(sampler, other)).entries())
@@ -206,7 +206,7 @@ describe("the levels of processes of every kind, also of those that start withou
   )("%s, %s", async (_, __, sampler, process) => {
     // The text keeps both ends of the chain.
     const steps = sampler.levels === "karras" ? sampler.steps : String(sampler.steps);
-    const chain = samplingChain(process, { ...sampler, steps });
+    const chain = samplingSchedule(process, { ...sampler, steps });
     const { alpha, sigma } = chain.levels.at(-1)!;
     const x = { shape: [count, 2, 1, 1], data: noise.map((value) => Math.hypot(alpha, sigma) * value) };
     const ends = Array.from(await follow(solverOf(sampler, chain), x, () => exactPredictor(mixture), { backend }));
@@ -234,7 +234,7 @@ describe("guidance moves every sampler to the class asked for", () => {
   test.each(
     everyone.flatMap(([name, sampler]) => ways.map(([way, options]) => [name, way, sampler, options] as const)),
   )("%s, %s", async (_, __, sampler, options) => {
-    const chain = samplingChain(process, sampler);
+    const chain = samplingSchedule(process, sampler);
     const ends = await follow(
       solverOf(sampler, chain),
       noise,

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -20,7 +20,7 @@ const count = 400;
 
 /** Every image by a whole chain from noise, with the exact model of the mixture, asked for class 1. */
 async function draw(step: Step, respacing: string, options: GuidanceOptions, eta = 0): Promise<ArrayLike<number>> {
-  const chain = makeChain(process, respacing);
+  const chain = noiseSchedule(process, respacing);
   let data: ArrayLike<number> = normals(7, 999, count);
   for (let i = chain.timesteps.length - 1; i >= 0; i--) {
     const inputs = {
@@ -62,7 +62,7 @@ describe("samples of a mixture of two normals have the mean and the spread of th
 
 test("the reverse step undoes the DDIM step, the better the finer the chain", async () => {
   const error = async (respacing: string, index: number): Promise<number> => {
-    const chain = makeChain(process, respacing);
+    const chain = noiseSchedule(process, respacing);
     const inputs = {
       x: float32([8, 1, 1, 1], normals(1, 0, 8)),
       noise: float32([8, 1, 1, 1]),
@@ -86,7 +86,7 @@ test("the reverse step undoes the DDIM step, the better the finer the chain", as
 });
 
 describe("one step", () => {
-  const chain = makeChain({ ...process, variance: "fixedLarge" }, "20");
+  const chain = noiseSchedule({ ...process, variance: "fixedLarge" }, "20");
   const inputs = {
     x: float32([2, 1, 1, 1], [0.3, -0.2]),
     noise: float32([2, 1, 1, 1], [1, -1]),

@@ -1,5 +1,5 @@
 import type { Model } from "../../src/checkpoint/model.ts";
-import type { ProcessConfig } from "../../src/diffusion/chain.ts";
+import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { encoderUnet } from "../../src/models/classifier.ts";
 import type { BackboneConfig, ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
 import { unet } from "../../src/models/unet.ts";

@@ -1,4 +1,4 @@
-import { type Coefficients, coefficientNames, coefficientSpecs } from "../../src/diffusion/chain.ts";
+import { type Coefficients, coefficientNames, coefficientSpecs } from "../../src/diffusion/noise-schedule.ts";
 import type { Predictor } from "../../src/guidance/predictor.ts";
 import { float32, int32, sizeOf, type Tree } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";

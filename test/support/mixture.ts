@@ -1,4 +1,4 @@
-import type { Coefficients } from "../../src/diffusion/chain.ts";
+import type { Coefficients } from "../../src/diffusion/noise-schedule.ts";
 import type { Classifier } from "../../src/guidance/classifier.ts";
 import type { Denoiser } from "../../src/guidance/predictor.ts";
 import { concat, scalar, type Tensor } from "../../src/tensor/tensor.ts";

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
 import {
   coefficientColumns,
   coefficientRow,
   coefficientSpecs,
   coefficients,
-  makeChain,
+  noiseSchedule,
   type ProcessConfig,
-} from "../../src/diffusion/chain.ts";
-import { logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
+} from "../../src/diffusion/noise-schedule.ts";
 import { denoiserPredictor } from "../../src/guidance/predictor.ts";
 import { float32, int32, type NDArray } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
@@ -131,7 +131,7 @@ describe.each(runs)("%s", (_, process, options) => {
   test("learns a known mixture of points", { timeout: 120_000 }, async () => {
     const weights = await train(process, options);
     await using step = await compileStep(process, weights);
-    const chain = makeChain(process);
+    const chain = noiseSchedule(process);
 
     // What it says of x_t, against what is best to say, at levels where that is neither x_t itself nor the mean of all points.
     for (const ratio of [0.3, 1, 3]) {
@@ -154,7 +154,7 @@ describe.each(runs)("%s", (_, process, options) => {
     }
 
     // What is drawn from noise.
-    const respaced = makeChain(process, "40");
+    const respaced = noiseSchedule(process, "40");
     const { alpha: a, sigma: s } = respaced.levels.at(-1)!;
     let x = float32(
       [count, 2, 1, 1],

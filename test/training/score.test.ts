@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPoints, exactScore, logDensity, type Mixture } from "../../examples/support/plane.ts";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { score } from "../../src/diffusion/score.ts";
 import { energyScore, scoreMatchingLoss, sigmaAt } from "../../src/diffusion/score-matching.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
@@ -171,7 +171,7 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
     variance: "fixedSmall",
     rescaleTimesteps: false,
   };
-  const chain = makeChain(process);
+  const chain = noiseSchedule(process);
   const count = 400;
   /** Noise levels as sigma / alpha. The score's differences are relative to it; where there is little noise it is hard to learn. */
   const levels = [

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { importNetwork, type NetworkToImport, withoutPrefix } from "../../checkpoint/import.ts";
 import { checkSameNoise } from "../../checkpoint/model.ts";
-import { makeChain } from "../../diffusion/chain.ts";
+import { noiseSchedule } from "../../diffusion/noise-schedule.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { openFile } from "../../files/file-source.ts";
@@ -90,7 +90,7 @@ function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport
     rescaleTimesteps: values.rescale_timesteps ?? false,
   } as const;
   // Throws for a schedule that cannot be.
-  makeChain({ ...noise, prediction: "eps", variance: "fixedLarge" });
+  noiseSchedule({ ...noise, prediction: "eps", variance: "fixedLarge" });
   if (network.kind === "classifier") return { name: "classifier", config: network.config, process: noise };
   const { config } = network;
   if (values.prediction !== undefined && values.predict_xstart !== undefined)

@@ -1,6 +1,6 @@
 import { type Model, networkShapes } from "../../checkpoint/model.ts";
 import type { DenoiserRecord } from "../../checkpoint/schema.ts";
-import { type Chain, coefficientSpecs, coefficients, makeChain } from "../../diffusion/chain.ts";
+import { coefficientSpecs, coefficients, type NoiseSchedule, noiseSchedule } from "../../diffusion/noise-schedule.ts";
 import { networkInput } from "../../diffusion/process.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { unet } from "../../models/unet.ts";
@@ -77,7 +77,7 @@ export async function* variationalBound(
   if (images.count < 1) throw new UsageError("the variational bound needs at least one image but there are none");
   if (!Number.isInteger(batch) || batch < 1)
     throw new UsageError(`batch must be a whole number from 1 but is ${batch}`);
-  const chain = makeChain(denoiser.process, options.respacing);
+  const chain = noiseSchedule(denoiser.process, options.respacing);
   const { timesteps } = chain;
   // A stream for each image and timestep: an image's noise depends neither on the batch nor on the steps that are kept.
   const { noise = (position, timestep, count) => normals(seed, position * denoiser.process.steps + timestep, count) } =
@@ -137,7 +137,7 @@ export async function* variationalBound(
 /** All terms of one timestep as a graph: images [N, C, H, W], noise, coefficients, labels and weights to numbers [N]. */
 function boundGraph(
   model: Omit<Model, "weights">,
-  chain: Chain,
+  chain: NoiseSchedule,
   { batch, clip }: { readonly batch: number; readonly clip: boolean },
 ) {
   const { config } = denoiserOf(model);

@@ -1,5 +1,5 @@
-import type { Chain, Coefficients } from "../../diffusion/chain.ts";
 import { priorBpd, vbTerm } from "../../diffusion/likelihood.ts";
+import type { Coefficients, NoiseSchedule } from "../../diffusion/noise-schedule.ts";
 import { clipX0, predict } from "../../diffusion/prediction.ts";
 import { meanPerImage, qSample } from "../../diffusion/process.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -9,7 +9,7 @@ export interface TermInputs {
   readonly x0: Tensor;
   /** The noise of their x_t. */
   readonly noise: Tensor;
-  readonly chain: Chain;
+  readonly chain: NoiseSchedule;
   /** Limit predicted images to [-1, 1]. */
   readonly clip: boolean;
 }

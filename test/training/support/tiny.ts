@@ -1,4 +1,4 @@
-import type { ProcessConfig } from "../../../src/diffusion/chain.ts";
+import type { ProcessConfig } from "../../../src/diffusion/noise-schedule.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../../src/ndarray.ts";
 import { integers, normals } from "../../../src/random.ts";
 import type { Backend } from "../../../src/runtime/backend.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, makeChain, type ProcessConfig } from "../../src/diffusion/chain.ts";
+import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { spaceTimesteps } from "../../src/diffusion/respacing.ts";
 import { betas } from "../../src/diffusion/schedule.ts";
 import { UsageError } from "../../src/errors.ts";
@@ -14,7 +14,7 @@ const config: ProcessConfig = {
 
 describe("schedules", () => {
   test("the cosine schedule's alpha bar is the function it came from", () => {
-    const { alpha } = makeChain(config).tables;
+    const { alpha } = noiseSchedule(config).tables;
     const f = (t: number) => Math.cos((((t + 0.008) / 1.008) * Math.PI) / 2) ** 2;
     for (const i of [0, 100, 500, 900, 990]) expect(alpha[i]! ** 2).toBeCloseTo(f((i + 1) / 1000) / f(0), 12);
   });
@@ -49,7 +49,7 @@ describe("respacing", () => {
     }
   });
   test("a respaced chain has the noise of the timesteps it keeps", () => {
-    const [whole, short] = [makeChain(config), makeChain(config, "10,20,5")];
+    const [whole, short] = [noiseSchedule(config), noiseSchedule(config, "10,20,5")];
     expect(short.timesteps).toHaveLength(35);
     for (const [i, t] of short.timesteps.entries()) {
       expect(short.tables.alpha[i]).toBeCloseTo(whole.tables.alpha[t]!, 12);
@@ -57,20 +57,20 @@ describe("respacing", () => {
     }
   });
   test("a chain of one step is finite", () => {
-    for (const table of Object.values(makeChain(config, "1").tables)) expect(Number.isFinite(table[0])).toBe(true);
+    for (const table of Object.values(noiseSchedule(config, "1").tables)) expect(Number.isFinite(table[0])).toBe(true);
   });
 });
 
 describe("coefficients", () => {
   test("timesteps are the original chain's, scaled to 1000 where asked; before the first comes 0", () => {
-    const chain = makeChain({ ...config, steps: 4000, rescaleTimesteps: true }, "ddim100");
+    const chain = noiseSchedule({ ...config, steps: 4000, rescaleTimesteps: true }, "ddim100");
     const { timestep, timestepPrevious, noisy } = coefficients(chain, [0, 1, 99]);
     expect([...timestep.data]).toEqual([0, 10, 990]);
     expect([...timestepPrevious.data]).toEqual([0, 0, 980]);
     expect([...noisy.data]).toEqual([0, 1, 1]);
   });
   test("DDIM at eta 1 has the variance of the DDPM posterior, and its mean", () => {
-    const chain = makeChain(config, "50");
+    const chain = noiseSchedule(config, "50");
     const indices = [0, 1, 20, 49];
     const { ddimDirection, ddimDeviation } = coefficients(chain, indices, { eta: 1 });
     for (const [n, i] of indices.entries()) {
@@ -83,7 +83,7 @@ describe("coefficients", () => {
     }
   });
   test("what cannot be asked for", () => {
-    const chain = makeChain(config, "50");
+    const chain = noiseSchedule(config, "50");
     expect(() => coefficients(chain, [3, 50])).toThrow(/index 50 is outside the chain of 50 steps/);
     expect(() => coefficients(chain, [0], { eta: 1.5 })).toThrow(/between 0 .* and 1 .* but is 1.5/);
   });

@@ -55,7 +55,7 @@ export const coefficientSpecs = (images: number) =>
 export type CoefficientRow = Readonly<Record<CoefficientName, number>>;
 
 /** Noise levels of a process, at which a chain of steps stands. Index 0 is the least noisy. Tables are float64, one entry per index. */
-export interface Chain {
+export interface NoiseSchedule {
   readonly config: ProcessConfig;
   readonly levels: readonly NoiseLevel[];
   /** Timestep of the original chain at each index, ascending; for processes without one, what the networks see. */
@@ -71,11 +71,11 @@ export interface Chain {
  * @param respacing which timesteps to keep, as `spaceTimesteps` reads it; all by default.
  * @throws UsageError where process, schedule or respacing cannot be had.
  */
-export function makeChain(config: ProcessConfig, respacing?: string): Chain {
+export function noiseSchedule(config: ProcessConfig, respacing?: string): NoiseSchedule {
   const { levels, betas } = discreteChain(config);
-  if (respacing === undefined) return chainOfLevels(config, levels, { timesteps: Array.from(levels.keys()), betas });
+  if (respacing === undefined) return scheduleOfLevels(config, levels, { timesteps: Array.from(levels.keys()), betas });
   const timesteps = spaceTimesteps(config.steps, respacing);
-  return chainOfLevels(
+  return scheduleOfLevels(
     config,
     timesteps.map((t) => levels[t]!),
     { timesteps },
@@ -91,11 +91,11 @@ export function makeChain(config: ProcessConfig, respacing?: string): Chain {
  * @param known what is known more precisely than the levels tell, or by other names; `alone` where the levels are no chain, but each has
  *   a step that leads from it to the image.
  */
-export function chainOfLevels(
+export function scheduleOfLevels(
   config: ProcessConfig,
   levels: readonly NoiseLevel[],
   known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array; readonly alone?: boolean } = {},
-): Chain {
+): NoiseSchedule {
   const { alone = false } = known;
   const neighbour = (i: number): NoiseLevel | undefined => (alone ? undefined : levels[i]);
   const least = (i: number): number => (isContinuous(config) ? levels[i]!.timestep : 0);
@@ -140,7 +140,7 @@ export function chainOfLevels(
  * @param options `eta` of DDIM: 0 makes its step deterministic, 1 gives it the variance of the DDPM posterior.
  * @throws UsageError for an index outside the chain or an eta outside [0, 1].
  */
-export function coefficientRow(chain: Chain, index: number, { eta = 0 }: EtaOption = {}): CoefficientRow {
+export function coefficientRow(chain: NoiseSchedule, index: number, { eta = 0 }: EtaOption = {}): CoefficientRow {
   checkPlaces(chain, [index], eta);
   return Object.fromEntries(coefficientNames.map((name) => [name, coefficientAt(chain, name, index, eta)])) as Record<
     CoefficientName,
@@ -152,7 +152,7 @@ interface EtaOption {
   readonly eta?: number;
 }
 
-function checkPlaces({ levels }: Chain, indices: readonly number[], eta: number): void {
+function checkPlaces({ levels }: NoiseSchedule, indices: readonly number[], eta: number): void {
   if (!(eta >= 0 && eta <= 1))
     throw new UsageError(`eta must be between 0 (deterministic) and 1 (ancestral) but is ${eta}`);
   for (const index of indices)
@@ -160,7 +160,7 @@ function checkPlaces({ levels }: Chain, indices: readonly number[], eta: number)
       throw new UsageError(`index ${index} is outside the chain of ${levels.length} steps`);
 }
 
-function coefficientAt({ tables }: Chain, name: CoefficientName, index: number, eta: number): number {
+function coefficientAt({ tables }: NoiseSchedule, name: CoefficientName, index: number, eta: number): number {
   if (name !== "ddimDirection" && name !== "ddimDeviation") return tables[name][index]!;
   const deviation = eta * Math.sqrt(tables.posteriorVariance[index]!);
   return name === "ddimDeviation"
@@ -187,7 +187,7 @@ export function coefficientColumns(rows: readonly CoefficientRow[]): Record<Coef
  * @returns float32 [N] per name.
  */
 export function coefficients(
-  chain: Chain,
+  chain: NoiseSchedule,
   indices: readonly number[],
   { eta = 0 }: EtaOption = {},
 ): Record<CoefficientName, NDArray<"float32">> {
