@@ -23,7 +23,7 @@ import { tellsClass } from "./sample/spec.ts";
 
 /** `guidestar encode`. */
 export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
-  const { out, device, threads, batch, steps, cfgScale, unconditional } = values;
+  const { out, device, threads, batchSize: batch, steps, cfgScale, unconditional } = values;
   await checkOutput("--out", out, ".npz");
   if (unconditional && values.class !== undefined)
     throw new UsageError("--unconditional tells no class and --class tells one; leave one out");

@@ -17,7 +17,7 @@ export async function runExport(
   { terminal, given, signal }: Context,
   name: string,
 ): Promise<void> {
-  const { what, batch, out } = values;
+  const { what, batchSize: batch, out } = values;
   await checkOutput("--out", out, ".onnx");
   const idle = [...given].filter((key) => what !== "step" && Object.hasOwn(stepOptions, key)).map(flagOf);
   if (idle.length > 0)

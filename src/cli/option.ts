@@ -14,6 +14,8 @@ export interface Option<T> {
   readonly required?: boolean;
   /** Said in the help in place of the fallback. */
   readonly otherwise?: string;
+  /** Earlier names, as `clip-gradient`: accepted, but not in the help. */
+  readonly aliases?: readonly string[];
 }
 
 export type OptionTable = Readonly<Record<string, Option<unknown>>>;
@@ -30,6 +32,7 @@ interface Settings<T> {
   fallback?: T;
   required?: true;
   otherwise?: string;
+  aliases?: readonly string[];
 }
 
 const option = <T, S extends Settings<T>>(
@@ -40,7 +43,12 @@ const option = <T, S extends Settings<T>>(
 ): Kind<T, S> => ({ placeholder, help, parse, ...settings }) as Kind<T, S>;
 
 /** Off unless given. */
-export const toggle = (help: string): Option<boolean> => ({ help, parse: () => true, fallback: false });
+export const toggle = (help: string, { aliases }: Pick<Option<boolean>, "aliases"> = {}): Option<boolean> => ({
+  help,
+  parse: () => true,
+  fallback: false,
+  ...(aliases && { aliases }),
+});
 
 export const text = <const S extends Settings<string>>(
   placeholder: string,

@@ -116,18 +116,8 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
       argument.help,
       argument.fallback || undefined,
     );
-  for (const [key, option] of Object.entries(options)) {
-    const { placeholder, bare, help, parse } = option;
-    const flag = flagOf(key);
-    if (placeholder === undefined) target.option(flag, help);
-    else if (bare !== undefined)
-      target.addOption(
-        new CommanderOption(`${flag} [${placeholder}]`, help + defaultOf(option))
-          .preset(bare)
-          .argParser((value: string) => parse(value, flag)),
-      );
-    else target.option(`${flag} <${placeholder}>`, help + defaultOf(option), (value: string) => parse(value, flag));
-  }
+  for (const [key, option] of Object.entries(options))
+    for (const parsed of commanderOptions(key, option)) target.addOption(parsed);
   target.option("--verbose", "show where errors come from");
   if (notes) target.addHelpText("after", `\n${wrapped(notes, target, context.terminal)}`);
   target.action(async (first: unknown) => {
@@ -140,6 +130,20 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
         throw new UsageError(`${flagOf(key)} is missing: ${help}; see guidestar ${name} --help`);
     await run(values, { ...context, given: new Set(Object.keys(given)) }, argument ? String(first ?? "") : "");
   });
+}
+
+/** An option under its flag and, hidden from the help, under its earlier names. All of them set the same value. */
+function commanderOptions(key: string, option: Option<unknown>): CommanderOption[] {
+  const { placeholder, bare, help, parse, aliases = [] } = option;
+  const named = (flag: string): CommanderOption => {
+    if (placeholder === undefined) return new CommanderOption(flag, help);
+    const value = bare === undefined ? `<${placeholder}>` : `[${placeholder}]`;
+    const named = new CommanderOption(`${flag} ${value}`, help + defaultOf(option));
+    if (bare !== undefined) named.preset(bare);
+    return named.argParser((text: string) => parse(text, flag));
+  };
+  const hidden = aliases.map((alias) => Object.assign(named(`--${alias}`).hideHelp(), { attributeName: () => key }));
+  return [named(flagOf(key)), ...hidden];
 }
 
 /** Lines are paragraphs, which are broken where the terminal ends; those that begin with a space are rows of a table. */

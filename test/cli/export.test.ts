@@ -60,14 +60,14 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
     Array.from(values, Number).map((value) => (Number.isFinite(value) ? 1 : 0));
   const each = (image: number) => [0, 1, 2].map((i) => (i === image ? 0 : 1));
   const images = (flags: number[]) => flags.flatMap((flag) => new Array<number>(64).fill(flag));
-  const denoiser = await exported("refusing-denoiser.onnx", "--what", "denoiser", "--batch", "3");
+  const denoiser = await exported("refusing-denoiser.onnx", "--what", "denoiser", "--batch-size", "3");
   // Numbers beyond 32 bits don't wrap around to those of a class.
   const wrapping = 2 ** 32 + 1;
   const values = (y: number[]) => ({ x: floats(shape, x), t: floats([3], times), y: integers([3], y) });
   const { out } = await denoiser.run(values([2, 4, 3])); // 3 stands for "no class"
   expect(finite(out!.data)).toEqual(each(1).flatMap((flag) => new Array<number>(128).fill(flag)));
 
-  const gradient = await exported("refusing-gradient.onnx", "--what", "classifier-gradient", "--batch", "3");
+  const gradient = await exported("refusing-gradient.onnx", "--what", "classifier-gradient", "--batch-size", "3");
   const { log_prob, grad } = await gradient.run(values([-1, 0, 2]));
   expect(finite(log_prob!.data)).toEqual(each(0));
   expect(finite(grad!.data)).toEqual(images(each(0)));
@@ -77,7 +77,7 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
   expect(finite((await denoiser.run(values([2, wrapping, 3]))).out!.data)).toEqual(finite(out!.data));
 
   const guided = ["--steps", "5", "--classifier-scale", "1"];
-  const step = await exported("refusing-step.onnx", "--what", "step", "--batch", "3", ...guided);
+  const step = await exported("refusing-step.onnx", "--what", "step", "--batch-size", "3", ...guided);
   const stepAt = async (k: number, y: number[]) => {
     const noise = floats(shape, normals(6, 0, sizeOf(shape)));
     const { x_next, x0 } = await step.run({ x: floats(shape, x), noise, step: integers([], [k]), y: integers([3], y) });
@@ -103,7 +103,7 @@ const randomWeights = (record: Pick<DenoiserRecord, "config" | "lowResolution">)
 
 describe("a denoiser", () => {
   test("gives what the network gives, for images at different times, of classes and of none", async () => {
-    const file = await exported("denoiser.onnx", "--what", "denoiser", "--batch", "3");
+    const file = await exported("denoiser.onnx", "--what", "denoiser", "--batch-size", "3");
     expect(file.inputs).toEqual(["x float32 [3, 1, 8, 8]", "t float32 [3]", "y int64 [3]"]);
     expect(file.outputs).toEqual(["out float32 [3, 2, 8, 8]"]);
     const { out } = await file.run({ x: floats(shape, x), t: floats([3], times), y: integers([3], labels) });
@@ -183,8 +183,8 @@ describe("a denoiser", () => {
 
 describe("a classifier and its gradient", () => {
   test("agree with the network, and with central differences of log p(y | x)", async () => {
-    const classifier = await exported("classifier.onnx", "--what", "classifier", "--batch", "3");
-    const gradient = await exported("gradient.onnx", "--what", "classifier-gradient", "--batch", "3");
+    const classifier = await exported("classifier.onnx", "--what", "classifier", "--batch-size", "3");
+    const gradient = await exported("gradient.onnx", "--what", "classifier-gradient", "--batch-size", "3");
     expect(classifier.outputs).toEqual(["logits float32 [3, 3]"]);
     expect(gradient.outputs).toEqual(["log_prob float32 [3]", "grad float32 [3, 1, 8, 8]"]);
     const t = floats([3], times);
@@ -252,7 +252,7 @@ describe("a step, looped by itself, draws the pictures of sample", () => {
   ];
 
   test.each(guidances)("%s", async (_, flags, options) => {
-    const file = await exported("step.onnx", "--what", "step", "--batch", "2", ...flags);
+    const file = await exported("step.onnx", "--what", "step", "--batch-size", "2", ...flags);
     expect(file.outputs).toEqual(["x_next float32 [2, 1, 8, 8]", "x0 float32 [2, 1, 8, 8]"]);
     expect(file.domains).toEqual([""]);
     // What a user has: the file, its metadata, and normal numbers.
@@ -325,7 +325,7 @@ describe("is refused, and nothing is written", () => {
     [["plain", "--what", "step", "--classifier-scale", "2"], 2, /needs a noisy classifier/],
     [["model", "--what", "denoiser", "--steps", "5"], 2, /--steps belongs to --what step/],
     [["model", "--what", "step", "--steps", "50"], 2, /steps must be a whole number from 1 to 20/],
-    [["model", "--what", "denoiser", "--batch", "0"], 2, /--batch must be a whole number/],
+    [["model", "--what", "denoiser", "--batch-size", "0"], 2, /--batch-size must be a whole number/],
     [["nowhere", "--what", "denoiser"], 3, /there is no such model/],
   ])("%s", async ([name, ...options], code, message) => {
     await mkdir(at("empty"), { recursive: true });

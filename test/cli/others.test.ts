@@ -70,6 +70,20 @@ describe("help", () => {
   });
 });
 
+describe("an earlier name of an option", () => {
+  test("is the option, and is not in the help", async () => {
+    for (const command of ["sample", "sweep"]) {
+      const { out } = await guidestar([command, "--help"]);
+      expect(out).toContain("--batch-size <n>");
+      expect(out).not.toContain("--batch <n>");
+      const wrong = await guidestar([command, "--out", at("none.png"), "--batch", "none"]);
+      expect(wrong).toMatchObject({ code: 2, messages: expect.stringContaining("--batch must be a whole number") });
+    }
+    const { messages } = await guidestar(["sample", "--from", at("none.png"), "--batch", "3"]);
+    expect(messages).toContain("so --batch-size cannot be given with it");
+  });
+});
+
 describe("data check", () => {
   test("counts classes and lists what cannot be read", async () => {
     const { code, out } = await guidestar(["data", "check", at("images")]);

@@ -16,7 +16,7 @@ const options = {
   size: whole("side that pictures are resized and cropped to", {
     otherwise: "as in the model's training, else as they are",
   }),
-  batch: whole("most pictures at a time", { fallback: 16 }),
+  batchSize: whole("most pictures at a time", { fallback: 16, aliases: ["batch"] }),
   out: text("latents.npz", "arr_0: latents float32 [N, C, H, W], arr_1: labels, and how to decode them", {
     fallback: "latents.npz",
   }),

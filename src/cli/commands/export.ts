@@ -40,7 +40,7 @@ const options = {
     required: true,
   }),
   out: text("file.onnx", "the file", { required: true }),
-  batch: whole("images at a time; fixed in the file", { fallback: 1, most: 65_536 }),
+  batchSize: whole("images at a time; fixed in the file", { fallback: 1, most: 65_536, aliases: ["batch"] }),
   ...stepOptions,
 };
 export const exportModel = define({
@@ -48,9 +48,9 @@ export const exportModel = define({
   argument: { name: "model", help: "bundled model, or model folder", fallback: "digits" },
   summary: "write part of a model as ONNX, for programs in any language",
   examples: [
-    "guidestar export digits --what denoiser --batch 16 --out denoiser.onnx",
+    "guidestar export digits --what denoiser --batch-size 16 --out denoiser.onnx",
     "guidestar export runs/photos --what classifier-gradient --out gradient.onnx",
-    "guidestar export digits --what step --batch 10 --steps 50 --cfg-scale 3 --out step.onnx",
+    "guidestar export digits --what step --batch-size 10 --steps 50 --cfg-scale 3 --out step.onnx",
   ],
   options,
   notes:

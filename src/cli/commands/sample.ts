@@ -44,7 +44,7 @@ const options = {
     least: 0,
     most: 2 ** 52,
   }),
-  batch: whole("most pictures at a time", { otherwise: "16" }),
+  batchSize: whole("most pictures at a time", { otherwise: "16", aliases: ["batch"] }),
   fromLatents: text("latents.npz", "start from what encode found; with another --class, change the pictures"),
   init: text("picture", "start from a picture: change it (--strength), or parts of it (--mask)"),
   strength: real("how much --init changes: above 0, to 1, which keeps nothing", { otherwise: "1 with --mask" }),

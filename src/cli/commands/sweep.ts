@@ -11,7 +11,7 @@ const held = [
   "count",
   "seed",
   "respacing",
-  "batch",
+  "batchSize",
   "fromLatents",
   "init",
   "strength",
@@ -54,7 +54,14 @@ function rangeIn(range: string, flag: string): string[] | undefined {
 const mostValues = 1000;
 
 /** Several values of an option of `sample`, each read as `sample` reads one. */
-function several<T>({ placeholder, help, parse, otherwise, fallback }: Option<T>): Option<readonly T[] | undefined> {
+function several<T>({
+  placeholder,
+  help,
+  parse,
+  otherwise,
+  fallback,
+  aliases,
+}: Option<T>): Option<readonly T[] | undefined> {
   const numbers = placeholder !== undefined && ["n", "x", "n|spec"].includes(placeholder);
   const inside = placeholder?.includes(",") ?? false;
   const single = (value: string, flag: string): T => {
@@ -66,6 +73,7 @@ function several<T>({ placeholder, help, parse, otherwise, fallback }: Option<T>
     placeholder: placeholder === undefined ? "no,yes" : numbers ? "values" : placeholder,
     ...(placeholder === undefined && { bare: "yes" }),
     help,
+    ...(aliases && { aliases }),
     otherwise: otherwise ?? (placeholder === undefined ? "no" : String(fallback ?? "none")),
     parse(list, flag) {
       const separator = inside || list.includes(";") ? ";" : ",";
@@ -103,7 +111,7 @@ const options = {
     otherwise: "as many as --count",
   }),
   detector: evaluate.options.detector,
-  batch: whole("most pictures at a time", { fallback: 50 }),
+  batchSize: whole("most pictures at a time", { fallback: 50, aliases: ["batch"] }),
   dryRun: toggle("list the cells and estimate the time, and write nothing"),
   device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),
   threads: sample.options.threads,

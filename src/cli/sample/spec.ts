@@ -63,7 +63,7 @@ type SamplerValues = Partial<
     "sampler" | "steps" | "respacing" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr" | "cfgPlusPlus"
   >
 >;
-type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch"> & SamplerValues & Partial<GuidanceValues>;
+type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batchSize"> & SamplerValues & Partial<GuidanceValues>;
 
 /**
  * The run that the options ask for.
@@ -71,7 +71,7 @@ type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batch"> & Samp
  * @param weak the model that `weakModel` names
  */
 export function runOptions(values: RunValues, model: Model, weak?: Model): RunOptions {
-  const { class: names, seed, batch } = values;
+  const { class: names, seed, batchSize: batch } = values;
   const sampler = samplerOf(values, model);
   const guidance = guidanceOf(values);
   if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
@@ -104,7 +104,7 @@ export const tellsClass = (
 
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(
-  { class: names, cfgScale, batch }: RunValues,
+  { class: names, cfgScale, batchSize: batch }: RunValues,
   spec: RunSpec,
   model: Model,
   edits: boolean,

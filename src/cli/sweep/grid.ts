@@ -74,11 +74,11 @@ export const kindOf = ({ run: { sampler, guidance }, weak }: Cell): string =>
 
 /** What `sample` would be told for one combination. */
 function sampleValues(
-  { model, class: names, count, seed, batch }: SweepValues,
+  { model, class: names, count, seed, batchSize }: SweepValues,
   combination: Partial<SampleValues>,
 ): SampleValues {
   const none = Object.fromEntries(settings.map((key) => [key, undefined]));
-  return { ...none, unconditional: false, model, class: names, count, seed, batch, ...combination } as SampleValues;
+  return { ...none, unconditional: false, model, class: names, count, seed, batchSize, ...combination } as SampleValues;
 }
 
 /** The settings under the names of their options: the scales that a run settled on, what else was asked, the sampler. */
