@@ -13,7 +13,6 @@ import { readSafetensors, writeSafetensors } from "../src/formats/safetensors.ts
 import { digitFeatures } from "../src/models/digit-features.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { countParameters } from "../src/nn/module.ts";
-import { normals, uniforms } from "../src/random.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { oneHot } from "../src/tensor/tensor.ts";
 import { f32, i32 } from "../src/tensor/trace.ts";
@@ -32,10 +31,7 @@ const options = { learningRate: 2e-3, decay: "cosine", weightDecay: 0.02, maxGra
 
 const data = await openDataset(path);
 const next = batchSequence(data.train, { batchSize, seed, crop: 2 });
-const weights = initialize(digitFeatures, {
-  uniforms: (stream, count) => uniforms(seed, stream, count),
-  normals: (stream, count) => normals(seed, stream, count),
-});
+const weights = initialize(digitFeatures, seed);
 const task = {
   weights,
   batchSize,

@@ -4,7 +4,7 @@ import { benchmarkConfigs } from "../src/models/presets.ts";
 import { unet } from "../src/models/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
-import { normals, uniforms } from "../src/random.ts";
+import { normals } from "../src/random.ts";
 import { denoiserGraph } from "../src/training/denoiser.ts";
 import { updateValues } from "../src/training/program.ts";
 
@@ -24,10 +24,7 @@ export const noise = (shape: Shape, stream = 0): NDArray<"float32"> =>
 
 /** Weights as a network starts, but none of them zero: zeros may be faster than numbers. */
 export function weightsOf(network: Parameters<typeof initialize>[0]): Record<string, NDArray<"float32">> {
-  const weights = initialize(network, {
-    uniforms: (stream, count) => uniforms(2, stream, count),
-    normals: (stream, count) => normals(2, stream, count),
-  });
+  const weights = initialize(network, 2);
   return Object.fromEntries(
     Object.entries(weights).map(([key, { shape, data }], i) => [
       key,

@@ -76,10 +76,7 @@ const process: ProcessConfig = {
 // 2. Training. One label in ten is hidden, so that one network gives conditional and unconditional predictions.
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
-let weights = initialize(network, {
-  uniforms: (stream, count) => uniforms(0, stream, count),
-  normals: (stream, count) => normals(0, stream, count),
-});
+let weights = initialize(network, 0);
 const training = trainDenoiser({
   backend,
   network,

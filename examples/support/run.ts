@@ -25,7 +25,6 @@ import {
   type TrainingEvent,
   timestepEmbedding,
   trace,
-  uniforms,
 } from "../../src/index.ts";
 import { drawPoints, type Mixture, type Point } from "./plane.ts";
 
@@ -168,11 +167,7 @@ export const perceptron = (outputs: number, width = 64) =>
 type Four<T> = [T, T, T, T];
 
 /** Starting weights. */
-export const startOf = (network: Pick<Module<never>, "children">): Weights =>
-  initialize(network, {
-    uniforms: (stream, count) => uniforms(0, stream, count),
-    normals: (stream, count) => normals(0, stream, count),
-  });
+export const startOf = (network: Pick<Module<never>, "children">): Weights => initialize(network, 0);
 
 /** How the networks of the plane are trained, whatever they learn: on points of a mixture, others at every step. */
 export const onPoints = (mixture: Mixture, batchSize: number) =>

@@ -6,7 +6,6 @@ import { superResUnet } from "../../src/models/super-resolution.ts";
 import { unet } from "../../src/models/unet.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { type Module, type Network, parameterShapes } from "../../src/nn/module.ts";
-import { normals, uniforms } from "../../src/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { f32, i32, input } from "../../src/tensor/trace.ts";
 import { type Numbers, numbers, someParameters } from "../nn/numbers.ts";
@@ -23,11 +22,6 @@ const config: UNetConfig = {
   normGroups: 2,
   numClasses: 3,
   nullLabel: true,
-};
-
-const random = {
-  uniforms: (stream: number, count: number) => uniforms(7, stream, count),
-  normals: (stream: number, count: number) => normals(7, stream, count),
 };
 
 const x = input("x", f32(2, 1, 4, 4));
@@ -72,7 +66,7 @@ describe("the UNet", () => {
   });
 
   test("starts by predicting zero", () => {
-    const { data } = outputOf(unet(config), (bound) => bound(x, t, y), initialize(unet(config), random));
+    const { data } = outputOf(unet(config), (bound) => bound(x, t, y), initialize(unet(config), 7));
     expect(Array.from(data).every((value) => value === 0)).toBe(true);
   });
 

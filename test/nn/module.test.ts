@@ -1,5 +1,5 @@
 import { describe, expect, expectTypeOf, test } from "vitest";
-import { ModelError, ShapeError } from "../../src/errors.ts";
+import { ModelError, ShapeError, UsageError } from "../../src/errors.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { conv2d, embedding, identity, linear, silu } from "../../src/nn/layers.ts";
 import {
@@ -11,6 +11,7 @@ import {
   parameterShapes,
   zeroInit,
 } from "../../src/nn/module.ts";
+import { normals, uniforms } from "../../src/random.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { applied, leaves, numbers, someParameters } from "./numbers.ts";
 
@@ -92,23 +93,29 @@ describe("a module", () => {
 });
 
 describe("initialize", () => {
-  const random = {
-    uniforms: (stream: number, count: number) => Array.from({ length: count }, (_, i) => (i === 0 ? 0 : stream / 10)),
-    normals: (stream: number, count: number) => Array.from({ length: count }, () => stream),
-  };
+  const seed = 7;
+  /** What U(-bound, bound) gives from a stream. */
+  const uniform = (stream: number, count: number, bound: number): Float32Array =>
+    Float32Array.from(uniforms(seed, stream, count), (u) => bound * (2 * u - 1));
 
   test("draws each parameter from a stream of its own, within 1/sqrt(fan-in)", () => {
-    const values = initialize(network, random);
+    const values = initialize(network, seed);
     expect(Object.keys(values)).toEqual(Object.keys(parameterShapes(network)));
-    const bound = Math.fround(1 / Math.sqrt(3));
-    expect(values["stem.weight"]!.data[0]).toBe(-bound);
-    expect(values["stem.bias"]!.data[1]).toBeCloseTo(bound * (2 * 0.1 - 1), 7);
-    expect(values["blocks.0.0.weight"]!.data[1]).toBeCloseTo(0.5 * (2 * 0.2 - 1), 7);
-    expect(values["nested.gain"]!.data[0]).toBe(0.5 * 6);
+    expect(values["stem.weight"]!.data).toEqual(uniform(0, 12, 1 / Math.sqrt(3)));
+    expect(values["stem.bias"]!.data).toEqual(uniform(1, 4, 1 / Math.sqrt(3)));
+    expect(values["blocks.0.0.weight"]!.data).toEqual(uniform(2, 16, 0.5));
+    const { data } = values["nested.gain"]!;
+    expect(data).toEqual(normals(seed, 6, data.length).map((z) => 0.5 * z));
+  });
+
+  test("gives the same weights for the same seed, others for another, and refuses what is no seed", () => {
+    expect(initialize(network, 1)).toEqual(initialize(network, 1));
+    expect(initialize(network, 1)).not.toEqual(initialize(network, 2));
+    expect(() => initialize(network, -1)).toThrow(UsageError);
   });
 
   test("starts zeroed layers at zero", () => {
-    const values = initialize(network, random);
+    const values = initialize(network, seed);
     expect(values["blocks.2.0.weight"]!.data.every((value) => value === 0)).toBe(true);
     expect(values["blocks.2.0.bias"]!.data.every((value) => value === 0)).toBe(true);
   });
@@ -116,9 +123,9 @@ describe("initialize", () => {
   test("counts the kernel in a convolution's fan-in; embeddings are standard normal", () => {
     const values = initialize(
       module({ conv: conv2d(4, 2, 3), table: embedding(3, 2) }, () => 0),
-      random,
+      seed,
     );
-    expect(values["conv.bias"]!.data[0]).toBe(Math.fround(-1 / Math.sqrt(4 * 9)));
-    expect(Array.from(values["table.weight"]!.data)).toEqual([2, 2, 2, 2, 2, 2]);
+    expect(values["conv.bias"]!.data).toEqual(uniform(1, 2, 1 / Math.sqrt(4 * 9)));
+    expect(values["table.weight"]!.data).toEqual(normals(seed, 2, 6));
   });
 });

@@ -14,7 +14,7 @@ import { initialize } from "../../src/nn/initialize.ts";
 import { linear, silu } from "../../src/nn/layers.ts";
 import { module } from "../../src/nn/module.ts";
 import { timestepEmbedding } from "../../src/nn/timestep-embedding.ts";
-import { integers, normals, uniforms } from "../../src/random.ts";
+import { integers, normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
@@ -69,10 +69,7 @@ const network = module(
 const batchSize = 128;
 const runOf = (process: ProcessConfig, options: Partial<DenoiserOptions>): DenoiserOptions => ({
   network,
-  weights: initialize(network, {
-    uniforms: (stream, count) => uniforms(0, stream, count),
-    normals: (stream, count) => normals(0, stream, count),
-  }),
+  weights: initialize(network, 0),
   process,
   batchAt: (step) => ({ x: points(step, batchSize), y: int32([batchSize]) }),
   batchSize,

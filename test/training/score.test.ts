@@ -8,7 +8,7 @@ import { initialize } from "../../src/nn/initialize.ts";
 import { linear } from "../../src/nn/layers.ts";
 import { module, type Network } from "../../src/nn/module.ts";
 import { timestepEmbedding } from "../../src/nn/timestep-embedding.ts";
-import { normals, uniforms } from "../../src/random.ts";
+import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
@@ -31,10 +31,6 @@ const mixture: Mixture = {
   deviation: 0.2,
 };
 const sigmaRange = [0.05, 8] as const;
-const random = {
-  uniforms: (s: number, n: number) => uniforms(0, s, n),
-  normals: (s: number, n: number) => normals(0, s, n),
-};
 
 /** x [N, 2, 1, 1] and a number that tells the noise, about 0 ... 1000, to `outputs` numbers each. */
 const perceptron = (outputs: number) =>
@@ -63,7 +59,7 @@ async function trained(task: Task, steps: number): Promise<Weights> {
   throw new Error("training ended early");
 }
 const data = (network: Network) => ({
-  weights: initialize(network, random),
+  weights: initialize(network, 0),
   batchAt: (step: number) => drawPoints(mixture, 1, step, 256),
   batchSize: 256,
   imageShape: [2, 1, 1] as const,

@@ -9,8 +9,7 @@ import { encoderUnet } from "../../models/classifier.ts";
 import { classifierPreset, denoiserPreset } from "../../models/presets.ts";
 import { unet } from "../../models/unet.ts";
 import { initialize } from "../../nn/initialize.ts";
-import { countParameters, type Network } from "../../nn/module.ts";
-import { normals, uniforms } from "../../random.ts";
+import { countParameters } from "../../nn/module.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
 import { type TrainOptions, trainClassifier, trainDenoiser } from "../../training/train.ts";
@@ -48,12 +47,6 @@ function dataOptions(values: Common, { train, imageShape }: Dataset) {
     ...(clipGradient > 0 && { maxGradientNorm: clipGradient }),
   };
 }
-
-const startingWeights = (network: Network, seed: number): Weights =>
-  initialize(network, {
-    uniforms: (stream, count) => uniforms(seed, stream, count),
-    normals: (stream, count) => normals(seed, stream, count),
-  });
 
 const describe = ({ size }: Common, { classes, imageShape }: Dataset, existing: ModelRecord | undefined) => ({
   classes,
@@ -137,7 +130,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
         ...dataOptions(values, dataset),
         ...loopOptions(values),
         network,
-        weights: startingWeights(network, seed),
+        weights: initialize(network, seed),
         process,
         loss: ({ hybrid: "rescaledMse", simple: "mse", bound: "rescaledKl" } as const)[loss],
         lossWeight: lossWeight === "min-snr" ? "minSnr" : "none",
@@ -168,7 +161,7 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, existi
         ...loopOptions(values),
         weightDecay: values.weightDecay,
         network,
-        weights: startingWeights(network, values.seed),
+        weights: initialize(network, values.seed),
         // What denoisers predict is nothing to a classifier.
         process: { ...noise, prediction: "x0", variance: "fixedSmall" },
         ...options,
