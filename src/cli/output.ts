@@ -2,8 +2,9 @@ import { existsSync } from "node:fs";
 import { mkdtemp, rmdir } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
-import { type FileContents, type Staged, stage } from "../files/atomic.ts";
-import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
+import { isFolder } from "../files/make-folder.ts";
+
+export { writeFiles } from "../files/atomic.ts";
 
 /**
  * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and something can be made in the lowest
@@ -31,25 +32,5 @@ async function checkRoom(flag: string, path: string, wanted: string): Promise<vo
     throw new UsageError(`${flag}: ${path} cannot be written, for nothing can be made in ${folder} (${code})`, {
       cause,
     });
-  }
-}
-
-/** Writes files, and the folders that they need: all, or none where one of them cannot be written or the signal is raised. */
-export async function writeFiles(
-  files: readonly (readonly [path: string, contents: FileContents])[],
-  signal?: AbortSignal,
-): Promise<void> {
-  const folders: string[] = [];
-  const staged: Staged[] = [];
-  try {
-    for (const [path, contents] of files) {
-      folders.push(...makeFolder(dirname(path)));
-      staged.push(await stage(path, contents, signal));
-    }
-    for (const each of staged) await each.commit();
-  } catch (error) {
-    for (const each of staged) await each.discard();
-    removeEmpty(folders);
-    throw error;
   }
 }

@@ -3,6 +3,7 @@ import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { partLength } from "../formats/bytes.ts";
 import { pruneCache } from "./cache.ts";
+import { makeFolder, removeEmpty } from "./make-folder.ts";
 
 /** New contents of a file, safe on the disk beside it. */
 export interface Staged {
@@ -12,7 +13,7 @@ export interface Staged {
   discard(): Promise<void>;
 }
 
-/** Bytes, perhaps in parts that follow each other, or a text. */
+/** What a file is to hold: a text, written as UTF-8; bytes; or bytes in parts that follow each other, which are asked for as they are written. */
 export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
 
 /**
@@ -61,6 +62,37 @@ function inBytes(contents: FileContents): Iterable<Uint8Array> {
   return contents instanceof Uint8Array ? [contents] : contents;
 }
 
-/** Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one. */
+/**
+ * Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one: into a temporary file
+ * beside it, which is flushed and then takes its place. Its folder must be there.
+ *
+ * @throws the error of the file system where it cannot be written; then the old file is as it was
+ */
 export const writeAtomically = async (path: string, contents: FileContents): Promise<void> =>
   (await stage(path, contents)).commit();
+
+/**
+ * Writes files, and the folders that they need: all, or none where one of them cannot be written or the signal is raised. Each is whole at any
+ * moment, as `writeAtomically` keeps it; a crash between the first and the last may leave some of them old.
+ *
+ * @throws the error of the file system; or the reason of the signal
+ * @throws UsageError where a folder cannot be made
+ */
+export async function writeFiles(
+  files: readonly (readonly [path: string, contents: FileContents])[],
+  signal?: AbortSignal,
+): Promise<void> {
+  const folders: string[] = [];
+  const staged: Staged[] = [];
+  try {
+    for (const [path, contents] of files) {
+      folders.push(...makeFolder(dirname(path)));
+      staged.push(await stage(path, contents, signal));
+    }
+    for (const each of staged) await each.commit();
+  } catch (error) {
+    for (const each of staged) await each.discard();
+    removeEmpty(folders);
+    throw error;
+  }
+}

@@ -1,89 +1,143 @@
-import { randomUUID } from "node:crypto";
-import { readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
+import { createHash, randomUUID } from "node:crypto";
+import { link, readFile, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { UsageError } from "../errors.ts";
 import { makeFolder, removeEmpty } from "./make-folder.ts";
+import { type ProcessState, processState, startOf } from "./process.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
 const beat = 5_000;
 const silence = 60_000;
 
+/** Milliseconds for which a lock that is not whole may still be being written, where the file system has no links. */
+const moment = 1_000;
+
+/** What a lock says. */
 interface Holder {
   readonly process: number;
+  /** When that process started; see `startOf`. Locks of earlier versions, and of systems that don't tell, are without. */
+  readonly started?: string;
   readonly host: string;
   /** Tells locks of one process apart. */
-  readonly token: string;
+  readonly token?: string;
+}
+
+/** Tokens of the locks that this process holds, for systems that don't tell when it started. */
+const held = new Set<string>();
+
+/** A folder kept to one process until it is released; `await using` releases it at the end of a block. */
+export interface FolderLock extends AsyncDisposable {
+  release(): Promise<void>;
 }
 
 /**
- * Keeps a folder, which is made where missing, to one process: two that write into it would spoil each other's files. The lock is a file
- * there; one that a killed process left is taken over. Where nothing else was written, a folder that was made is gone afterwards.
+ * Keeps a folder, which is made where missing, to whoever calls: two that write into one folder would spoil each other's files. Guidestar's
+ * command line keeps the folders of training runs, sweeps, imports and averages so. The lock is a file there, `.lock`; it binds those who ask
+ * for it.
  *
- * @throws UsageError where another process holds it, or the folder cannot be written
+ * A lock is taken over when its process is gone, so a killed run can go on at once; a process that was killed and has not ended yet is waited
+ * for, at most a minute. Linux tells whether a process has ended but is still listed, and whether its number was given to another one since. On
+ * other systems these two count as running. Processes of other machines (shared folders) count as running while they give signs of
+ * life, every 5 s; after 60 s without one their lock is taken over.
+ *
+ * Where nothing was written into a folder that was made, it is gone after the release.
+ *
+ * @throws UsageError where the folder is locked by another process, or by this one, or cannot be written
  */
-export async function lockFolder(folder: string): Promise<AsyncDisposable> {
+export async function lockFolder(folder: string): Promise<FolderLock> {
   const path = join(folder, ".lock");
-  const text = JSON.stringify({ process: process.pid, host: hostname(), token: randomUUID() } satisfies Holder);
+  const token = randomUUID();
+  const started = startOf(process.pid);
+  const text = JSON.stringify({
+    process: process.pid,
+    ...(started && { started }),
+    host: hostname(),
+    token,
+  } satisfies Holder);
   const made = makeFolder(folder);
-  for (let tries = 0; !(await take(path, text)); tries++) {
-    const found = await read(path);
-    // Given back in the meantime, or nothing that can be read.
-    if (found === undefined && tries < 100) continue;
-    if (found === undefined) throw new UsageError(`${path}: cannot be read, so nobody can tell whose it is; remove it`);
-    if (await isHeld(path, found))
+  try {
+    const other = await acquire(path, text, Date.now() + silence);
+    if (other !== undefined)
       throw new UsageError(
-        `${describe(found)} is writing into ${folder}; wait for it, end it, or choose another folder (if there is no such process, remove ${path})`,
+        `${describe(other)} is writing into ${folder}; wait for it, end it, or choose another folder (if there is no such process, remove ${path})`,
       );
-    await removeStale(path, found);
+  } catch (error) {
+    removeEmpty(made);
+    throw error;
   }
+  held.add(token);
   const beating = setInterval(() => {
     const now = new Date();
     utimes(path, now, now).catch(() => undefined);
   }, beat).unref();
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(beating);
-      if ((await read(path)) === text) await rm(path, { force: true });
-      removeEmpty(made);
-    },
+  const release = async (): Promise<void> => {
+    clearInterval(beating);
+    held.delete(token);
+    if ((await read(path)) === text) await rm(path, { force: true });
+    removeEmpty(made);
   };
+  return { release, [Symbol.asyncDispose]: release };
 }
 
-/** False where the lock is there already. */
-async function take(path: string, text: string): Promise<boolean> {
-  try {
-    await writeFile(path, text, { flag: "wx" });
-    return true;
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException;
-    if (code === "EEXIST") return false;
-    throw new UsageError(`${dirname(path)}: cannot be written (${message})`, { cause: error });
+/** Takes a lock for whom the text describes. Gives the text of who holds it, if a living process does, or one is still ending at the deadline. */
+async function acquire(path: string, text: string, deadline: number): Promise<string | undefined> {
+  for (let tries = 0; !(await take(path, text)); tries++) {
+    const found = await read(path);
+    if (found === undefined) {
+      // Given back in the meantime, or nothing that can be read.
+      if (tries >= 100) throw new UsageError(`${path}: cannot be read, so nobody can tell whose it is; remove it`);
+      continue;
+    }
+    const state = await stateOf(path, found);
+    if (state === "running" || (state === "ending" && Date.now() > deadline)) return found;
+    if (state === "ending" || !(await removeStale(path, found, text, deadline))) await setTimeout(20);
   }
+  return undefined;
 }
 
 /**
- * Removes the lock that a dead process left, if it still is that with this text. One process at a time: between looking and removing,
- * another one's new lock might have come.
+ * Removes the lock that a process left which is gone, if it still is that with the text `found`. One process at a time: between looking
+ * and removing, another one's new lock might have come. So that is guarded by a lock of its own, which can be left and taken over as any
+ * other. False where another process is at it.
  */
-async function removeStale(path: string, text: string): Promise<void> {
-  const guard = `${path}.stale`;
-  if (await take(guard, "")) {
-    if ((await read(path)) === text) await rm(path, { force: true });
-    await rm(guard, { force: true });
-  } else {
-    const status = await stat(guard).catch(() => undefined);
-    if (status && Date.now() - status.mtimeMs > silence) await rm(guard, { force: true });
-    await setTimeout(20);
+async function removeStale(path: string, found: string, text: string, deadline: number): Promise<boolean> {
+  const guard = `${path}.${createHash("sha256").update(found).digest("hex").slice(0, 16)}`;
+  if ((await acquire(guard, text, deadline)) !== undefined) return false;
+  if ((await read(path)) === found) await rm(path, { force: true });
+  await rm(guard, { force: true });
+  return true;
+}
+
+/** Makes a lock that is whole from its first moment. False where there is one already. */
+async function take(path: string, text: string): Promise<boolean> {
+  const temporary = `${path}.${randomUUID()}.partial`;
+  try {
+    await writeFile(temporary, text);
+    try {
+      await link(temporary, path);
+    } catch (error) {
+      if (codeOf(error) === "EEXIST") return false;
+      // This file system has no links.
+      await writeFile(path, text, { flag: "wx" });
+    }
+    return true;
+  } catch (error) {
+    if (codeOf(error) === "EEXIST") return false;
+    throw new UsageError(`${dirname(path)}: cannot be written (${(error as Error).message})`, { cause: error });
+  } finally {
+    await rm(temporary, { force: true });
   }
 }
+
+const codeOf = (error: unknown): string | undefined => (error as NodeJS.ErrnoException).code;
 
 const read = (path: string): Promise<string | undefined> => readFile(path, "utf8").catch(() => undefined);
 
 function parse(text: string): Holder | undefined {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text) ?? undefined;
   } catch {
     return undefined;
   }
@@ -94,22 +148,16 @@ function describe(text: string): string {
   return holder ? `process ${holder.process} on ${holder.host}` : "another process";
 }
 
-/** Does a living process hold the lock, as far as can be told? */
-async function isHeld(path: string, text: string): Promise<boolean> {
-  const holder = parse(text);
-  if (holder?.host === hostname()) return isRunning(holder.process);
-  // Of another machine, or not written to its end yet.
-  const status = await stat(path).catch(() => undefined);
-  return status !== undefined && Date.now() - status.mtimeMs < silence;
-}
-
-/** After a restart in a container, this very process may have the number of the one that held the lock. */
-function isRunning(id: number): boolean {
-  if (id === process.pid) return false;
-  try {
-    process.kill(id, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === "EPERM";
+/** State of who holds a lock, as far as can be told; a lock that may still be being written is `ending`, for it will be whole or given up. */
+async function stateOf(path: string, text: string): Promise<ProcessState> {
+  const { host, process: id, started, token = "" }: Partial<Holder> = parse(text) ?? {};
+  if (id !== undefined && host === hostname()) {
+    // After a restart in a container, this very process may have the number of the one that held the lock.
+    if (id === process.pid && started === undefined) return held.has(token) ? "running" : "gone";
+    return processState(id, started);
   }
+  const status = await stat(path).catch(() => undefined);
+  const age = status ? Date.now() - status.mtimeMs : Number.POSITIVE_INFINITY;
+  if (host !== undefined) return age < silence ? "running" : "gone";
+  return Math.abs(age) < moment ? "ending" : "gone";
 }

@@ -1,10 +1,19 @@
-import { spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { EventEmitter, once } from "node:events";
+import * as disk from "node:fs/promises";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { createInterface } from "node:readline";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { lockFolder } from "../../src/files/lock.ts";
+import { parseStatus, startOf } from "../../src/files/process.ts";
+
+vi.mock("node:fs/promises", async (original) => {
+  const real = await original<typeof disk>();
+  return { ...real, rm: vi.fn(real.rm), link: vi.fn(real.link) };
+});
 
 let folder: string;
 let run: string;
@@ -16,58 +25,55 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-/** Leaves the lock of another process: of this one's parent, which lives, where no other is given. */
-async function leave(holder = process.ppid, host = hostname()): Promise<void> {
+/** Number of a process that has ended. */
+const ended = (): number => spawnSync(process.execPath, ["-e", ""]).pid;
+
+/** Leaves the lock of another process, as earlier versions wrote it: of this one's parent, which lives, where no other is given. */
+async function leave(holder = process.ppid, host = hostname(), more: object = {}): Promise<string> {
   await mkdir(run, { recursive: true });
-  await writeFile(path, JSON.stringify({ process: holder, host }));
+  const text = JSON.stringify({ process: holder, host, ...more });
+  await writeFile(path, text);
+  return text;
 }
 
 const taken = async (): Promise<boolean> => {
-  const held = await lockFolder(run).catch((error: unknown) => error);
-  if (held instanceof UsageError) return false;
-  await (held as AsyncDisposable)[Symbol.asyncDispose]();
+  const lock = await lockFolder(run).catch((error: unknown) => error);
+  if (lock instanceof UsageError) return false;
+  await (lock as AsyncDisposable)[Symbol.asyncDispose]();
   return true;
 };
 
-/** Takes the lock in several processes at the same moment; gives how many were refused while one held it. */
-async function race(count: number): Promise<number> {
-  const end = join(folder, "end");
-  const program = `
-    import { existsSync } from "node:fs";
-    const { lockFolder } = await import(${JSON.stringify(new URL("../../src/files/lock.ts", import.meta.url).href)});
-    const [, moment, run, end] = process.argv;
-    while (Date.now() < Number(moment)) {}
-    const held = await lockFolder(run).catch(() => undefined);
-    const until = Date.now() + 10_000;
-    while (held && !existsSync(end) && Date.now() < until) await new Promise((done) => setTimeout(done, 50));
-    if (!held) process.exit(1);
-    await held[Symbol.asyncDispose]();`;
-  const args = ["--import", "tsx", "--input-type=module", "-e", program, String(Date.now() + 2000), run, end];
-  let refused = 0;
-  const start = () =>
-    new Promise<void>((done) => {
-      spawn(process.execPath, args).on("exit", async (code) => {
-        if (code === 1) refused++;
-        if (refused === count - 1) await writeFile(end, "");
-        done();
-      });
-    });
-  await Promise.all(Array.from({ length: count }, start));
-  await rm(end, { force: true });
-  return refused;
+const children = new Set<ChildProcess>();
+afterEach(() => {
+  for (const child of children) child.kill("SIGKILL");
+  children.clear();
+});
+
+/** Starts a program of its own that knows `lockFolder`, and gives its lines one by one. */
+function start(program: string, [command, ...before]: readonly [string, ...string[]] = [process.execPath]) {
+  const module = new URL("../../src/files/lock.ts", import.meta.url).href;
+  const text = `const { lockFolder } = await import(${JSON.stringify(module)}); const run = process.argv[1]; ${program}`;
+  const args = [...before, "--import", "tsx", "--input-type=module", "-e", text, run];
+  const child = spawn(command, args, { stdio: ["pipe", "pipe", "inherit"] });
+  children.add(child);
+  const lines = createInterface(child.stdout)[Symbol.asyncIterator]();
+  return {
+    line: async (): Promise<string> => (await lines.next()).value,
+    say: (text: string) => child.stdin.write(`${text}\n`),
+  };
 }
 
 test("a lock is a file as long as it is held", async () => {
   {
-    await using _held = await lockFolder(run);
+    await using _lock = await lockFolder(run);
     expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.pid, host: hostname() });
+    expect(await readdir(run)).toEqual([".lock"]);
   }
   // The folders were made for it, and nothing was written.
   expect(await readdir(folder)).toEqual([]);
-  {
-    await using _held = await lockFolder(run);
-    await writeFile(join(run, "model.json"), "");
-  }
+  const lock = await lockFolder(run);
+  await writeFile(join(run, "model.json"), "");
+  await lock.release();
   expect(await readdir(run)).toEqual(["model.json"]);
 });
 
@@ -83,49 +89,151 @@ test.each<[string, () => Promise<unknown>]>([
 });
 
 test("a lock that another process holds is refused, which the message names, and stays", async () => {
-  await leave();
+  const text = await leave();
   const error = await lockFolder(run).catch((error: unknown) => error);
   expect(error).toBeInstanceOf(UsageError);
   expect(String(error)).toContain(`process ${process.ppid} on ${hostname()} is writing into ${run}`);
-  expect(JSON.parse(await readFile(path, "utf8"))).toMatchObject({ process: process.ppid });
+  expect(await readFile(path, "utf8")).toBe(text);
+  await leave(process.ppid, hostname(), { started: startOf(process.ppid) });
+  expect(await taken()).toBe(false);
+});
+
+test("one process cannot hold a folder twice, but takes over what an earlier one with its number left", async () => {
+  {
+    await using _lock = await lockFolder(run);
+    expect(await taken()).toBe(false);
+  }
+  await leave(process.pid, hostname(), { token: "of the earlier one" });
+  expect(await taken()).toBe(true);
 });
 
 test("what a killed process left is taken over, by one of several", async () => {
-  const { pid } = spawnSync(process.execPath, ["-e", ""]);
-  await leave(pid);
+  const gone = ended();
+  await leave(gone);
   expect(await taken()).toBe(true);
-  for (let round = 0; round < 2; round++) {
-    await writeFile(path, JSON.stringify({ process: pid, host: hostname() }));
-    expect(await race(4)).toBe(3);
+
+  const contenders = Array.from({ length: 3 }, () =>
+    start(`
+      const { createInterface } = await import("node:readline");
+      console.log("ready");
+      let lock;
+      for await (const line of createInterface(process.stdin)) {
+        if (line === "release") await lock?.release();
+        lock = line === "take" ? await lockFolder(run).catch(() => undefined) : undefined;
+        console.log(lock ? "held" : "free");
+      }`),
+  );
+  const answers = () => Promise.all(contenders.map(({ line }) => line()));
+  const ask = (text: string) => {
+    for (const { say } of contenders) say(text);
+    return answers();
+  };
+  expect(await answers()).toEqual(["ready", "ready", "ready"]);
+  for (let round = 0; round < 10; round++) {
+    await leave(gone);
+    expect((await ask("take")).sort(), `round ${round}`).toEqual(["free", "free", "held"]);
+    expect(await ask("release")).toEqual(["free", "free", "free"]);
   }
+  expect(await readdir(folder)).toEqual(["runs"]);
 });
 
-test("a lock that is being written counts as held; what is left half-written, for a minute", async () => {
-  await leave();
-  await writeFile(path, "{");
-  expect(await taken()).toBe(false);
-  await utimes(path, 0, 0);
+test("between looking at a lock that was left and removing it, nobody else takes it over", async () => {
+  await leave(ended());
+  const remove = vi.mocked(disk.rm).getMockImplementation()!;
+  const events = new EventEmitter();
+  const removing = once(events, "removing");
+  vi.mocked(disk.rm).mockImplementation(async (file, options) => {
+    if (file === path && events.emit("removing")) await once(events, "go on");
+    await remove(file, options);
+  });
+  const first = lockFolder(run);
+  await removing;
+  vi.mocked(disk.link).mockClear();
+  const second = taken();
+  await Promise.race([second, vi.waitFor(() => expect(vi.mocked(disk.link).mock.calls.length).toBeGreaterThan(6))]);
+  events.emit("go on");
+  await using _lock = await first;
+  expect(await second).toBe(false);
+  vi.mocked(disk.rm).mockImplementation(remove);
+});
+
+describe.skipIf(process.platform !== "linux")("on Linux", () => {
+  test("what a process left whose number another one has now is taken over", async () => {
+    const [boot, ticks] = startOf(process.ppid)!.split(" ");
+    for (const started of [`another-boot ${ticks}`, `${boot} ${Number(ticks) - 1}`]) {
+      await leave(process.ppid, hostname(), { started });
+      expect(await taken(), started).toBe(true);
+    }
+  });
+
+  test("a process that is killed, and that its parent does not ask for, holds nothing from that moment", async () => {
+    for (let round = 0; round < 3; round++) {
+      // The parent becomes `sleep`, which asks for no child.
+      const { line } = start("await lockFolder(run); console.log(process.pid); setInterval(() => {}, 1000);", [
+        "sh",
+        "-c",
+        '"$0" "$@" & exec sleep 1000',
+        process.execPath,
+      ]);
+      const holder = Number(await line());
+      expect(await taken()).toBe(false);
+      process.kill(holder, "SIGKILL");
+      expect(await taken()).toBe(true);
+      expect(parseStatus(await readFile(`/proc/${holder}/stat`, "utf8"))).toMatchObject({ ended: true });
+    }
+  });
+
+  test("the name of a program may hold anything", () => {
+    const rest = "1 2 3 0 -1 4 0 0 0 0 0 0 0 0 20 0 7 0 73739 0";
+    expect(parseStatus(`12 (a) R (b c) Z ${rest}`)).toEqual({
+      ended: true,
+      exiting: true,
+      threads: 7,
+      started: "73739",
+    });
+  });
+});
+
+test("a lock that is not whole is waited for a moment, then taken over", async () => {
+  const whole = await leave();
+  await writeFile(path, "");
   expect(await taken()).toBe(true);
+  for (const text of ["", "{", "null", "{}"]) {
+    await mkdir(run, { recursive: true });
+    await writeFile(path, text);
+    await utimes(path, 0, 0);
+    expect(await taken(), text).toBe(true);
+  }
+  await mkdir(run, { recursive: true });
+  await writeFile(path, "");
+  const outcome = taken();
+  await writeFile(path, whole);
+  expect(await outcome).toBe(false);
 });
 
 test("a lock that has become another's stays when it is given back", async () => {
-  const held = await lockFolder(run);
+  const lock = await lockFolder(run);
   await writeFile(path, "another's");
-  await held[Symbol.asyncDispose]();
+  await lock.release();
   expect(await readFile(path, "utf8")).toBe("another's");
 });
 
 test("another machine's process counts as living as long as it gives signs of life", async () => {
-  const { pid } = spawnSync(process.execPath, ["-e", ""]);
-  await leave(pid, "elsewhere");
+  await leave(ended(), "elsewhere");
   expect(await taken()).toBe(false);
   const past = new Date(Date.now() - 61_000);
   await utimes(path, past, past);
   expect(await taken()).toBe(true);
 });
 
-test("who holds a lock gives signs of life", { timeout: 20_000 }, async () => {
-  await using _held = await lockFolder(run);
-  await utimes(path, 0, 0);
-  await vi.waitFor(async () => expect(Date.now() - (await stat(path)).mtimeMs).toBeLessThan(10_000), 15_000);
+test("who holds a lock gives signs of life", async () => {
+  vi.useFakeTimers({ toFake: ["setInterval", "clearInterval"] });
+  try {
+    await using _lock = await lockFolder(run);
+    await utimes(path, 0, 0);
+    vi.advanceTimersByTime(5_000);
+    await vi.waitFor(async () => expect((await stat(path)).mtimeMs).toBeGreaterThan(0), 15_000);
+  } finally {
+    vi.useRealTimers();
+  }
 });

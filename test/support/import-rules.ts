@@ -39,6 +39,7 @@ export const importRules: readonly ImportRule[] = [
         "file-state.ts",
         "lock.ts",
         "make-folder.ts",
+        "process.ts",
         "verified.ts",
       ],
     },
