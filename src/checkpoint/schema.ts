@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import type { ClassifierConfig, UNetConfig } from "../models/config.ts";
 

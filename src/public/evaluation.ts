@@ -1,7 +1,6 @@
 export { type Chart, chartSvg } from "../evaluation/chart.ts";
 export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
 export type { Detector, Observation } from "../evaluation/detectors/detector.ts";
-export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
 export {
   type FeatureNetwork,
   type NetworkDetectorOptions,

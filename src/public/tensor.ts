@@ -3,6 +3,7 @@ export { onnxFile } from "../onnx/file.ts";
 export { integers, normals, permutation, uniforms } from "../random.ts";
 export type { Backend, BackendOptions, Device } from "../runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "../runtime/compile.ts";
+export { provideEngine } from "../runtime/engine.ts";
 export { gradients } from "../tensor/gradient.ts";
 export {
   averagePool2d,

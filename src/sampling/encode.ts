@@ -4,13 +4,14 @@ import { ModelError, UsageError } from "../errors.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
+import { openEngine } from "../runtime/engine.ts";
 import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { ddimReverseStep } from "./ddim.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
 import { type Steps, samplingSchedule } from "./levels.ts";
-import { openDefaultBackend, type SampleEvent } from "./sample.ts";
+import type { SampleEvent } from "./sample.ts";
 import { ddim } from "./sampler.ts";
 import { type Run, type RunOptions, settle, usualSteps } from "./settings.ts";
 import { mixed } from "./start.ts";
@@ -73,7 +74,7 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
   const size = batches[0]!.seeds.length;
   const graph = stepGraph(model, run, size, { step: ddimReverseStep, memory: [], numbers: [] });
   signal?.throwIfAborted();
-  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using ownBackend = options.backend ? undefined : await openEngine();
   await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
 
   const noise = float32([size, ...model.imageShape]);

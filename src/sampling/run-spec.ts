@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { describeProblems, levelSpacings } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
 import { scheduleNames } from "../guidance/schedule.ts";

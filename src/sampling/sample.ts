@@ -5,6 +5,7 @@ import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
+import { openEngine } from "../runtime/engine.ts";
 import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
@@ -92,7 +93,7 @@ export async function* sample(model: Model, options: SampleOptions): AsyncGenera
   const guidedStep = isGuided.includes(true) ? stepOf(run) : undefined;
   const plainStep = isGuided.includes(false) ? stepOf(plain) : undefined;
   signal?.throwIfAborted();
-  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using ownBackend = options.backend ? undefined : await openEngine();
   const backend = (options.backend ?? ownBackend)!;
   await using guidedProgram = guidedStep && (await compile(guidedStep.graph, backend, guidedStep));
   await using plainProgram = plainStep && (await compile(plainStep.graph, backend, plainStep));
@@ -195,6 +196,3 @@ function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | 
       `sample: ${source} enlarges small images lowRes ${expected}, one for each seed, but ${show(lowRes.shape)} came`,
     );
 }
-
-/** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
-export const openDefaultBackend = async (): Promise<Backend> => (await import("../runtime/node.ts")).openBackend();

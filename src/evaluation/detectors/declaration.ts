@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { ModelError } from "../../errors.ts";
 import { float32 } from "../../ndarray.ts";
 import { constant, type Tensor } from "../../tensor/tensor.ts";

@@ -8,6 +8,7 @@ import { float32, int32, type NDArray, sizeOf } from "../../ndarray.ts";
 import { normals } from "../../random.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { compile } from "../../runtime/compile.ts";
+import { openEngine } from "../../runtime/engine.ts";
 import { f32, i32, trace } from "../../tensor/trace.ts";
 import { boundTerms } from "./terms.ts";
 
@@ -88,7 +89,7 @@ export async function* variationalBound(
   const pixels = sizeOf(model.imageShape);
   const shape = [size, ...model.imageShape];
   signal?.throwIfAborted();
-  await using ownBackend = options.backend ? undefined : await openDefaultBackend();
+  await using ownBackend = options.backend ? undefined : await openEngine();
   await using program = await compile(boundGraph(model, chain, { batch: size, clip }), options.backend ?? ownBackend!, {
     bind: { denoiser: model.weights.denoiser ?? {} },
   });
@@ -184,6 +185,3 @@ function labelsFor({ config }: DenoiserRecord, y: NDArray<"int32"> | undefined, 
   if (bad !== undefined) throw new UsageError(`labels must be whole numbers from 0 to ${largest} but one is ${bad}`);
   return y;
 }
-
-/** Loaded only where no backend is given; bundlers for browsers put the one of the web in its place. */
-const openDefaultBackend = async (): Promise<Backend> => (await import("../../runtime/node.ts")).openBackend();

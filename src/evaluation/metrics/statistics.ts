@@ -1,6 +1,7 @@
 import { DataError } from "../../errors.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { compile } from "../../runtime/compile.ts";
+import { openEngine } from "../../runtime/engine.ts";
 import { f64, trace } from "../../tensor/trace.ts";
 import type { Observation } from "../detectors/detector.ts";
 import { type Matrix, matrixOf } from "./matrix.ts";
@@ -132,7 +133,7 @@ class Sums implements AsyncDisposable {
   }
 
   private async openOwn(): Promise<Backend> {
-    this.ownBackend = await (await import("../../runtime/node.ts")).openBackend();
+    this.ownBackend = await openEngine();
     return this.ownBackend;
   }
 
