@@ -21,6 +21,8 @@ import {
   checkRecord,
   checkWeights,
   type Model,
+  modelOf,
+  type NamedNetwork,
   type NetworkName,
   networkNames,
   networkShapes,
@@ -30,8 +32,8 @@ import {
 } from "./model.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
-/** Folder of the models that come with the package. */
-const bundledFolder = fileURLToPath(new URL("../../models/", import.meta.url));
+/** Folder of the models that come with the package. Asked for when it is needed: bundlers may leave `import.meta.url` empty. */
+const bundledFolder = (): string => fileURLToPath(new URL("../../models/", import.meta.url));
 
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
@@ -41,13 +43,13 @@ const exists = (path: string): Promise<boolean> =>
 
 /** Weights, and metadata, of a safetensors file that comes with the package, by its path in the folder of bundled models. */
 export function bundledWeights(file: string): Safetensors<NDArray<"float32">> {
-  const path = join(bundledFolder, file);
+  const path = join(bundledFolder(), file);
   return withFile(path, (source) => readSafetensors(source.read(0, source.size), path));
 }
 
 /** Names of the models that come with the package. */
 export const bundledModels = async (): Promise<string[]> =>
-  (await readdir(bundledFolder, { withFileTypes: true }).catch(() => []))
+  (await readdir(bundledFolder(), { withFileTypes: true }).catch(() => []))
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
 
@@ -59,7 +61,7 @@ export const bundledModels = async (): Promise<string[]> =>
 export async function findModel(nameOrFolder: string): Promise<string> {
   if (await exists(join(nameOrFolder, "model.json"))) return nameOrFolder;
   const bundled = await bundledModels();
-  if (bundled.includes(nameOrFolder)) return join(bundledFolder, nameOrFolder);
+  if (bundled.includes(nameOrFolder)) return join(bundledFolder(), nameOrFolder);
   const known = bundled.length > 0 ? ` (bundled: ${bundled.join(", ")})` : "";
   throw new ModelError(
     (await exists(nameOrFolder))
@@ -88,21 +90,8 @@ export const existingRecord = async (folder: string): Promise<ModelRecord | unde
  */
 export async function loadModel(nameOrFolder: string): Promise<Model> {
   const folder = await findModel(nameOrFolder);
-  const record = await readRecord(folder);
-  const { denoiser, classifier } = record;
-  return {
-    ...record,
-    source: nameOrFolder,
-    weights: {
-      ...(denoiser && { denoiser: await readWeights(folder, { name: "denoiser", ...denoiser }) }),
-      ...(classifier && { classifier: await readWeights(folder, { name: "classifier", ...classifier }) }),
-    },
-  };
+  return modelOf(await readRecord(folder), nameOrFolder, (network) => readWeights(folder, network));
 }
-
-type NamedNetwork =
-  | ({ readonly name: "denoiser" } & DenoiserRecord)
-  | ({ readonly name: "classifier" } & ClassifierRecord);
 
 /** Weights are written beside the old ones, then named in model.json, then moved: after a crash between, they still lie there. */
 const pendingSuffix = ".new";

@@ -31,6 +31,28 @@ export interface Model extends ModelRecord {
   readonly weights: { readonly [N in NetworkName]?: Weights };
 }
 
+/** A network of a model, by name, as its record describes it. */
+export type NamedNetwork =
+  | ({ readonly name: "denoiser" } & DenoiserRecord)
+  | ({ readonly name: "classifier" } & ClassifierRecord);
+
+/** The model of a record, whose weights `read` gets for each network that the record has. */
+export async function modelOf(
+  record: ModelRecord,
+  source: string,
+  read: (network: NamedNetwork) => Promise<Weights>,
+): Promise<Model> {
+  const { denoiser, classifier } = record;
+  return {
+    ...record,
+    source,
+    weights: {
+      ...(denoiser && { denoiser: await read({ name: "denoiser", ...denoiser }) }),
+      ...(classifier && { classifier: await read({ name: "classifier", ...classifier }) }),
+    },
+  };
+}
+
 /** What a record says of a network's architecture. */
 export type NetworkDescription =
   | ({ readonly name: "denoiser" } & Pick<DenoiserRecord, "config" | "lowResolution">)

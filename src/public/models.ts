@@ -1,4 +1,5 @@
 export type { Model, Weights } from "../checkpoint/model.ts";
+export { modelFromFiles } from "../checkpoint/model-files.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "../checkpoint/schema.ts";
 export { type Classifier as ClassifierNetwork, encoderUnet } from "../models/classifier.ts";
 export type { BackboneConfig, ClassifierConfig, NetworkConfig, Pool, UNetConfig } from "../models/config.ts";

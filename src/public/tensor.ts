@@ -1,7 +1,8 @@
 export { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
 export { onnxFile } from "../onnx/file.ts";
+export type { OnnxModel } from "../onnx/writer.ts";
 export { integers, normals, permutation, uniforms } from "../random.ts";
-export type { Backend, BackendOptions, Device } from "../runtime/backend.ts";
+export type { Backend, BackendOptions, Device, LoadedModel, LoadOptions } from "../runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "../runtime/compile.ts";
 export { provideEngine } from "../runtime/engine.ts";
 export { gradients } from "../tensor/gradient.ts";

@@ -5,7 +5,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
-import type * as Ort from "onnxruntime-node";
+import * as ort from "onnxruntime-node";
 import type { DType, NDArray, TypedArrayOf } from "../ndarray.ts";
 import { outputName } from "../onnx/writer.ts";
 import { type Device, modelFile, weightsFile } from "./backend.ts";
@@ -37,10 +37,10 @@ export interface Settings {
 }
 
 interface Loaded {
-  readonly session: Ort.InferenceSession;
+  readonly session: ort.InferenceSession;
   /** Current values of the state, and the memory that the next ones are written to, which may be the same. */
-  current: Map<string, Ort.Tensor>;
-  spare: Map<string, Ort.Tensor>;
+  current: Map<string, ort.Tensor>;
+  spare: Map<string, ort.Tensor>;
   readonly profiled: boolean;
 }
 
@@ -49,18 +49,16 @@ const { device, threads } = workerData as Settings;
 const models = new Map<number, Loaded>();
 let count = 0;
 
-const ort = await import("onnxruntime-node");
-
-const toTensor = ({ dtype, shape, data }: NDArray): Ort.Tensor =>
+const toTensor = ({ dtype, shape, data }: NDArray): ort.Tensor =>
   new ort.Tensor(dtype, data as Float32Array, shape as number[]);
 const copyOf = (value: NDArray): NDArray => ({ ...value, data: value.data.slice() }) as NDArray;
-const toArray = (tensor: Ort.Tensor): NDArray => ({
+const toArray = (tensor: ort.Tensor): NDArray => ({
   dtype: tensor.type as DType,
   shape: [...tensor.dims],
   data: tensor.data as TypedArrayOf<DType>,
 });
 
-async function open(request: LoadRequest, saveTo?: string): Promise<Ort.InferenceSession> {
+async function open(request: LoadRequest, saveTo?: string): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(request.bytes, {
     executionProviders: [device],
     externalData: request.externalData,
@@ -123,11 +121,11 @@ async function load(request: LoadRequest): Promise<number> {
 
 async function run({ model, inputs, outputs }: Extract<Request, { kind: "run" }>): Promise<Named> {
   const loaded = models.get(model)!;
-  const feeds: Record<string, Ort.Tensor> = Object.fromEntries(inputs.map(([name, value]) => [name, toTensor(value)]));
+  const feeds: Record<string, ort.Tensor> = Object.fromEntries(inputs.map(([name, value]) => [name, toTensor(value)]));
   // Models of other programs have names of their own.
   const fetched = (name: string): string =>
     loaded.session.outputNames.includes(outputName(name)) ? outputName(name) : name;
-  const fetches: Record<string, Ort.Tensor | null> = Object.fromEntries(outputs.map((name) => [fetched(name), null]));
+  const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(outputs.map((name) => [fetched(name), null]));
   for (const [name, tensor] of loaded.current) feeds[name] = tensor;
   for (const [name, tensor] of loaded.spare) fetches[outputName(name)] = tensor;
   const results = await loaded.session.run(feeds, fetches as never);
