@@ -4,6 +4,7 @@ import { collectBound } from "../src/evaluation/likelihood/bound.ts";
 import { type BoundEvent, variationalBound } from "../src/evaluation/likelihood/likelihood.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { float32, int32 } from "../src/ndarray.ts";
+import "../src/public/node-engine.ts";
 import { file, type Noise, referenceModel } from "./support/reference-model.ts";
 
 interface Case extends Noise {

@@ -1,6 +1,6 @@
 export { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
 export { onnxFile } from "../onnx/file.ts";
-export type { OnnxModel } from "../onnx/writer.ts";
+export { type OnnxModel, outputName } from "../onnx/writer.ts";
 export { integers, normals, permutation, uniforms } from "../random.ts";
 export type { Backend, BackendOptions, Device, LoadedModel, LoadOptions } from "../runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "../runtime/compile.ts";

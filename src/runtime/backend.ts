@@ -29,7 +29,10 @@ export interface LoadOptions {
   readonly profile?: string;
 }
 
-/** A compiled model inside a backend. Values go in and come out by flat name. */
+/**
+ * A compiled model inside a backend. Values go in and come out by flat name, which is the name of an input in the ONNX model; an
+ * output is called `outputName(name)` there.
+ */
 export interface LoadedModel extends AsyncDisposable {
   run(inputs: ReadonlyMap<string, NDArray>, outputs: readonly string[]): Promise<Map<string, NDArray>>;
   readState(names: readonly string[]): Promise<Map<string, NDArray>>;

@@ -17,6 +17,7 @@ import {
 } from "../../src/evaluation/likelihood/likelihood.ts";
 import { boundTerms } from "../../src/evaluation/likelihood/terms.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
+import "../../src/public/node-engine.ts";
 import { normals } from "../../src/random.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ModelError, UsageError } from "../../src/errors.ts";
 import type { NDArray } from "../../src/ndarray.ts";
+import "../../src/public/node-engine.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
@@ -108,7 +109,7 @@ describe("the loop", () => {
     expect(steps).toBe(3);
   });
 
-  test("opens an engine of its own where none is given", async () => {
+  test("opens the engine of the entry where none is given", async () => {
     const pictures = await collect(sample(model, { seeds: [1], sampler: ddim({ steps: 2 }) }));
     expect(distance(pictures.data, (await draw({ seeds: [1], sampler: ddim({ steps: 2 }) })).data)).toBeLessThan(1e-4);
   });

@@ -1,0 +1,28 @@
+import { build, type OutputFile } from "esbuild";
+import { root } from "./package.ts";
+
+export interface Bundle {
+  /** The code, one ES module. */
+  readonly code: OutputFile;
+  /** What the bundle would import where it runs, as "file -> module": in a browser there is nothing to import from. */
+  readonly missing: readonly string[];
+}
+
+/** A program that imports the built package by its name, bundled as for a browser. */
+export async function bundleForBrowser(program: string): Promise<Bundle> {
+  const { metafile, outputFiles } = await build({
+    stdin: { contents: program, resolveDir: root },
+    bundle: true,
+    format: "esm",
+    platform: "browser",
+    conditions: ["browser"],
+    external: ["node:*", "sharp", "onnxruntime-node"],
+    metafile: true,
+    write: false,
+    minify: true,
+  });
+  const missing = Object.entries(metafile.inputs).flatMap(([file, { imports }]) =>
+    imports.filter(({ external }) => external).map(({ path }) => `${file} -> ${path}`),
+  );
+  return { code: outputFiles[0]!, missing };
+}
