@@ -11,12 +11,12 @@ import { networkDetector } from "../src/evaluation/detectors/network-detector.ts
 import { writeAtomically } from "../src/files/atomic.ts";
 import { readSafetensors, writeSafetensors } from "../src/formats/safetensors.ts";
 import { digitFeatures } from "../src/models/digit-features.ts";
+import type { NDArray } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { countParameters } from "../src/nn/module.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { oneHot } from "../src/tensor/tensor.ts";
-import { f32, i32 } from "../src/tensor/trace.ts";
-import { shapesOf, trainingGraph } from "../src/training/program.ts";
+import type { Task } from "../src/training/task.ts";
 import { train } from "../src/training/train.ts";
 
 const [path, out, updates = "3000"] = process.argv.slice(2);
@@ -31,27 +31,18 @@ const options = { learningRate: 2e-3, decay: "cosine", weightDecay: 0.02, maxGra
 
 const data = await openDataset(path);
 const next = batchSequence(data.train, { batchSize, seed, crop: 2 });
-const weights = initialize(digitFeatures, seed);
-const task = {
-  weights,
-  batchSize,
-  batchAt: async (step: number) => ({ ...next(step) }),
-  graph: () =>
-    trainingGraph(
-      shapesOf(weights),
-      { x: f32(batchSize, 1, 28, 28), y: i32(batchSize) },
-      (params, { x, y }) => ({
-        objective: digitFeatures(params, x).logits.logSoftmax().mul(oneHot(y, 10)).sum(1).neg(),
-        metrics: {},
-      }),
-      { maxGradientNorm: options.maxGradientNorm },
-    ),
+const task: Task<Record<"x" | "y", NDArray>> = {
+  weights: initialize(digitFeatures, seed),
+  batchAt: (step) => ({ ...next(step) }),
+  loss: (params, { x, y }) => ({
+    objective: digitFeatures(params, x).logits.logSoftmax().mul(oneHot(y, 10)).sum(1).neg(),
+  }),
 };
 
 await using backend = await openBackend();
 const began = performance.now();
-let trained: Weights = weights;
-for await (const event of train(task, { ...options, backend, steps, ema: { rate: 0.999 } })) {
+let trained: Weights = task.weights;
+for await (const event of train(task, { ...options, backend, steps, emaRate: 0.999 })) {
   if (event.kind === "done") trained = event.averaged;
   if (event.kind === "step" && event.step % 100 === 0)
     console.error(`${event.step}/${steps} loss ${event.loss.toFixed(4)} ${Math.round(event.imagesPerSecond)} images/s`);

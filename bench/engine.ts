@@ -12,7 +12,7 @@ import { countFlops } from "../src/tensor/cost.ts";
 import { gradients } from "../src/tensor/gradient.ts";
 import { conv2d, type Tensor } from "../src/tensor/tensor.ts";
 import { f32, type Graph, i32, trace } from "../src/tensor/trace.ts";
-import { compileTraining } from "../src/training/compile.ts";
+import { compileTraining } from "../src/training/step/program.ts";
 import { batch, labels, linear, noise, side, trainingStep, weightsOf } from "./networks.ts";
 
 const rounds = 11;

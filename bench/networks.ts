@@ -5,8 +5,9 @@ import { unet } from "../src/models/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { normals } from "../src/random.ts";
-import { denoiserGraph } from "../src/training/denoiser.ts";
-import { updateValues } from "../src/training/program.ts";
+import { updateValues } from "../src/training/step/update.ts";
+import { taskGraph } from "../src/training/task.ts";
+import { denoiserLoss } from "../src/training/tasks/denoiser.ts";
 
 export const batch = 16;
 export const side = 32;
@@ -45,9 +46,7 @@ export function trainingOptions(name: keyof typeof benchmarkConfigs) {
     network,
     weights: weightsOf(network),
     process: linear,
-    batchSize: batch,
     microBatch: usualMicroBatch.base,
-    imageShape: [3, side, side] as const,
     classes: 10,
     loss: "mse" as const,
     maxGradientNorm: 1,
@@ -58,7 +57,6 @@ export function trainingOptions(name: keyof typeof benchmarkConfigs) {
 export function trainingStep(name: keyof typeof benchmarkConfigs) {
   const options = trainingOptions(name);
   const { weights } = options;
-  const graph = denoiserGraph(options);
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const images = [batch, 3, side, side];
   const timesteps = Array.from({ length: batch }, (_, i) => 60 * i + 10);
@@ -72,6 +70,7 @@ export function trainingStep(name: keyof typeof benchmarkConfigs) {
     },
     update: updateValues(update, 1e-4),
   });
+  const graph = taskGraph({ weights, loss: denoiserLoss(options) }, inputs(1).batch, options);
   return { graph, state: { params: weights, m: zeros, v: zeros, ema: weights }, inputs };
 }
 

@@ -15,12 +15,12 @@ function expectProportional(actual: Float64Array, weights: Float64Array): void {
 test("loss-second-moment importance sampling while histories fill, and after", () => {
   const indices = Array.from(arrayOf(reference, "t", "int64").data, Number);
   const steps = numbers("weights_partial").length;
-  const filling = timestepSampler("lossSecondMoment", steps);
+  const filling = timestepSampler("loss-second-moment", steps);
   filling.update(indices, numbers("loss"));
   expectProportional(filling.probabilities(), numbers("weights_partial"));
 
   const history = [...numbers("history")];
   const perStep = history.length / steps;
   const state = Array.from({ length: steps }, (_, i) => history.slice(i * perStep, (i + 1) * perStep));
-  expectProportional(timestepSampler("lossSecondMoment", steps, state).probabilities(), numbers("weights_full"));
+  expectProportional(timestepSampler("loss-second-moment", steps, state).probabilities(), numbers("weights_full"));
 });

@@ -12,12 +12,15 @@ import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
 import { f32, i32, trace } from "../src/tensor/trace.ts";
-import type { Tensors } from "../src/training/adamw.ts";
-import { classifierGraph } from "../src/training/classifier.ts";
-import { compileTraining } from "../src/training/compile.ts";
-import { denoiserGraph } from "../src/training/denoiser.ts";
 import type { Weights } from "../src/training/events.ts";
-import { mapValues, shapesOf, type TrainingGraph, updateValues } from "../src/training/program.ts";
+import type { Tensors } from "../src/training/step/adamw.ts";
+import type { StepOptions } from "../src/training/step/graph.ts";
+import { compileTraining } from "../src/training/step/program.ts";
+import { updateValues } from "../src/training/step/update.ts";
+import { mapValues, shapesOf } from "../src/training/step/values.ts";
+import { type Task, taskGraph } from "../src/training/task.ts";
+import { classifierLoss } from "../src/training/tasks/classifier.ts";
+import { denoiserLoss } from "../src/training/tasks/denoiser.ts";
 
 const data = new URL("./data/", import.meta.url);
 const json = (name: string) => JSON.parse(readFileSync(new URL(name, data), "utf8"));
@@ -87,22 +90,28 @@ async function probe(
 
 /** Runs the recorded steps and compares. `batchOf` makes the graph's batch of what was recorded of one step. */
 async function follow(
-  graph: TrainingGraph,
+  loss: Task["loss"],
+  options: StepOptions,
   network: Network,
   run: ReturnType<typeof load>,
   batchOf: (recorded: { x0: NDArray; noise: NDArray; y: NDArray; indices: number[] }) => Tree<NDArray>,
 ): Promise<void> {
   const { settings, weights, float, integers, scalars, at } = run;
   const zeros = mapValues(weights, ({ shape }) => float32(shape));
+  const batchAt = (step: number): Tree<NDArray> => {
+    const recorded = { x0: at(float("x0"), step), noise: at(float("noise"), step), y: at(integers("y"), step) };
+    return batchOf({ ...recorded, indices: [...at(integers("t"), step).data] });
+  };
+  const graph = taskGraph({ weights, loss }, batchAt(0), options);
   await using program = await compileTraining(graph, backend, { params: weights, m: zeros, v: zeros, ema: weights });
   const losses: number[] = [];
   const norms: number[] = [];
   for (let step = 0; step < integers("t").shape[0]!; step++) {
-    const recorded = { x0: at(float("x0"), step), noise: at(float("noise"), step), y: at(integers("y"), step) };
-    const batch = batchOf({ ...recorded, indices: [...at(integers("t"), step).data] });
+    const batch = batchAt(step);
     const update = updateValues(step + 1, settings.lr, {
       weightDecay: settings.weight_decay,
-      ema: { rate: settings.ema_rate, warmUp: false },
+      emaRate: settings.ema_rate,
+      emaWarmUp: false,
     });
     const { objective, gradientNorm } = await program.run({ batch, update });
     losses.push(objective.data.reduce((sum, loss) => sum + loss, 0) / objective.data.length);
@@ -119,9 +128,9 @@ describe("five recorded steps", () => {
   test("train a denoiser as the reference does", { timeout: 120_000 }, async () => {
     const run = load("diffusion");
     const network = unet(run.config);
-    const graph = denoiserGraph({ ...run, network, process, loss: "rescaledMse", classes: 10 });
+    const loss = denoiserLoss({ network, process, loss: "rescaledMse" });
     const chain = noiseSchedule(process);
-    await follow(graph, network, run, ({ indices, ...batch }) => ({
+    await follow(loss, {}, network, run, ({ indices, ...batch }) => ({
       ...batch,
       weight: float32([indices.length], new Float32Array(indices.length).fill(1)),
       coefficients: coefficients(chain, indices),
@@ -131,9 +140,9 @@ describe("five recorded steps", () => {
   test("train a noisy classifier as the reference does, in micro-batches", { timeout: 120_000 }, async () => {
     const run = load("classifier");
     const network = encoderUnet(run.config);
-    const graph = classifierGraph({ ...run, network, microBatch: 3 });
+    const loss = classifierLoss({ network, process: { ...process, variance: "fixedSmall" } });
     const chain = noiseSchedule(process);
-    await follow(graph, network, run, ({ indices, ...batch }) => {
+    await follow(loss, { microBatch: 3 }, network, run, ({ indices, ...batch }) => {
       const { timestep, alpha, sigma } = coefficients(chain, indices);
       return { ...batch, timestep, alpha, sigma };
     });

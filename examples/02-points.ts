@@ -83,14 +83,12 @@ const training = trainDenoiser({
   weights,
   process,
   batchAt: (step) => moons(step, 256),
-  batchSize: 256,
-  imageShape: [2, 1, 1],
   classes: 2,
   labelDropout: 0.1,
   steps: 1500,
   learningRate: 1e-2,
   decay: "cosine",
-  ema: { rate: 0.99 },
+  emaRate: 0.99,
   seed: 0,
 });
 for await (const event of training) {

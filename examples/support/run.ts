@@ -173,11 +173,9 @@ export const startOf = (network: Pick<Module<never>, "children">): Weights => in
 export const onPoints = (mixture: Mixture, batchSize: number) =>
   ({
     batchAt: (step: number) => drawPoints(mixture, 1, step, batchSize),
-    batchSize,
-    imageShape: [2, 1, 1],
     learningRate: 1e-2,
     decay: "cosine",
-    ema: { rate: 0.98 },
+    emaRate: 0.98,
     seed: 0,
   }) as const;
 

@@ -5,7 +5,7 @@ import { ModelError } from "../errors.ts";
 import { reopenedFile } from "../files/file-source.ts";
 import { openSafetensors } from "../formats/safetensors.ts";
 import { float32 } from "../ndarray.ts";
-import { reconstruct, trackedAverages, trackedLengths } from "../training/power-ema.ts";
+import { reconstruct, trackedAverages, trackedLengths } from "../training/averages.ts";
 import type { Weights } from "./model.ts";
 import { averagesFolder, averagesFormat, fileName, stepOf } from "./run-folder.ts";
 

@@ -38,13 +38,19 @@ const grouped = (groups: Readonly<Record<string, Weights>>): Weights =>
     ),
   );
 
-/** Throws ModelError unless the source is a whole training checkpoint. `file` is for errors. */
-export function decodeCheckpoint(source: ByteSource, file: string): Checkpoint {
+/** The tensors of a checkpoint, not read yet, and the rest. Throws ModelError unless the source is a whole training checkpoint. */
+function openCheckpoint(source: ByteSource, file: string) {
   const { tensors, metadata } = openSafetensors(source, file);
   if (metadata.format !== "guidestar-training-1" || metadata.run === undefined)
     throw new ModelError(
       `${file}: expected a training checkpoint, but its format is ${metadata.format ?? "not given"}`,
     );
+  return { tensors, run: JSON.parse(metadata.run) as Pick<Checkpoint, "step" | "task" | "watch" | "config"> };
+}
+
+/** Throws ModelError unless the source is a whole training checkpoint. `file` is for errors. */
+export function decodeCheckpoint(source: ByteSource, file: string): Checkpoint {
+  const { tensors, run } = openCheckpoint(source, file);
   const group = (name: string): Record<string, NDArray<"float32">> => {
     const prefix = `${name}/`;
     const members = Object.entries(tensors).filter(([full]) => full.startsWith(prefix));
@@ -52,7 +58,7 @@ export function decodeCheckpoint(source: ByteSource, file: string): Checkpoint {
   };
   const averages = { short: group("short"), long: group("long") };
   return {
-    ...(JSON.parse(metadata.run) as Pick<Checkpoint, "step" | "task" | "watch" | "config">),
+    ...run,
     params: group("params"),
     m: group("m"),
     v: group("v"),
@@ -101,7 +107,8 @@ export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderO
     async latest() {
       const path = await latestCheckpoint(folder);
       if (path === undefined) return undefined;
-      return { path, checkpoint: withFile(path, (source) => decodeCheckpoint(source, path)) };
+      const { step, config } = withFile(path, (source) => openCheckpoint(source, path)).run;
+      return { path, step, config, read: async () => withFile(path, (source) => decodeCheckpoint(source, path)) };
     },
     async save(checkpoint) {
       makeFolder(folder);

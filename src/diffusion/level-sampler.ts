@@ -61,7 +61,7 @@ export function drawsLevels(
   timesteps: TimestepSampling | LogNormal,
 ): timesteps is "uniform" | LogNormal {
   if (!isContinuous(config)) return typeof timesteps === "object";
-  if (timesteps === "lossSecondMoment")
+  if (timesteps === "loss-second-moment")
     throw new UsageError(
       `timesteps: losses are remembered for each step of a chain, but the ${config.schedule} schedule has none; draw them uniformly or log-normally`,
     );

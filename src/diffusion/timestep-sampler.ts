@@ -1,7 +1,7 @@
 import { ModelError } from "../errors.ts";
 
 /** How training picks timesteps: all alike, or more often where the loss is large and varies (Nichol & Dhariwal 2021, section 3.3). */
-export type TimestepSampling = "uniform" | "lossSecondMoment";
+export type TimestepSampling = "uniform" | "loss-second-moment";
 
 /** Recent losses per index, oldest first, for checkpoints: JSON keeps these numbers exactly, so training resumes bit for bit. */
 export type TimestepSamplerState = readonly (readonly number[])[];
@@ -52,6 +52,11 @@ export function timestepSampler(kind: TimestepSampling, steps: number, state?: T
   return {
     probabilities,
     sample(uniforms) {
+      if (kind === "uniform")
+        return {
+          indices: Array.from(uniforms, (u) => Math.floor(u * steps)),
+          weights: new Float64Array(uniforms.length).fill(1),
+        };
       const p = probabilities();
       const indices = Array.from(uniforms, (u) => inverseCdf(p, u));
       return { indices, weights: Float64Array.from(indices, (i) => 1 / (steps * p[i]!)) };

@@ -15,7 +15,15 @@ export {
   scheduleOfLevels,
 } from "../diffusion/noise-schedule.ts";
 export { clipX0, type Prediction, predict, reverseMean } from "../diffusion/prediction.ts";
-export { epsFromX0, networkInput, posteriorMean, qSample, x0FromEps } from "../diffusion/process.ts";
+export {
+  epsFromX0,
+  meanPerImage,
+  networkInput,
+  perImage,
+  posteriorMean,
+  qSample,
+  x0FromEps,
+} from "../diffusion/process.ts";
 export type { ContinuousSchedule } from "../diffusion/process-config.ts";
 export { spaceTimesteps } from "../diffusion/respacing.ts";
 export { betas, type Schedule, zeroTerminalSnr } from "../diffusion/schedule.ts";

@@ -1,11 +1,11 @@
-import type { Weights } from "./events.ts";
-import type { TrackedAverage } from "./power-ema.ts";
+import type { TrackedAverage } from "./averages.ts";
+import type { Weights } from "./step/values.ts";
 import type { Watch } from "./watch.ts";
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 export type JsonObject = { readonly [key: string]: Json };
 
-/** The averages of which others are put together after training. See power-ema.ts. */
+/** The averages of which others are put together after training. See averages.ts. */
 export type Averages = Readonly<Record<TrackedAverage, Weights>>;
 
 /** Everything that a run needs to go on bit for bit after `step` updates. Random numbers are functions of (seed, step). */
@@ -25,10 +25,16 @@ export interface Checkpoint {
   readonly config: JsonObject;
 }
 
+/** A checkpoint that is kept: what it is, without its arrays, which are read when they are asked for. */
+export interface SavedCheckpoint extends Pick<Checkpoint, "step" | "config"> {
+  readonly path: string;
+  read(): Promise<Checkpoint>;
+}
+
 /** Where checkpoints are kept. */
 export interface CheckpointStore {
   /** The newest whole checkpoint. */
-  latest(): Promise<{ readonly path: string; readonly checkpoint: Checkpoint } | undefined>;
+  latest(): Promise<SavedCheckpoint | undefined>;
   /** Writes one atomically: after a crash at any moment, `latest` gives either the one before or this one. Resolves to its path. */
   save(checkpoint: Checkpoint): Promise<string>;
   /** Keeps a snapshot of the averages after `step` updates, atomically, for as long as the run's folder is there. */

@@ -1,6 +1,7 @@
-import type { NDArray } from "../ndarray.ts";
+import { RuntimeFailure } from "../errors.ts";
+import type { Weights } from "./step/values.ts";
 
-export type Weights = Readonly<Record<string, NDArray<"float32">>>;
+export type { Weights };
 
 /** What a training run tells while it goes on. `step` counts finished updates; `averaged` are the running averages of the weights. */
 export type TrainingEvent =
@@ -28,6 +29,20 @@ export type TrainingEvent =
   | { readonly kind: "checkpoint"; readonly step: number; readonly path: string; readonly averaged: Weights }
   /** Time for a sample sheet; the run goes on when the next event is asked for. */
   | { readonly kind: "samples"; readonly step: number; readonly averaged: Weights }
-  /** The signal was raised; everything up to `step` is in the checkpoint at `path`. */
-  | { readonly kind: "interrupted"; readonly step: number; readonly path?: string }
+  /** The signal was raised; everything up to `step` is in the checkpoint at `path`, where there is a store. */
+  | { readonly kind: "interrupted"; readonly step: number; readonly path?: string; readonly averaged: Weights }
   | { readonly kind: "done"; readonly step: number; readonly averaged: Weights };
+
+/**
+ * Follows a training to its end: `await trained(trainDenoiser(...))`.
+ *
+ * @returns the running averages of the weights, by name: those to sample with.
+ * @throws RuntimeFailure where the signal was raised before the end; whatever the training throws.
+ */
+export async function trained(events: AsyncIterable<TrainingEvent>): Promise<Weights> {
+  for await (const event of events) {
+    if (event.kind === "done") return event.averaged;
+    if (event.kind === "interrupted") throw new RuntimeFailure(`the training was interrupted after step ${event.step}`);
+  }
+  throw new RuntimeFailure("the training ended before it was done");
+}

@@ -1,19 +1,58 @@
 import type { NDArray, Tree } from "../ndarray.ts";
+import type { TensorsOf } from "../tensor/trace.ts";
 import type { Json } from "./checkpoint.ts";
-import type { Weights } from "./events.ts";
-import type { TrainingGraph } from "./program.ts";
+import type { Tensors } from "./step/adamw.ts";
+import {
+  type Loss,
+  type LossFunction,
+  type SpecsOf,
+  type StepOptions,
+  specsOf,
+  type TrainingGraph,
+  trainingGraph,
+} from "./step/graph.ts";
+import { shapesOf, type Weights } from "./step/values.ts";
 
-/** What is learnt: a graph of one step, and the values of its `batch` at every step. */
-export interface Task {
-  /** Made when it is asked for, so that nobody need keep it. */
-  graph(): TrainingGraph;
+/**
+ * What `train` learns: weights, data and a loss.
+ *
+ * In an object literal `batchAt` stands before `loss`, so that TypeScript knows the batch that the loss gets.
+ *
+ * @typeParam B the values of a batch, a tree of arrays with string keys.
+ */
+export interface Task<B extends Tree<NDArray> = Tree<NDArray>> {
+  /** Weights to begin with, by name; `initialize(network, seed)` makes those of a network. */
   readonly weights: Weights;
-  readonly batchSize: number;
-  /** Values of the graph's `batch` for update number `step` (1, 2, ...): the same however often asked, and after resuming. */
-  batchAt(step: number): Promise<Tree<NDArray>>;
-  /** Learns from the objective of the last batch, [N]. */
-  observe?(objective: Float32Array): void;
-  /** What the task remembers between steps, for the checkpoint; `restore` takes it back. */
-  remember?(): Json;
-  restore?(memory: Json): void;
+  /**
+   * The batch of update number `step` (1, 2, ...): images, labels, noise, whatever the loss takes, each [N, ...]. The same whenever
+   * and in whatever order it is asked for, and of the same shapes at every step; a resumed run asks for the step that it is at.
+   *
+   * @param memory what the task remembers before this step; `null` for a task without `memory`.
+   */
+  batchAt(step: number, memory: Json): B | Promise<B>;
+  /**
+   * The loss of a batch, as a traced function of the weights, by name, and of the batch. The mean of its `objective` [N] is made
+   * small; its `metrics`, each [N], are reported.
+   */
+  loss(params: Tensors, batch: TensorsOf<SpecsOf<B>>): Loss;
+  /** For tasks whose batches depend on what was learnt before. */
+  readonly memory?: TaskMemory;
+}
+
+/** What a task remembers from step to step, as JSON: it is part of the checkpoints. */
+export interface TaskMemory {
+  /** Before the first step. */
+  readonly initial: Json;
+  /** After update number `step`, which gave this `objective` [N]. Returns a new value and leaves `before` as it is. */
+  after(before: Json, step: number, objective: Float32Array): Json;
+}
+
+/** One step of a task as a graph; a batch, any, tells shapes and types. */
+export function taskGraph<B extends Tree<NDArray>>(
+  task: Pick<Task<B>, "weights" | "loss">,
+  batch: B,
+  options?: StepOptions,
+): TrainingGraph {
+  const loss: LossFunction<SpecsOf<B>> = (params, part) => task.loss(params, part);
+  return trainingGraph(shapesOf(task.weights), specsOf(batch), loss, options);
 }

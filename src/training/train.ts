@@ -1,153 +1,167 @@
 import { ModelError } from "../errors.ts";
-import { float32 } from "../ndarray.ts";
+import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import type { CheckpointStore, JsonObject } from "./checkpoint.ts";
-import { type ClassifierOptions, classifierTask } from "./classifier.ts";
-import { compileTraining } from "./compile.ts";
-import { type DenoiserOptions, denoiserTask } from "./denoiser.ts";
-import type { TrainingEvent, Weights } from "./events.ts";
+import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
+import type { TrainingEvent } from "./events.ts";
 import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
-import { mapValues, type UpdateOptions, updateValues } from "./program.ts";
-import { type ScoreOptions, scoreTask } from "./score.ts";
-import type { Task } from "./task.ts";
-import { freshWatch, observe } from "./watch.ts";
+import { checkResume } from "./resume.ts";
+import type { StepOptions } from "./step/graph.ts";
+import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
+import { type UpdateOptions, updateValues } from "./step/update.ts";
+import { mapValues } from "./step/values.ts";
+import { type Task, taskGraph } from "./task.ts";
+import { type ClassifierOptions, classifierTask } from "./tasks/classifier.ts";
+import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
+import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
+import { freshWatch, observe, type Watch } from "./watch.ts";
 
-export interface TrainOptions extends LearningRateOptions, UpdateOptions {
+export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions {
   backend: Backend;
   /** Updates in all, those of a resumed run included. */
   steps: number;
   /** Where checkpoints go and a run is resumed from; nothing is kept without. */
   store?: CheckpointStore;
+  /** Updates between checkpoints; 1000 by default, and always after the last. */
   checkpointEvery?: number;
   /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of all, and always the last. */
   snapshotEvery?: number;
-  /** Steps between `samples` events; none by default. */
-  samplesEvery?: number;
-  /** Stops the run when the smoothed loss is this many times the first loss. */
+  /** Updates between `samples` events; none by default. */
+  sampleEvery?: number;
+  /** Stops the run when the smoothed loss is this many times the first loss; 20 by default. */
   lossLimit?: number;
   /** Stored in checkpoints. Resuming a run that was started with another one is refused. */
   config?: JsonObject;
+  /** Keys of `config` that may be other ones when a run is resumed. */
+  mayChange?: readonly string[];
   /** Ends the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
 }
 
 /**
- * Trains: the loop. Goes on from the store's newest checkpoint where there is one.
+ * Trains: the loop. Goes on from the store's newest checkpoint where there is one, bit for bit as if it had not stopped.
  *
+ * @param task weights, batches and loss; `denoiserTask` and the like make those of the literature.
  * @throws RuntimeFailure where the loss or its gradient leaves the finite numbers, or explodes: nothing is saved from then on, and the
- *   message names the last good checkpoint. ModelError where the checkpoint belongs to a run with another `config`.
+ *   message names the last good checkpoint. ModelError where the checkpoint belongs to a run with another `config`. UsageError for
+ *   options out of range.
  */
-export async function* train(
-  task: Task,
-  {
-    backend,
-    steps,
-    store,
-    checkpointEvery = 1000,
-    samplesEvery,
-    snapshotEvery = Math.max(1, Math.round(steps / 40)),
-    lossLimit = 20,
-    config = {},
-    signal,
-    ...options
-  }: TrainOptions,
+export async function* train<const B extends Tree<NDArray>>(
+  task: Task<B>,
+  options: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const start = await open(task, backend, store, config, options.powerEma ?? false);
+  const { steps, store, config = {}, checkpointEvery = 1000, sampleEvery, lossLimit = 20, signal } = options;
+  const { snapshotEvery = Math.max(1, Math.round(steps / 40)) } = options;
+  const start = await open(task, options);
   await using program = start.program;
-  let { step, watch, path: lastSaved } = start;
-  let savedStep = lastSaved ? step : -1;
-  let secondsPerStep: number | undefined;
-  const save = async (): Promise<Weights> => {
-    const now = await program.readState();
-    lastSaved = await store?.save({ ...now, step, watch, task: task.remember?.() ?? null, config });
+  let { step, watch, memory, path } = start;
+  let savedStep = path === undefined ? -1 : step;
+  // All that falls on one step reads the state once.
+  let read: Promise<TrainingState> | undefined;
+  const state = (): Promise<TrainingState> => (read ??= program.readState());
+  const save = async (): Promise<void> => {
+    path = await store?.save({ ...(await state()), step, watch, task: memory, config });
     savedStep = step;
-    return now.ema;
   };
-  yield { kind: "start", step, steps, ...(lastSaved ? { resumedFrom: lastSaved } : {}) };
+  const clock = stopwatch();
+  yield { kind: "start", step, steps, ...(path !== undefined && { resumedFrom: path }) };
 
   while (step < steps) {
     if (signal?.aborted) {
       if (store && step > savedStep) await save();
-      yield { kind: "interrupted", step, ...(lastSaved ? { path: lastSaved } : {}) };
+      yield { kind: "interrupted", step, ...(path !== undefined && { path }), averaged: (await state()).ema };
       return;
     }
-
-    const began = performance.now();
+    clock.start();
+    read = undefined;
     const update = step + 1;
     const learningRate = learningRateAt(update, steps, options);
-    const batch = await task.batchAt(update);
-    const { objective, metrics, gradientNorm } = await program.run({
-      batch,
-      update: updateValues(update, learningRate, options),
-    });
-    const loss = mean(objective.data);
-    watch = observe(watch, { step: update, loss, gradientNorm: gradientNorm.data[0]! }, lossLimit, lastSaved);
-    task.observe?.(objective.data);
+    const batch = await task.batchAt(update, memory);
+    const inputs = { batch, update: updateValues(update, learningRate, options) };
+    const { objective, metrics, gradientNorm } = await program.run(inputs);
+    const [loss, norm] = [mean(objective.data), gradientNorm.data[0]!];
+    watch = observe(watch, { step: update, loss, gradientNorm: norm }, lossLimit, path);
+    if (task.memory) memory = task.memory.after(memory, update, objective.data);
     step = update;
+    const due = (every: number | undefined): boolean => every !== undefined && (step % every === 0 || step === steps);
+    if (options.powerEma && store?.saveAverages && due(snapshotEvery))
+      await store.saveAverages(step, (await state()).averages!);
 
-    if (options.powerEma && store?.saveAverages && (step % snapshotEvery === 0 || step === steps))
-      await store.saveAverages(step, (await program.readState()).averages!);
-
-    const seconds = (performance.now() - began) / 1000;
-    secondsPerStep = secondsPerStep === undefined ? seconds : 0.9 * secondsPerStep + 0.1 * seconds;
+    const secondsPerStep = clock.stop();
     yield {
       kind: "step",
       step,
       steps,
       loss,
       metrics: mapValues(metrics, ({ data }) => mean(data)),
-      gradientNorm: gradientNorm.data[0]!,
+      gradientNorm: norm,
       learningRate,
-      imagesPerSecond: task.batchSize / secondsPerStep,
+      imagesPerSecond: objective.data.length / secondsPerStep,
       secondsLeft: (steps - step) * secondsPerStep,
     };
-    if (store && (step % checkpointEvery === 0 || step === steps)) {
-      const averaged = await save();
-      yield { kind: "checkpoint", step, path: lastSaved!, averaged };
+    if (store && due(checkpointEvery)) {
+      await save();
+      yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema };
     }
-    if (samplesEvery && step % samplesEvery === 0)
-      yield { kind: "samples", step, averaged: (await program.readState()).ema };
+    if (sampleEvery && step % sampleEvery === 0) yield { kind: "samples", step, averaged: (await state()).ema };
   }
-  yield { kind: "done", step, averaged: (await program.readState()).ema };
+  yield { kind: "done", step, averaged: (await state()).ema };
+}
+
+/** Where a run begins. */
+interface Start {
+  readonly program: TrainingProgram;
+  readonly step: number;
+  readonly watch: Watch;
+  readonly memory: Json;
+  /** The checkpoint that the run goes on from. */
+  readonly path: string | undefined;
 }
 
 /** The program with its state as the newest checkpoint has it, or as it begins. In memory, the state is the program's alone. */
-async function open(
-  task: Task,
-  backend: Backend,
-  store: CheckpointStore | undefined,
-  config: JsonObject,
-  powerEma: boolean,
-) {
+async function open<B extends Tree<NDArray>>(
+  task: Task<B>,
+  { backend, store, config = {}, mayChange, powerEma = false, ...options }: TrainOptions,
+): Promise<Start> {
   const saved = await store?.latest();
-  if (saved) {
-    checkConfig(saved.checkpoint.config, config, saved.path);
-    task.restore?.(saved.checkpoint.task);
-  }
-  const zeros = mapValues(task.weights, ({ shape }) => float32(shape));
-  const weights = task.weights;
-  const beginning = { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights };
-  const { step, watch, ...state } = saved?.checkpoint ?? {
-    ...beginning,
-    ...(powerEma && { averages: { short: weights, long: weights } }),
+  if (saved) checkResume(saved, config, mayChange);
+  const {
+    step,
+    watch,
+    task: memory,
+    ...state
+  } = (await saved?.read()) ?? {
+    ...beginning(task.weights, powerEma),
+    task: task.memory?.initial ?? null,
   };
-  if (saved && powerEma !== (state.averages !== undefined))
+  if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
-      `${saved.path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
+      `${saved?.path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
-  const program = await compileTraining(task.graph(), backend, state);
-  return { program, step, watch, path: saved?.path };
+  const graph = taskGraph(task, await task.batchAt(step + 1, memory), { ...options, powerEma });
+  return { program: await compileTraining(graph, backend, state), step, watch, memory, path: saved?.path };
 }
 
-function checkConfig(before: JsonObject, now: JsonObject, path: string): void {
-  const different = [...new Set([...Object.keys(before), ...Object.keys(now)])].filter(
-    (key) => JSON.stringify(before[key]) !== JSON.stringify(now[key]),
-  );
-  if (different.length === 0) return;
-  const changes = different.map((key) => `${key} was ${JSON.stringify(before[key])}, now ${JSON.stringify(now[key])}`);
-  throw new ModelError(
-    `${path}: this run was started with other options: ${changes.join("; ")}. Resume with the same, or train into a new folder.`,
-  );
+/** A run before its first update. */
+function beginning(weights: Task["weights"], powerEma: boolean) {
+  const zeros = mapValues(weights, ({ shape }) => float32(shape));
+  const averages = powerEma && { averages: { short: weights, long: weights } };
+  return { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights, ...averages };
+}
+
+/** Seconds of a step, smoothed over about ten. */
+function stopwatch() {
+  let began = 0;
+  let smooth: number | undefined;
+  return {
+    start(): void {
+      began = performance.now();
+    },
+    stop(): number {
+      const seconds = (performance.now() - began) / 1000;
+      smooth = smooth === undefined ? seconds : 0.9 * smooth + 0.1 * seconds;
+      return smooth;
+    },
+  };
 }
 
 const mean = (values: Float32Array): number => values.reduce((sum, value) => sum + value, 0) / values.length;

@@ -10,7 +10,7 @@ test("uniform: every index as often, all weights 1", () => {
 
 test("weights undo the preference: the weighted mean of a loss is its mean over the chain", () => {
   const losses = [0.1, 0.2, 3, 1, 0.5];
-  const sampler = timestepSampler("lossSecondMoment", 5);
+  const sampler = timestepSampler("loss-second-moment", 5);
   for (let round = 0; round < 10; round++) sampler.update([0, 1, 2, 3, 4], losses);
   const { indices, weights } = sampler.sample(uniforms(1, 0, 20000));
   const mean = indices.reduce((sum, index, n) => sum + losses[index]! * weights[n]!, 0) / indices.length;
@@ -19,19 +19,19 @@ test("weights undo the preference: the weighted mean of a loss is its mean over 
 });
 
 test("it goes on from its state, through JSON, as if never stopped", () => {
-  const one = timestepSampler("lossSecondMoment", 3);
+  const one = timestepSampler("loss-second-moment", 3);
   const learn = (sampler: typeof one, from: number): void => {
     for (let i = from; i < from + 25; i++) sampler.update([i % 3], [Math.sin(i) ** 2 / 3]);
   };
   learn(one, 0);
-  const two = timestepSampler("lossSecondMoment", 3, JSON.parse(JSON.stringify(one.state())));
+  const two = timestepSampler("loss-second-moment", 3, JSON.parse(JSON.stringify(one.state())));
   for (const sampler of [one, two]) learn(sampler, 25);
   expect(two.probabilities()).toEqual(one.probabilities());
   expect(new Set(one.probabilities()).size).toBe(3);
 });
 
 test("a state of another chain is refused", () => {
-  const state = timestepSampler("lossSecondMoment", 3).state();
-  expect(() => timestepSampler("lossSecondMoment", 4, state)).toThrow(/state of 4 indices but 3 came/);
+  const state = timestepSampler("loss-second-moment", 3).state();
+  expect(() => timestepSampler("loss-second-moment", 4, state)).toThrow(/state of 4 indices but 3 came/);
   expect(() => timestepSampler("uniform", 3, state)).toThrow(/state of 0 indices but 3 came/);
 });

@@ -10,9 +10,10 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { sample } from "../../src/sampling/sample.ts";
 import { ddpm } from "../../src/sampling/sampler.ts";
 import { flatten } from "../../src/tensor/trace.ts";
-import { compileTraining } from "../../src/training/compile.ts";
-import { denoiserTask } from "../../src/training/denoiser.ts";
-import { updateValues } from "../../src/training/program.ts";
+import { compileTraining } from "../../src/training/step/program.ts";
+import { updateValues } from "../../src/training/step/update.ts";
+import { taskGraph } from "../../src/training/task.ts";
+import { denoiserTask } from "../../src/training/tasks/denoiser.ts";
 import { compositeCases, operatorCases } from "./cases.ts";
 import { run } from "./runs.ts";
 
@@ -102,19 +103,20 @@ async function training(backend: Backend): Promise<Map<string, NDArray>> {
     weights,
     process,
     classes,
-    imageShape,
-    batchSize: 2,
-    maxGradientNorm: 1,
     labelDropout: 0.5,
     seed: 0,
     batchAt: (step) => ({ x: noise(step, 2, ...imageShape), y: int32([2], [step, 0]) }),
   });
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const state = { params: weights, m: zeros, v: zeros, ema: weights };
-  await using program = await compileTraining(task.graph(), backend, state);
+  const graph = taskGraph(task, await task.batchAt(1, null), { maxGradientNorm: 1 });
+  await using program = await compileTraining(graph, backend, state);
   const reports: Record<string, Tree<NDArray>> = {};
   for (const step of [1, 2])
-    reports[`step ${step}`] = await program.run({ batch: await task.batchAt(step), update: updateValues(step, 1e-3) });
+    reports[`step ${step}`] = await program.run({
+      batch: await task.batchAt(step, null),
+      update: updateValues(step, 1e-3),
+    });
   const { m, v } = await program.readState();
   return flat({ ...reports, m, v });
 }

@@ -70,7 +70,7 @@ export const importRules: readonly ImportRule[] = [
       "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
     },
   },
-  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["compile.ts", "train.ts"] } },
+  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["step/program.ts", "train.ts"] } },
   {
     room: "sampling",
     may: {

@@ -2,9 +2,9 @@ import { describe, expect, test } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { normals } from "../../src/random.ts";
 import { f32, input } from "../../src/tensor/trace.ts";
-import { adamw, adamwCoefficients, clipScale, globalNorm } from "../../src/training/adamw.ts";
-import { ema, emaWeight } from "../../src/training/ema.ts";
+import { ema, emaWeight } from "../../src/training/averages.ts";
 import { learningRateAt } from "../../src/training/learning-rate.ts";
+import { adamw, adamwCoefficients, clipScale, globalNorm } from "../../src/training/step/adamw.ts";
 import { evaluate } from "../support/interpreter.ts";
 
 const scalarInput = (name: string) => input(name, f32());
@@ -80,10 +80,10 @@ describe("running average", () => {
   });
 
   test("warms up: the first weights are forgotten soon, the rate ends at the one asked for", () => {
-    expect(emaWeight(1, { rate: 0.999 })).toBeCloseTo(1 - 2 / 11, 12);
-    expect(emaWeight(90, { rate: 0.999 })).toBeCloseTo(1 - 91 / 100, 12);
-    expect(emaWeight(1e6, { rate: 0.999 })).toBeCloseTo(0.001, 12);
-    expect(emaWeight(1, { rate: 0.999, warmUp: false })).toBeCloseTo(0.001, 12);
+    expect(emaWeight(1, { emaRate: 0.999 })).toBeCloseTo(1 - 2 / 11, 12);
+    expect(emaWeight(90, { emaRate: 0.999 })).toBeCloseTo(1 - 91 / 100, 12);
+    expect(emaWeight(1e6, { emaRate: 0.999 })).toBeCloseTo(0.001, 12);
+    expect(emaWeight(1, { emaRate: 0.999, emaWarmUp: false })).toBeCloseTo(0.001, 12);
   });
 });
 

@@ -8,8 +8,8 @@ import { ModelError, UsageError } from "../../src/errors.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { powerEmaWeight, powerExponent, reconstruct } from "../../src/training/averages.ts";
 import type { Weights } from "../../src/training/events.ts";
-import { powerEmaWeight, powerExponent, reconstruct } from "../../src/training/power-ema.ts";
 import { trainDenoiser } from "../../src/training/train.ts";
 import { tinyRun } from "./support/tiny.ts";
 

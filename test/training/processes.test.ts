@@ -21,8 +21,8 @@ import { openBackend } from "../../src/runtime/node.ts";
 import { ddimStep } from "../../src/sampling/ddim.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
-import { type DenoiserOptions, denoiserTask } from "../../src/training/denoiser.ts";
-import type { Weights } from "../../src/training/events.ts";
+import { trained, type Weights } from "../../src/training/events.ts";
+import { type DenoiserOptions, denoiserTask } from "../../src/training/tasks/denoiser.ts";
 import { trainDenoiser } from "../../src/training/train.ts";
 import { exactImage, type Mixture } from "../support/gaussians.ts";
 
@@ -72,8 +72,6 @@ const runOf = (process: ProcessConfig, options: Partial<DenoiserOptions>): Denoi
   weights: initialize(network, 0),
   process,
   batchAt: (step) => ({ x: points(step, batchSize), y: int32([batchSize]) }),
-  batchSize,
-  imageShape: [2, 1, 1],
   loss: "mse",
   seed: 0,
   ...options,
@@ -86,10 +84,9 @@ async function train(process: ProcessConfig, options: Partial<DenoiserOptions>):
     steps: 1000,
     learningRate: 1e-2,
     decay: "cosine",
-    ema: { rate: 0.99 },
+    emaRate: 0.99,
   });
-  for await (const event of events) if (event.kind === "done") return event.averaged;
-  throw new Error("training did not end");
+  return trained(events);
 }
 
 const count = 600;
@@ -179,7 +176,7 @@ describe("what cannot be trained is refused before it starts", () => {
   const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
   test.each([
     [flow, { loss: "kl" }, /the variational bound .* are about/],
-    [flow, { timesteps: "lossSecondMoment" }, /the flow schedule has none; draw them uniformly/],
+    [flow, { timesteps: "loss-second-moment" }, /the flow schedule has none; draw them uniformly/],
     [{ ...cosine, prediction: "previous" }, { timesteps: logNormalSigma }, /mean of x_\{t-1\} are about/],
     [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, deviation: 0 } }, /deviation must be above 0 but is 0/],
     [{ ...cosine, prediction: "eps", zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],

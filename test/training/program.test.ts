@@ -3,10 +3,12 @@ import { float32, int32, type NDArray, type Tree } from "../../src/ndarray.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { flatten } from "../../src/tensor/trace.ts";
-import { compileTraining } from "../../src/training/compile.ts";
-import { denoiserTask } from "../../src/training/denoiser.ts";
 import { drawNoise, drawTimesteps, dropLabels } from "../../src/training/draws.ts";
-import { mapValues, updateValues } from "../../src/training/program.ts";
+import { compileTraining } from "../../src/training/step/program.ts";
+import { updateValues } from "../../src/training/step/update.ts";
+import { mapValues } from "../../src/training/step/values.ts";
+import { taskGraph } from "../../src/training/task.ts";
+import { denoiserTask } from "../../src/training/tasks/denoiser.ts";
 import { tinyRun, tinyWeights } from "./support/tiny.ts";
 
 let backend: Backend;
@@ -17,7 +19,8 @@ afterAll(() => backend[Symbol.asyncDispose]());
 
 test("micro-batches, also uneven ones, give the update of the whole batch", { timeout: 60_000 }, async () => {
   const run = tinyRun(backend, 3);
-  const batch = await denoiserTask(run).batchAt(1);
+  const task = denoiserTask(run);
+  const batch = await task.batchAt(1, task.memory!.initial);
   const squares = mapValues(tinyWeights, ({ shape, data }) =>
     float32(
       shape,
@@ -26,7 +29,7 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   );
   const step = async (microBatch: number) => {
     const state = { params: tinyWeights, m: tinyWeights, v: squares, ema: tinyWeights };
-    await using program = await compileTraining(denoiserTask({ ...run, microBatch }).graph(), backend, state);
+    await using program = await compileTraining(taskGraph(task, batch, { ...run, microBatch }), backend, state);
     const results = await program.run({ batch, update: updateValues(1, 0.01) });
     return flatten<NDArray>(
       { results, ...(await program.readState()) } as Tree<NDArray>,
@@ -42,10 +45,10 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   }
 });
 
-test.each([0, -1, 1.5, Number.NaN])("micro-batches of %d are refused", (microBatch) => {
-  expect(() => denoiserTask({ ...tinyRun(backend, 3), microBatch }).graph()).toThrow(
-    /microBatch must be a whole number from 1/,
-  );
+test.each([0, -1, 1.5, Number.NaN])("micro-batches of %d are refused", async (microBatch) => {
+  const task = denoiserTask(tinyRun(backend, 3));
+  const batch = await task.batchAt(1, task.memory!.initial);
+  expect(() => taskGraph(task, batch, { microBatch })).toThrow(/microBatch must be a whole number from 1/);
 });
 
 describe("draws", () => {

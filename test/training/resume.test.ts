@@ -13,8 +13,8 @@ import { bytesOf } from "../../src/formats/bytes.ts";
 import { float32 } from "../../src/ndarray.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import type { DenoiserOptions } from "../../src/training/denoiser.ts";
 import type { TrainingEvent } from "../../src/training/events.ts";
+import type { DenoiserOptions } from "../../src/training/tasks/denoiser.ts";
 import { type TrainOptions, trainDenoiser } from "../../src/training/train.ts";
 import { tinyRun } from "./support/tiny.ts";
 
@@ -95,7 +95,9 @@ test("raising the signal ends the run after its step, with a checkpoint to resum
     events.push(event);
     if (event.step === 5) controller.abort();
   }
-  expect(events.at(-1)).toEqual({ kind: "interrupted", step: 5, path: await latestCheckpoint(stopped) });
+  const path = (await latestCheckpoint(stopped))!;
+  const averaged = decodeCheckpoint(bytesOf(await readFile(path)), path).ema;
+  expect(events.at(-1)).toEqual({ kind: "interrupted", step: 5, path, averaged });
   expect((await run(stopped, 8))[0]).toMatchObject({ kind: "start", step: 5 });
   expect((await newest(stopped)).equals(await newest(whole))).toBe(true);
 });
@@ -139,7 +141,7 @@ test("a checkpoint of a run with other options is refused, and says which", asyn
 });
 
 test("events come in order, and samples are asked for with the averaged weights", async () => {
-  const events = await run(freshFolder(), 4, { samplesEvery: 2 });
+  const events = await run(freshFolder(), 4, { sampleEvery: 2 });
   expect(events.map(({ kind, step }) => `${kind} ${step}`)).toEqual([
     "start 0",
     "step 1",

@@ -3,7 +3,7 @@ import { drawPoints, exactScore, logDensity, type Mixture } from "../../examples
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { score } from "../../src/diffusion/score.ts";
 import { energyScore, scoreMatchingLoss, sigmaAt } from "../../src/diffusion/score-matching.ts";
-import { float32, type NDArray } from "../../src/ndarray.ts";
+import { float32, type NDArray, type Tree } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { linear } from "../../src/nn/layers.ts";
 import { module, type Network } from "../../src/nn/module.ts";
@@ -13,10 +13,10 @@ import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import { full, type Tensor } from "../../src/tensor/tensor.ts";
-import { denoiserTask } from "../../src/training/denoiser.ts";
-import type { Weights } from "../../src/training/events.ts";
-import { scoreTask } from "../../src/training/score.ts";
+import { trained, type Weights } from "../../src/training/events.ts";
 import type { Task } from "../../src/training/task.ts";
+import { denoiserTask } from "../../src/training/tasks/denoiser.ts";
+import { scoreTask } from "../../src/training/tasks/score.ts";
 import { train } from "../../src/training/train.ts";
 import { compute, expectClose } from "../support/compute.ts";
 
@@ -53,16 +53,13 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-async function trained(task: Task, steps: number): Promise<Weights> {
-  const options = { backend, steps, learningRate: 1e-2, decay: "cosine", ema: { rate: 0.99 } } as const;
-  for await (const event of train(task, options)) if (event.kind === "done") return event.averaged;
-  throw new Error("training ended early");
+async function learn<B extends Tree<NDArray>>(task: Task<B>, steps: number): Promise<Weights> {
+  const options = { backend, steps, learningRate: 1e-2, decay: "cosine", emaRate: 0.99 } as const;
+  return trained(train(task, options));
 }
 const data = (network: Network) => ({
   weights: initialize(network, 0),
   batchAt: (step: number) => drawPoints(mixture, 1, step, 256),
-  batchSize: 256,
-  imageShape: [2, 1, 1] as const,
   seed: 0,
 });
 
@@ -190,8 +187,8 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
         .div(sigma.reshape(-1, 1, 1, 1));
     const epsOf = (weights: Record<string, Tensor>, x: Tensor, t: Tensor): Tensor =>
       network(weights, x, t.mul(0.02)).reshape(-1, 2, 1, 1);
-    const scores = await trained(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
-    const noises = await trained(denoiserTask({ ...data(network), network: epsOf, process }), 700);
+    const scores = await learn(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
+    const noises = await learn(denoiserTask({ ...data(network), network: epsOf, process }), 700);
 
     for (const { about, between, fromExact } of levels) {
       const ratios = chain.timesteps.map((t) => chain.tables.sigma[t]! / chain.tables.alpha[t]!);
@@ -229,7 +226,7 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
       network(weights, shrunk(x, sigma), toldOf(sigma)).reshape(-1);
     const scoreOf = (weights: Record<string, Tensor>, x: Tensor, sigma: Tensor): Tensor =>
       energyScore((x) => energyOf(weights, x, sigma), x);
-    const weights = await trained(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
+    const weights = await learn(scoreTask({ ...data(network), network: scoreOf, sigmaRange }), 700);
     for (const { about: ratio, fromExact } of levels) {
       const x = noisyPoints(ratio);
       const sigma = float32([count], new Float32Array(count).fill(ratio));

@@ -33,16 +33,14 @@ const loopOptions = (values: Common) => ({
   learningRate: values.learningRate,
   warmUpSteps: values.warmUp ?? Math.min(200, Math.floor(values.steps / 10)),
   decay: values.decay,
-  ema: { rate: values.ema },
+  emaRate: values.ema,
 });
 
-function dataOptions(values: Common, { train, imageShape }: Dataset) {
+function dataOptions(values: Common, { train }: Dataset) {
   const { batch: batchSize, microBatch = usualMicroBatch[values.preset], seed, flip, crop, clipGradient } = values;
   return {
     batchAt: batchSequence(train, { batchSize, seed, flip, crop }),
-    batchSize,
     microBatch: Math.min(microBatch, batchSize),
-    imageShape,
     seed,
     ...(clipGradient > 0 && { maxGradientNorm: clipGradient }),
   };
@@ -92,7 +90,7 @@ const usual = {
 
 const timestepsOf = {
   uniform: "uniform",
-  "loss-second-moment": "lossSecondMoment",
+  "loss-second-moment": "loss-second-moment",
   "log-normal": logNormalSigma,
   "logit-normal": logitNormalTime,
 } as const;

@@ -49,19 +49,19 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const saved = await store.latest();
   if (!asked.resume && (saved || existing?.[network]))
     throw new UsageError(
-      `${out} already holds a ${network}${saved ? `, trained for ${saved.checkpoint.step} steps: go on with --resume, or` : ";"} choose another --out`,
+      `${out} already holds a ${network}${saved ? `, trained for ${saved.step} steps: go on with --resume, or` : ";"} choose another --out`,
     );
   if (asked.resume && !saved && (existing?.[network] || asked.data === undefined))
     throw new ModelError(
       `${out}: there is no checkpoint of a ${network} to go on from; leave out --resume and give --data to begin`,
     );
-  const values = saved ? resumedValues(asked, given, saved.checkpoint.config) : asked;
+  const values = saved ? resumedValues(asked, given, saved.config) : asked;
 
   const shown = progress(terminal);
   const dataset = await openTrainingData(values, existing, shown, signal);
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
-  if (saved) checkSameData(dataset.path, fingerprint, saved.checkpoint.config);
+  if (saved) checkSameData(dataset.path, fingerprint, saved.config);
   if (existing) checkMerge(existing, dataset, join(out, "model.json"));
   const job = jobOf(values, dataset, existing);
 
@@ -128,8 +128,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
         await draw(event.step, await save(event.step, event.averaged));
         break;
       case "interrupted": {
-        const checkpoint = (await store.latest())?.checkpoint;
-        if (checkpoint) await save(checkpoint.step, checkpoint.ema);
+        if (event.path !== undefined) await save(event.step, event.averaged);
         shown.end();
         throw new Interrupted(
           `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${quoted(out)} --resume`,
@@ -149,9 +148,9 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     backend,
     steps: values.steps,
     // Options that may change when resuming have been checked above; the loop need not compare them again.
-    store: { ...store, latest: async () => saved && { ...saved, checkpoint: { ...saved.checkpoint, config } } },
+    store: { ...store, latest: async () => saved && { ...saved, config } },
     checkpointEvery: values.checkpointEvery,
-    ...("sampleEvery" in values && { samplesEvery: values.sampleEvery }),
+    ...("sampleEvery" in values && { sampleEvery: values.sampleEvery }),
     config,
     signal,
   });

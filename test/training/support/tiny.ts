@@ -3,8 +3,8 @@ import { float32, int32, type NDArray, sizeOf } from "../../../src/ndarray.ts";
 import { integers, normals } from "../../../src/random.ts";
 import type { Backend } from "../../../src/runtime/backend.ts";
 import { conv2d, oneHot, type Tensor } from "../../../src/tensor/tensor.ts";
-import type { Tensors } from "../../../src/training/adamw.ts";
-import type { DenoiserOptions } from "../../../src/training/denoiser.ts";
+import type { Tensors } from "../../../src/training/step/adamw.ts";
+import type { DenoiserOptions } from "../../../src/training/tasks/denoiser.ts";
 import type { TrainOptions } from "../../../src/training/train.ts";
 
 /** A denoiser of two convolutions that compiles at once; its labels are 0 to 2, and 3 for none. */
@@ -48,8 +48,6 @@ export function tinyRun(backend: Backend, steps: number): DenoiserOptions & Trai
     network: tinyNetwork,
     weights: tinyWeights,
     process: tinyProcess,
-    batchSize,
-    imageShape: [1, 4, 4],
     batchAt: (step) => ({
       x: float32([batchSize, 1, 4, 4], normals(8, step, batchSize * 16).map(Math.tanh)),
       y: int32([batchSize], integers(9, step, batchSize, 3)),
@@ -57,14 +55,14 @@ export function tinyRun(backend: Backend, steps: number): DenoiserOptions & Trai
     seed: 1,
     classes: 3,
     labelDropout: 0.2,
-    timesteps: "lossSecondMoment",
+    timesteps: "loss-second-moment",
     microBatch: 8,
     maxGradientNorm: 1,
     learningRate: 0.01,
     warmUpSteps: 2,
     decay: "cosine",
     weightDecay: 0.01,
-    ema: { rate: 0.99 },
+    emaRate: 0.99,
     config: { batch: batchSize, seed: 1 },
   };
 }

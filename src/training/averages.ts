@@ -1,4 +1,21 @@
 import { UsageError } from "../errors.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+export interface EmaOptions {
+  /** Share of the old running average of the weights that an update keeps; 0.9999 by default. */
+  emaRate?: number;
+  /** Forget the random first weights sooner: the rate starts low and rises with the updates. On by default. */
+  emaWarmUp?: boolean;
+}
+
+/** Weight of the new parameters in the average after update number `update` (1, 2, ...): 1 - min(rate, (1 + update) / (10 + update)). */
+export function emaWeight(update: number, { emaRate = 0.9999, emaWarmUp = true }: EmaOptions = {}): number {
+  return 1 - (emaWarmUp ? Math.min(emaRate, (1 + update) / (10 + update)) : emaRate);
+}
+
+/** average + weight (parameter - average); `weight` of rank 0. */
+export const ema = (average: Tensor, parameter: Tensor, weight: Tensor): Tensor =>
+  average.add(parameter.sub(average).mul(weight));
 
 /*
  * Averages of the weights whose length can be chosen after training. Karras et al. 2024, "Analyzing and improving the training

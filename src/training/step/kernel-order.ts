@@ -1,5 +1,5 @@
-import { float32, type NDArray, type Shape } from "../ndarray.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { float32, type NDArray, type Shape } from "../../ndarray.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 /*
  * Networks have a convolution's kernel as [O, I, K, K]. Training keeps it, and its averages, as [K K, O, I]: its gradient is computed

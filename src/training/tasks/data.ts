@@ -1,0 +1,17 @@
+import type { NDArray } from "../../ndarray.ts";
+
+/** Images x [N, C, H, W] in [-1, 1] and their classes y [N]. */
+export interface Batch {
+  readonly x: NDArray<"float32">;
+  readonly y: NDArray<"int32">;
+}
+
+/** Training data: the batch of update number `step` (1, 2, ...), the same however often and in whatever order asked. */
+export type BatchAt = (step: number) => Batch | Promise<Batch>;
+
+/** Data of a training run, of denoiser, classifier and score network alike. */
+export interface DataOptions {
+  batchAt: BatchAt;
+  /** Of every random draw: noise, timesteps, dropped labels. 0 by default. */
+  seed?: number;
+}

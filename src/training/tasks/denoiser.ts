@@ -1,0 +1,132 @@
+import { drawsLevels, type LogNormal } from "../../diffusion/level-sampler.ts";
+import { type LossKind, type LossWeight, trainingLoss } from "../../diffusion/losses.ts";
+import { type Coefficients, coefficients, noiseSchedule, type ProcessConfig } from "../../diffusion/noise-schedule.ts";
+import { networkInput, qSample } from "../../diffusion/process.ts";
+import { checkProcess, learnsVariance } from "../../diffusion/process-config.ts";
+import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../../diffusion/timestep-sampler.ts";
+import { UsageError } from "../../errors.ts";
+import { float32, type NDArray, type Shape } from "../../ndarray.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import type { Json } from "../checkpoint.ts";
+import { drawNoise, drawTimesteps, dropLabels, noiseSampler } from "../draws.ts";
+import type { Tensors } from "../step/adamw.ts";
+import type { Weights } from "../step/values.ts";
+import type { Task, TaskMemory } from "../task.ts";
+import type { DataOptions } from "./data.ts";
+
+/** What the loss of a denoiser depends on. */
+export interface DenoiserLossOptions {
+  /** Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. */
+  network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor) => Tensor;
+  process: ProcessConfig;
+  loss?: LossKind;
+  /** Of the squared error at each noise level; none by default. */
+  lossWeight?: LossWeight;
+}
+
+export interface DenoiserOptions extends DenoiserLossOptions, DataOptions {
+  /** Initial weights of the network, by name. */
+  weights: Weights;
+  /** How noise levels are picked: timesteps of the chain, or by the logarithm of sigma / alpha, of which those of a chain are few. */
+  timesteps?: TimestepSampling | LogNormal;
+  /** Number of classes of a network that is told the class; its null label is this number. None by default. */
+  classes?: number;
+  /** Share of the images that are trained with the null label, for classifier-free guidance. */
+  labelDropout?: number;
+}
+
+/** Values of a batch of the denoiser's loss. */
+export type DenoiserBatch = {
+  /** Images and their noise, [N, C, H, W]. */
+  readonly x0: NDArray<"float32">;
+  readonly noise: NDArray<"float32">;
+  /** Factor on each image's loss, [N]. */
+  readonly weight: NDArray<"float32">;
+  /** The process at each image's noise level, each [N]. */
+  readonly coefficients: Readonly<Record<keyof Coefficients, NDArray<"float32">>>;
+  /** Labels [N] where the network is told the class. */
+  readonly y?: NDArray<"int32">;
+};
+type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & { coefficients: Coefficients; y?: Tensor };
+
+/** The loss of a denoiser, a traced function of its weights and a `DenoiserBatch`. Metrics: `mse`, `vb`. */
+export function denoiserLoss({ network, process, loss: kind = "rescaledMse", lossWeight }: DenoiserLossOptions) {
+  const schedule = noiseSchedule(process);
+  return (params: Tensors, { x0, noise, weight, coefficients: c, y }: DenoiserTensors) => {
+    const xt = qSample(x0, noise, c);
+    const output = network(params, networkInput(xt, c.timestep, process), c.timestep, y);
+    const { loss, ...metrics } = trainingLoss(kind, output, { x0, noise, xt }, c, schedule, lossWeight);
+    return { objective: loss.mul(weight), metrics };
+  };
+}
+
+/** Throws UsageError where options contradict each other. */
+function check({ process, timesteps = "uniform", loss = "rescaledMse", classes, labelDropout = 0 }: DenoiserOptions) {
+  if (labelDropout > 0 && classes === undefined)
+    throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
+  checkProcess(process);
+  if (!drawsLevels(process, timesteps)) return;
+  if (learnsVariance(process) || process.prediction === "previous" || loss === "kl" || loss === "rescaledKl")
+    throw new UsageError(
+      "noise levels between those of the chain have no step before them, which learned variances, the variational bound and the " +
+        "mean of x_{t-1} are about: predict something else with a fixed variance and the squared error, or pick timesteps of the chain",
+    );
+}
+
+/** Training a denoiser: timesteps, noise and dropped labels are drawn afresh for every image. */
+export function denoiserTask(options: DenoiserOptions): Task<DenoiserBatch> {
+  check(options);
+  const { weights, batchAt, seed = 0, classes, labelDropout = 0 } = options;
+  const { drawAt, memory } = levels(options);
+  return {
+    weights,
+    async batchAt(step, memory) {
+      const { x, y } = await batchAt(step);
+      const { noise, weight, coefficients } = drawAt(step, x.shape, memory);
+      return {
+        x0: x,
+        noise,
+        weight,
+        coefficients,
+        ...(classes === undefined ? {} : { y: dropLabels(seed, step, y, classes, labelDropout) }),
+      };
+    },
+    loss: denoiserLoss(options) as Task<DenoiserBatch>["loss"],
+    ...(memory && { memory }),
+  };
+}
+
+type Draws = (step: number, shape: Shape, memory: Json) => Pick<DenoiserBatch, "noise" | "weight" | "coefficients">;
+
+/** How noise levels are drawn, and what is remembered for it. */
+function levels({ process, timesteps = "uniform", seed = 0 }: DenoiserOptions): { drawAt: Draws; memory?: TaskMemory } {
+  if (timesteps !== "loss-second-moment") {
+    const noiseAt = noiseSampler(process, { seed, timesteps });
+    const ones = (count: number) => float32([count], new Float32Array(count).fill(1));
+    return { drawAt: (step, shape) => ({ ...noiseAt(step, shape), weight: ones(shape[0]!) }) };
+  }
+  const schedule = noiseSchedule(process);
+  const samplerAfter = (memory: Json) =>
+    timestepSampler(timesteps, schedule.timesteps.length, memory as TimestepSamplerState);
+  return {
+    drawAt(step, shape, memory) {
+      const count = shape[0]!;
+      const { indices, weights } = samplerAfter(memory).sample(drawTimesteps(seed, step, count));
+      return {
+        noise: drawNoise(seed, step, shape),
+        weight: float32([count], weights),
+        coefficients: coefficients(schedule, indices),
+      };
+    },
+    memory: {
+      initial: timestepSampler(timesteps, schedule.timesteps.length).state(),
+      after(before, step, objective) {
+        const sampler = samplerAfter(before);
+        const { indices, weights } = sampler.sample(drawTimesteps(seed, step, objective.length));
+        const losses = objective.map((value, i) => value / weights[i]!);
+        sampler.update(indices, losses);
+        return sampler.state();
+      },
+    },
+  };
+}
