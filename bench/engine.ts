@@ -1,9 +1,9 @@
 import { coefficientSpecs, coefficients, noiseSchedule } from "../src/diffusion/noise-schedule.ts";
 import { guide } from "../src/guidance/guide.ts";
-import { encoderUnet } from "../src/models/classifier.ts";
-import type { ClassifierConfig } from "../src/models/config.ts";
-import { benchmarkConfigs } from "../src/models/presets.ts";
-import { unet } from "../src/models/unet.ts";
+import { encoderUnet } from "../src/models/adm/classifier.ts";
+import type { ClassifierConfig } from "../src/models/adm/config.ts";
+import { benchmarkConfigs } from "../src/models/adm/presets.ts";
+import { unet } from "../src/models/adm/unet.ts";
 import { float32, type NDArray, type Shape } from "../src/ndarray.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadModel } from "../src/checkpoint/model-folder.ts";
-import { publishedNetworks } from "../src/models/published.ts";
+import { publishedNetworks } from "../src/models/adm/published.ts";
 import "../src/public/node-engine.ts";
 import { sample } from "../src/sampling/sample.ts";
 import { type RandomModel, writeRandomModel } from "./random-model.ts";

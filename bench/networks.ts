@@ -1,7 +1,7 @@
 import { usualMicroBatch } from "../src/cli/commands/train-options.ts";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
-import { benchmarkConfigs } from "../src/models/presets.ts";
-import { unet } from "../src/models/unet.ts";
+import { benchmarkConfigs } from "../src/models/adm/presets.ts";
+import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { normals } from "../src/random.ts";

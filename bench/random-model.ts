@@ -1,8 +1,9 @@
 import { importNetwork } from "../src/checkpoint/import.ts";
-import { networkShapes } from "../src/checkpoint/model.ts";
 import type { LazyTensor } from "../src/formats/lazy-tensor.ts";
-import type { ClassifierConfig, UNetConfig } from "../src/models/config.ts";
+import type { ClassifierConfig, UNetConfig } from "../src/models/adm/config.ts";
+import { networkOf } from "../src/models/families.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
+import { parameterShapes } from "../src/nn/module.ts";
 
 export interface RandomModel {
   readonly denoiser: UNetConfig;
@@ -20,14 +21,21 @@ export async function writeRandomModel(
   const { inChannels, imageSize } = denoiser;
   const classes = Array.from({ length: denoiser.numClasses ?? 0 }, (_, label) => String(label));
   const networks = [
-    { name: "denoiser", config: denoiser, process: { ...noise, prediction: "eps", variance: "learnedRange" } },
-    ...(classifier ? [{ name: "classifier", config: classifier, process: noise } as const] : []),
+    {
+      role: "denoiser",
+      kind: "adm-unet",
+      config: denoiser,
+      process: { ...noise, prediction: "eps", variance: "learnedRange" },
+    },
+    ...(classifier
+      ? [{ role: "classifier", kind: "adm-classifier", config: classifier, process: noise } as const]
+      : []),
   ] as const;
   const random = generator();
   const counts = { denoiser: 0, classifier: 0 };
   for (const network of networks) {
-    const shapes = Object.entries(networkShapes(network));
-    for (const [, shape] of shapes) counts[network.name] += sizeOf(shape);
+    const shapes = Object.entries(parameterShapes(networkOf(network.role, network)));
+    for (const [, shape] of shapes) counts[network.role] += sizeOf(shape);
     await importNetwork(folder, {
       network,
       tensors: Object.fromEntries(shapes.map(([name, shape]) => [name, lazily(shape, random)])),

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { Model } from "../src/checkpoint/model.ts";
 import { loadModel } from "../src/checkpoint/model-folder.ts";
-import { publishedNetworks } from "../src/models/published.ts";
+import { publishedNetworks } from "../src/models/adm/published.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";

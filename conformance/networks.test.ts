@@ -2,9 +2,9 @@ import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { readTorch } from "../src/formats/torch.ts";
-import { encoderUnet } from "../src/models/classifier.ts";
-import { configFromReference, type ReferenceConfig } from "../src/models/reference.ts";
-import { unet } from "../src/models/unet.ts";
+import { encoderUnet } from "../src/models/adm/classifier.ts";
+import { configFromReference, type ReferenceConfig } from "../src/models/adm/reference.ts";
+import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray } from "../src/ndarray.ts";
 import { type Network, parameterShapes } from "../src/nn/module.ts";
 import type { Backend } from "../src/runtime/backend.ts";
@@ -82,7 +82,7 @@ afterAll(() => backend[Symbol.asyncDispose]());
 
 describe("the UNet unet_adm", () => {
   const { kind, config, parameters, inputs, floats } = load("unet_adm");
-  if (kind !== "unet") throw new Error(`a UNet was expected, not ${kind}`);
+  if (kind !== "adm-unet") throw new Error(`a UNet was expected, not ${kind}`);
   const network = unet(config);
 
   test("has the reference's parameters, in its order", () => expectKeysAndShapes(network, parameters));
@@ -117,7 +117,7 @@ describe("the UNet unet_adm", () => {
 
 describe("the classifier classifier_attention", () => {
   const { kind, config, parameters, inputs, floats } = load("classifier_attention");
-  if (kind !== "classifier") throw new Error(`a classifier was expected, not ${kind}`);
+  if (kind !== "adm-classifier") throw new Error(`a classifier was expected, not ${kind}`);
   const network = encoderUnet(config);
 
   test("has the reference's parameters, in its order", () => expectKeysAndShapes(network, parameters));

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
-import { superResUnet } from "../src/models/super-resolution.ts";
+import type { SuperResolutionConfig } from "../src/models/adm/config.ts";
+import { superResUnet } from "../src/models/adm/super-resolution.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import { parameterShapes } from "../src/nn/module.ts";
 import { normals } from "../src/random.ts";
@@ -19,7 +20,7 @@ const floats = (key: string) => {
 };
 const integers = (key: string) => Array.from(arrayOf(arrays, key, "int64").data, Number);
 const upsampler = (steps: number) => referenceModel({ schedule: "linear", steps }, "unet_superres");
-const { config } = upsampler(1000).denoiser!;
+const config = upsampler(1000).denoiser!.config as SuperResolutionConfig;
 const parameters = upsampler(1000).weights.denoiser!;
 const [x, lowRes, out, t, y] = [floats("x"), floats("low_res"), floats("out"), integers("t"), integers("y")];
 

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import type { Model } from "../../src/checkpoint/model.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
 import { readTorch } from "../../src/formats/torch.ts";
-import { configFromReference, type ReferenceConfig } from "../../src/models/reference.ts";
+import { configFromReference, type ReferenceConfig } from "../../src/models/adm/reference.ts";
 
 /** Bytes of a file that the reference wrote. */
 export const file = (name: string): Buffer => readFileSync(new URL(`../data/${name}`, import.meta.url));
@@ -28,22 +28,23 @@ export function referenceModel(
 ): Model {
   const upsamples = name === "unet_superres";
   const [denoiser, classifier] = [networkOf(name), networkOf("classifier_attention")];
-  if (denoiser.kind === "classifier" || classifier.kind !== "classifier") throw new Error("unexpected networks");
+  if (denoiser.kind === "adm-classifier" || classifier.kind !== "adm-classifier")
+    throw new Error("unexpected networks");
   const noise = { schedule, steps, rescaleTimesteps };
   const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
   return {
-    format: "guidestar-model-1",
+    format: "guidestar-model-2",
     source: "reference",
     classes: Array.from({ length: 10 }, (_, label) => `class ${label}`),
     imageShape: [3, 16, 16],
     preprocessing: {},
     denoiser: {
-      config: denoiser.config,
-      ...(upsamples && { lowResolution: 8 }),
+      ...denoiser,
+      config: upsamples ? { ...denoiser.config, lowResolution: 8 } : denoiser.config,
       process: { ...noise, prediction: "eps", variance: "learnedRange" },
       ...saved,
     },
-    ...(!upsamples && { classifier: { config: classifier.config, process: noise, ...saved } }),
+    ...(!upsamples && { classifier: { ...classifier, process: noise, ...saved } }),
     weights: {
       denoiser: readTorch(file(`${name}.pt`)),
       ...(!upsamples && { classifier: readTorch(file("classifier_attention.pt")) }),

@@ -2,12 +2,10 @@ import { join } from "node:path";
 import { ModelError, ShapeError } from "../errors.ts";
 import { firstNotFinite, type LazyTensor } from "../formats/lazy-tensor.ts";
 import type { TensorInParts } from "../formats/safetensors.ts";
-import { encoderUnet } from "../models/classifier.ts";
-import { difference, type Shapes } from "../models/recognise.ts";
-import { superResUnet } from "../models/super-resolution.ts";
-import { unet } from "../models/unet.ts";
+import { difference, type Shapes } from "../models/adm/recognise.ts";
+import { classifierNetwork, denoiserNetwork, denoiserSignature, networkOf } from "../models/families.ts";
+import { parameterShapes } from "../nn/module.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
-import { networkShapes } from "./model.ts";
 import {
   checkMerge,
   checkUnsaved,
@@ -20,8 +18,8 @@ import {
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
 export type NetworkToImport =
-  | ({ readonly name: "denoiser" } & Described<DenoiserRecord>)
-  | ({ readonly name: "classifier" } & Described<ClassifierRecord>);
+  | ({ readonly role: "denoiser" } & Described<DenoiserRecord>)
+  | ({ readonly role: "classifier" } & Described<ClassifierRecord>);
 
 export interface ImportOptions extends SaveOptions {
   readonly network: NetworkToImport;
@@ -56,33 +54,40 @@ export async function importNetwork(
   const joined = { ...model, classes: joinedClasses(before, model.classes) };
   // A network that is told no class has no names of its own to disagree about.
   if (before) checkMerge(before.classes.length > 0 ? before : { ...before, classes: joined.classes }, joined, where);
-  const { name, ...described } = network;
+  const { role, ...described } = network;
   const recordWith: RecordWith = (saved) => ({
     format: modelFormat,
     ...before,
     ...joined,
-    [name]: { ...described, ...saved(name) },
+    [role]: { ...described, ...saved(role) },
   });
   checkUnsaved(recordWith, where);
   const found = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
-  const expected = checkedShapes(network, found, source);
+  const expected = checkedShapes(network, { found, imageShape: model.imageShape, source });
 
   const checked = Object.keys(expected).map(
     (key) => [key, finite(`${source}: tensor "${key}"`, tensors[key]!)] as const,
   );
-  return writeNetworks(folder, { [name]: Object.fromEntries(checked) }, recordWith, options);
+  return writeNetworks(folder, { [role]: Object.fromEntries(checked) }, recordWith, options);
 }
 
 /**
  * Shapes of a network's parameters. Throws ModelError unless those found are the same, and the network can be applied to images of its
  * size: how often they must be even depends on its kind.
  */
-function checkedShapes(network: NetworkToImport, found: Shapes, source: string): Shapes {
+function checkedShapes(
+  network: NetworkToImport,
+  {
+    found,
+    imageShape,
+    source,
+  }: { readonly found: Shapes; readonly imageShape: readonly number[]; readonly source: string },
+): Shapes {
   try {
-    const shapes = networkShapes(network);
+    const shapes = parameterShapes(networkOf(network.role, network));
     const wrong = difference(found, shapes);
     if (wrong) throw new ModelError(wrong);
-    applyOnce(network, shapes);
+    applyOnce(network, shapes, imageShape);
     return shapes;
   } catch (error) {
     if (!(error instanceof ModelError || error instanceof ShapeError)) throw error;
@@ -91,16 +96,16 @@ function checkedShapes(network: NetworkToImport, found: Shapes, source: string):
 }
 
 /** Applies a network to symbols of what it takes, which throws where their shapes don't fit. */
-function applyOnce(network: NetworkToImport, shapes: Shapes): void {
-  const { inChannels, imageSize } = network.config;
+function applyOnce(network: NetworkToImport, shapes: Shapes, imageShape: readonly number[]): void {
   const parameters = Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, input(key, f32(...shape))]));
-  const x = input("x", f32(1, inChannels, imageSize, imageSize));
+  const x = input("x", f32(1, ...imageShape));
   const t = input("t", f32(1));
-  if (network.name === "classifier") return void encoderUnet(network.config)(parameters, x, t);
-  const { config, lowResolution } = network;
-  const labels = config.numClasses === undefined ? [] : [input("y", i32(1))];
-  if (lowResolution === undefined) unet(config)(parameters, x, t, ...labels);
-  else superResUnet(config)(parameters, x, t, x, ...labels);
+  if (network.role === "classifier") return void classifierNetwork(network)(parameters, x, t);
+  const { lowRes } = denoiserSignature(network);
+  denoiserNetwork(network)(parameters, x, t, {
+    label: input("y", i32(1)),
+    lowRes: lowRes && input("lowRes", f32(1, ...lowRes)),
+  });
 }
 
 /** Names of the classes: those given, else the numbers from 0, except where the folder has as many names already. */

@@ -15,17 +15,17 @@ import {
   safetensorsParts,
   type TensorInParts,
 } from "../formats/safetensors.ts";
+import { networkOf } from "../models/families.ts";
+import { type NetworkRole, networkRoles } from "../models/family.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
+import { parameterShapes } from "../nn/module.ts";
 import {
   checkFile,
   checkRecord,
   checkWeights,
   type Model,
   modelOf,
-  type NamedNetwork,
-  type NetworkName,
-  networkNames,
-  networkShapes,
+  type NetworkRecord,
   parseRecord,
   parseWeights,
   type Weights,
@@ -100,7 +100,7 @@ const pendingSuffix = ".new";
 const isPending = async (path: string, { sha256 }: Saved): Promise<boolean> =>
   (await exists(path + pendingSuffix)) && withFile(path + pendingSuffix, hashOf) === sha256;
 
-async function readWeights(folder: string, network: NamedNetwork): Promise<Weights> {
+async function readWeights(folder: string, network: NetworkRecord): Promise<Weights> {
   const path = join(folder, network.file);
   const interrupted = await isPending(path, network);
   if (!interrupted && !(await exists(path)))
@@ -118,7 +118,7 @@ async function readWeights(folder: string, network: NamedNetwork): Promise<Weigh
 /** Weights from this size on (bytes) stay in their file. */
 const storedFrom = 2 ** 26;
 
-function storedWeights(path: string, network: NamedNetwork, where: string): Weights {
+function storedWeights(path: string, network: NetworkRecord, where: string): Weights {
   const source = reopenedFile(path);
   verifyOnce(path, network.sha256, () => checkFile(source, hashOf(source), network, where));
   const file = { folder: dirname(resolve(path)), file: basename(path), state: source.state };
@@ -178,8 +178,11 @@ export async function saveModel(
     ...(classifier && { classifier: { ...classifier.record, ...saved("classifier") } }),
   });
   checkUnsaved(recordWith, where);
-  if (denoiser) checkWeights(denoiser.weights, networkShapes({ name: "denoiser", ...denoiser.record }), where);
-  if (classifier) checkWeights(classifier.weights, networkShapes({ name: "classifier", ...classifier.record }), where);
+  const given = { denoiser, classifier };
+  for (const role of networkRoles) {
+    const network = given[role];
+    if (network) checkWeights(network.weights, parameterShapes(networkOf(role, network.record)), where);
+  }
   const networks = {
     ...(denoiser && { denoiser: inParts(denoiser.weights) }),
     ...(classifier && { classifier: inParts(classifier.weights) }),
@@ -188,7 +191,7 @@ export async function saveModel(
 }
 
 /** A model's record, with what saving adds to those of its networks that are saved. */
-export type RecordWith = (saved: (name: NetworkName) => Saved) => ModelRecord;
+export type RecordWith = (saved: (name: NetworkRole) => Saved) => ModelRecord;
 
 /** Throws ModelError where a model could not be loaded again. It comes before anything is made of the sizes, which may be absurd. */
 export const checkUnsaved = (recordWith: RecordWith, where: string): void => {
@@ -198,7 +201,7 @@ export const checkUnsaved = (recordWith: RecordWith, where: string): void => {
   );
 };
 
-const fileOf = (name: NetworkName): string => `${name}.safetensors`;
+const fileOf = (name: NetworkRole): string => `${name}.safetensors`;
 
 /**
  * Writes networks into a model folder, a few megabytes in memory at a time: beside the old ones, then the record that names them, then
@@ -207,14 +210,14 @@ const fileOf = (name: NetworkName): string => `${name}.safetensors`;
  */
 export async function writeNetworks(
   folder: string,
-  networks: { readonly [N in NetworkName]?: Readonly<Record<string, TensorInParts>> },
+  networks: { readonly [N in NetworkRole]?: Readonly<Record<string, TensorInParts>> },
   recordWith: RecordWith,
   { storage = "float32", signal }: SaveOptions,
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
-  const names = networkNames.filter((name) => networks[name]);
-  const pathOf = (name: NetworkName): string => join(folder, fileOf(name));
-  const hashes = new Map<NetworkName, string>();
+  const names = networkRoles.filter((name) => networks[name]);
+  const pathOf = (name: NetworkRole): string => join(folder, fileOf(name));
+  const hashes = new Map<NetworkRole, string>();
   const record = (): ModelRecord =>
     recordWith((name) => ({
       file: fileOf(name),
@@ -266,7 +269,7 @@ function* hashed(parts: Iterable<Uint8Array>, hash: Hash): Generator<Uint8Array>
 
 /** Throws ModelError where a folder's model is of other images or classes than what is to join it. */
 export function checkMerge(before: ModelRecord, now: Pick<ModelRecord, "classes" | "imageShape">, where: string): void {
-  const others = networkNames.filter((name) => before[name]).join(" and ");
+  const others = networkRoles.filter((name) => before[name]).join(" and ");
   for (const key of ["imageShape", "classes"] as const) {
     const [old, wanted] = [JSON.stringify(before[key]), JSON.stringify(now[key])];
     if (old !== wanted)

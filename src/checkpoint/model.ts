@@ -3,9 +3,8 @@ import { ModelError } from "../errors.ts";
 import type { ByteSource } from "../formats/bytes.ts";
 import { firstNotFinite } from "../formats/lazy-tensor.ts";
 import { openSafetensors, type SafeTensor } from "../formats/safetensors.ts";
-import { encoderUnet } from "../models/classifier.ts";
-import { superResUnet } from "../models/super-resolution.ts";
-import { unet } from "../models/unet.ts";
+import { classifierSignature, denoiserSignature, familyOf, networkOf } from "../models/families.ts";
+import type { NetworkRole } from "../models/family.ts";
 import type { NDArray, Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
 import { show } from "../tensor/shape.ts";
@@ -15,54 +14,39 @@ import {
   describeProblems,
   type ModelRecord,
   modelSchema,
+  upgradeRecord,
 } from "./schema.ts";
 
 /** Learned numbers of a network by state-dict key. */
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 
-/** Networks that a model may hold. */
-export type NetworkName = "denoiser" | "classifier";
-export const networkNames = ["denoiser", "classifier"] as const;
-
 /** A model in memory: its record, and the weights of the networks that the record has. */
 export interface Model extends ModelRecord {
   /** Where it came from, for messages and records. */
   readonly source: string;
-  readonly weights: { readonly [N in NetworkName]?: Weights };
+  readonly weights: { readonly [R in NetworkRole]?: Weights };
 }
 
-/** A network of a model, by name, as its record describes it. */
-export type NamedNetwork =
-  | ({ readonly name: "denoiser" } & DenoiserRecord)
-  | ({ readonly name: "classifier" } & ClassifierRecord);
+/** A network of a model by its role and its record. */
+export type NetworkRecord =
+  | ({ readonly role: "denoiser" } & DenoiserRecord)
+  | ({ readonly role: "classifier" } & ClassifierRecord);
 
 /** The model of a record, whose weights `read` gets for each network that the record has. */
 export async function modelOf(
   record: ModelRecord,
   source: string,
-  read: (network: NamedNetwork) => Promise<Weights>,
+  read: (network: NetworkRecord) => Promise<Weights>,
 ): Promise<Model> {
   const { denoiser, classifier } = record;
   return {
     ...record,
     source,
     weights: {
-      ...(denoiser && { denoiser: await read({ name: "denoiser", ...denoiser }) }),
-      ...(classifier && { classifier: await read({ name: "classifier", ...classifier }) }),
+      ...(denoiser && { denoiser: await read({ role: "denoiser", ...denoiser }) }),
+      ...(classifier && { classifier: await read({ role: "classifier", ...classifier }) }),
     },
   };
-}
-
-/** What a record says of a network's architecture. */
-export type NetworkDescription =
-  | ({ readonly name: "denoiser" } & Pick<DenoiserRecord, "config" | "lowResolution">)
-  | ({ readonly name: "classifier" } & Pick<ClassifierRecord, "config">);
-
-/** Shape of every parameter of a network by state-dict key. */
-export function networkShapes(network: NetworkDescription): Record<string, Shape> {
-  if (network.name === "classifier") return parameterShapes(encoderUnet(network.config));
-  const { config, lowResolution } = network;
-  return parameterShapes(lowResolution === undefined ? unet(config) : superResUnet(config));
 }
 
 /**
@@ -81,40 +65,75 @@ export function parseRecord(text: string, where: string): ModelRecord {
   return checkRecord(json, where);
 }
 
-/** The record that a value is. Throws ModelError where it does not follow the schema, or its networks don't fit its images or classes. */
+/**
+ * The record that a value is, of this format or an earlier one.
+ *
+ * @throws ModelError where it does not follow the schema, names a family that is not known, or its networks don't fit its images or classes
+ */
 export function checkRecord(value: unknown, where: string): ModelRecord {
-  const { data: record, error } = modelSchema.safeParse(value);
+  const { data, error } = modelSchema.safeParse(upgradeRecord(value));
   if (error) throw new ModelError(`${where}: ${describeProblems(error)}`);
-  const { classes, imageShape, denoiser, classifier } = record;
-  const [channels, height, width] = imageShape;
-  const expect = (what: string, found: number | undefined, expected: number, why: string): void => {
-    if (found !== expected) throw new ModelError(`${where}: ${what} is ${found} but ${why} ask for ${expected}`);
+  const { denoiser, classifier, ...model } = data;
+  const [, height, width] = model.imageShape;
+  if (height !== width)
+    throw new ModelError(`${where}: the images' height is ${height} but square images ask for ${width}`);
+  const record = {
+    ...model,
+    ...(denoiser && { denoiser: checkConfig("denoiser", denoiser, where) }),
+    ...(classifier && { classifier: checkConfig("classifier", classifier, where) }),
   };
-  const images = `images of ${show(imageShape)}`;
-  expect("the images' height", height, width, "square images");
-  if (denoiser) {
-    const { config, lowResolution, process } = denoiser;
-    expect("denoiser.config.imageSize", config.imageSize, width, images);
-    expect("denoiser.config.inChannels", config.inChannels, channels, images);
-    const problem = processProblem(process);
-    if (problem) throw new ModelError(`${where}: denoiser.process: ${problem}`);
-    const learned = learnsVariance(process);
-    const out = `${images} with a ${learned ? "learned" : "fixed"} variance`;
-    expect("denoiser.config.outChannels", config.outChannels, learned ? 2 * channels : channels, out);
-    if (lowResolution !== undefined && lowResolution > width)
-      throw new ModelError(
-        `${where}: denoiser.lowResolution is ${lowResolution}, but an upsampler makes images larger and these have side ${width}`,
-      );
-    if (config.numClasses !== undefined)
-      expect("denoiser.config.numClasses", config.numClasses, classes.length, "the class names");
-  }
-  if (classifier) {
-    expect("classifier.config.imageSize", classifier.config.imageSize, width, images);
-    expect("classifier.config.inChannels", classifier.config.inChannels, channels, images);
-    expect("classifier.config.outChannels", classifier.config.outChannels, classes.length, "the class names");
-  }
+  const problem =
+    (record.denoiser && denoiserProblem(record.denoiser, model)) ??
+    (record.classifier && classifierProblem(record.classifier, model));
+  if (problem) throw new ModelError(`${where}: ${problem}`);
   return record;
 }
+
+/** A network's record with the config as the schema of its family gives it. */
+function checkConfig<R extends DenoiserRecord | ClassifierRecord>(role: NetworkRole, record: R, where: string): R {
+  const { schema } = familyOf(role, record.kind, `${where}: ${role}.kind`);
+  const result = schema.safeParse(record.config);
+  if (!result.success) throw new ModelError(`${where}: ${describeProblems(result.error, [role, "config"])}`);
+  return { ...record, config: result.data };
+}
+
+type Data = Pick<ModelRecord, "imageShape" | "classes">;
+
+/** What a denoiser and the images, the classes and the process of its model contradict each other in. */
+function denoiserProblem(record: DenoiserRecord, { imageShape, classes }: Data): string | undefined {
+  const [channels, , width] = imageShape;
+  const { process } = record;
+  const signature = denoiserSignature(record);
+  if (show(signature.imageShape) !== show(imageShape)) return otherImages("denoiser", signature.imageShape, imageShape);
+  const problem = processProblem(process);
+  if (problem) return `denoiser.process: ${problem}`;
+  const expected = learnsVariance(process) ? 2 * channels : channels;
+  if (signature.outChannels !== expected)
+    return (
+      `denoiser.config gives ${signature.outChannels} channels, but images of ${show(imageShape)} with a ` +
+      `${learnsVariance(process) ? "learned" : "fixed"} variance ask for ${expected}`
+    );
+  if (signature.lowRes && signature.lowRes[1] > width)
+    return `denoiser.config enlarges images of side ${signature.lowRes[1]}, but an upsampler makes images larger and these have side ${width}`;
+  if (signature.classes !== undefined && signature.classes !== classes.length)
+    return otherClasses("denoiser", signature.classes, classes);
+  if (signature.nullLabel !== undefined && signature.nullLabel !== signature.classes)
+    return `denoiser.config has the null label ${signature.nullLabel}, but the number of classes, ${signature.classes}, is expected`;
+  return undefined;
+}
+
+/** What a classifier and the images and classes of its model contradict each other in. */
+function classifierProblem(record: ClassifierRecord, { imageShape, classes }: Data): string | undefined {
+  const signature = classifierSignature(record);
+  if (show(signature.imageShape) !== show(imageShape))
+    return otherImages("classifier", signature.imageShape, imageShape);
+  return signature.classes === classes.length ? undefined : otherClasses("classifier", signature.classes, classes);
+}
+
+const otherImages = (role: NetworkRole, own: Shape, given: Shape): string =>
+  `${role}.config is for images of ${show(own)}, but the model's are ${show(given)}`;
+const otherClasses = (role: NetworkRole, own: number, given: readonly string[]): string =>
+  `${role}.config is for ${own} classes, but there are ${given.length} class names`;
 
 /**
  * Throws ModelError unless a network's file is the one that its record means, and all its numbers are finite.
@@ -142,12 +161,12 @@ export function checkFile(
  */
 export function parseWeights(
   source: ByteSource,
-  network: NetworkDescription,
+  network: NetworkRecord,
   where: string,
   keep: (tensor: SafeTensor) => NDArray<"float32">,
 ): Weights {
   const { tensors } = openSafetensors(source, where);
-  checkShapes(tensors, networkShapes(network), where);
+  checkShapes(tensors, parameterShapes(networkOf(network.role, network)), where);
   return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, keep(tensor)]));
 }
 

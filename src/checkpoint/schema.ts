@@ -1,13 +1,14 @@
 import * as z from "zod";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
-import type { ClassifierConfig, UNetConfig } from "../models/config.ts";
+import type { ConfigProblem } from "../models/family.ts";
 
 /*
  * model.json: everything about a model but its weights. Bounds keep a damaged or hostile file from asking for absurd networks.
  */
 
 const count = z.int().min(1).max(65536);
-const fraction = z.number().positive().max(64);
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
 /** A file of the same folder. */
 const fileName = z.string().regex(/^[\w-]+\.safetensors$/, "expected NAME.safetensors, a file of the same folder");
@@ -23,36 +24,11 @@ const processSchema = z.strictObject({
   rescaleTimesteps: z.boolean(),
 }) satisfies z.ZodType<ProcessConfig>;
 
-const backbone = {
-  imageSize: count,
-  inChannels: count,
-  outChannels: count,
-  modelChannels: count,
-  numResBlocks: z.int().min(1).max(64),
-  attentionResolutions: z.array(count).max(16).readonly(),
-  channelMult: z.array(fraction).min(1).max(16).readonly(),
-  numHeads: count.optional(),
-  numHeadChannels: count.optional(),
-  useScaleShiftNorm: z.boolean().optional(),
-  resblockUpdown: z.boolean().optional(),
-  convResample: z.boolean().optional(),
-  useNewAttentionOrder: z.boolean().optional(),
-  normGroups: count.optional(),
-};
-
-const unetSchema = z.strictObject({
-  ...backbone,
-  numClasses: count.optional(),
-  nullLabel: z.boolean().optional(),
-  numHeadsUpsample: count.optional(),
-}) satisfies z.ZodType<UNetConfig>;
-
-const classifierSchema = z.strictObject({
-  ...backbone,
-  pool: z.enum(["adaptive", "attention", "spatial", "spatial_v2"]).optional(),
-}) satisfies z.ZodType<ClassifierConfig>;
-
 const network = {
+  /** Its family; `familyOf` finds it. */
+  kind: z.string(),
+  /** What the family makes a network of; its schema says what may be in it. */
+  config: z.custom<object>(isObject, "expected an object"),
   /** Weights: a safetensors file of the same folder. */
   file: fileName,
   sha256,
@@ -62,19 +38,12 @@ const network = {
   training: z.record(z.string(), z.unknown()).readonly().optional(),
 };
 
-const denoiserSchema = z.strictObject({
-  config: unetSchema,
-  /** Side in pixels of the small images that an upsampler enlarges. It makes the network `superResUnet(config)`; without it, `unet(config)`. */
-  lowResolution: count.optional(),
-  process: processSchema,
-  ...network,
-});
+const denoiserSchema = z.strictObject({ ...network, process: processSchema });
 
 const noisySchema = z.strictObject({
-  config: classifierSchema,
+  ...network,
   /** The noise that it knows; classifier guidance needs the denoiser's. */
   process: processSchema.omit({ prediction: true, variance: true }),
-  ...network,
 });
 
 /** The samplers that there are; `sampling/sampler.ts` makes them. */
@@ -109,7 +78,7 @@ const samplingSchema = z.strictObject({
   unconditionalClassifier: z.number().optional(),
 });
 
-export const modelFormat = "guidestar-model-1";
+export const modelFormat = "guidestar-model-2";
 
 export const modelSchema = z.strictObject({
   format: z.literal(modelFormat, `expected "${modelFormat}"; a newer version of guidestar may have written it`),
@@ -132,9 +101,36 @@ export type DenoiserRecord = z.infer<typeof denoiserSchema>;
 export type ClassifierRecord = z.infer<typeof noisySchema>;
 export type SamplingDefaults = z.infer<typeof samplingSchema>;
 
-/** Problems that zod found, as one line: where each is, and what was expected. */
-export const describeProblems = (error: z.ZodError): string =>
-  error.issues
+/** What schemas found wrong below a path, as one line: where each problem is, and what was expected. */
+export const describeProblems = (
+  { issues }: { readonly issues: readonly ConfigProblem[] },
+  below: readonly string[] = [],
+): string =>
+  issues
     .slice(0, 4)
-    .map(({ path, message }) => (path.length > 0 ? `${path.join(".")}: ${message}` : message))
+    .map(({ path, message }) => [[...below, ...path].map(String).join("."), message].filter(Boolean).join(": "))
     .join("; ");
+
+/**
+ * A record of format "guidestar-model-1" as one of today's: a network had no kind, and an upsampler's `lowResolution` stood beside its
+ * config. Values of another format stay as they are.
+ */
+export function upgradeRecord(value: unknown): unknown {
+  if (!isObject(value) || !("format" in value) || value.format !== "guidestar-model-1") return value;
+  const { denoiser, classifier, ...model } = value as { denoiser?: unknown; classifier?: unknown };
+  return {
+    ...model,
+    format: modelFormat,
+    ...(denoiser !== undefined && { denoiser: isObject(denoiser) ? upgradeDenoiser(denoiser) : denoiser }),
+    ...(classifier !== undefined && {
+      classifier: isObject(classifier) ? { kind: "adm-classifier", ...classifier } : classifier,
+    }),
+  };
+}
+
+function upgradeDenoiser(record: object): object {
+  const { config, lowResolution, ...rest } = record as { config?: unknown; lowResolution?: unknown };
+  return lowResolution === undefined
+    ? { kind: "adm-unet", config, ...rest }
+    : { kind: "adm-super-resolution", config: isObject(config) ? { ...config, lowResolution } : config, ...rest };
+}

@@ -1,6 +1,7 @@
 import { findModel, loadModel } from "../checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { describeNoise } from "../diffusion/process-config.ts";
+import { denoiserSignature } from "../models/families.ts";
 import type { Sampler } from "../sampling/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
@@ -60,20 +61,21 @@ async function describeModel(name: string): Promise<Description> {
   ];
   if (denoiser) {
     const { prediction, variance } = denoiser.process;
-    const { lowResolution } = denoiser;
+    const { lowRes, nullLabel } = denoiserSignature(denoiser);
     lines.push(
-      ...(lowResolution === undefined
-        ? []
-        : [`upsampler   from ${lowResolution}x${lowResolution}; draws with \`sample --upsampler ${name}\``]),
-      `denoiser    ${size(denoiser)}; ${describeNoise(denoiser.process)}; predicts ${prediction}, variance ${variance}`,
-      `            ${denoiser.config.nullLabel ? "knows" : "does not know"} the null label, for classifier-free guidance`,
+      ...(lowRes ? [`upsampler   from ${lowRes[2]}x${lowRes[1]}; draws with \`sample --upsampler ${name}\``] : []),
+      `denoiser    ${denoiser.kind}, ${size(denoiser)}; ${describeNoise(denoiser.process)}; predicts ${prediction}, variance ${variance}`,
+      `            ${nullLabel !== undefined ? "knows" : "does not know"} the null label, for classifier-free guidance`,
       ...training(denoiser),
     );
     const run = settle({ ...record, source: name }, { seeds: [0] });
     lines.push(`sampling    ${describeSampler(run.sampler)}, ${describeGuidance(run)}`);
   }
   if (classifier) {
-    lines.push(`classifier  ${size(classifier)}; ${describeNoise(classifier.process)}`, ...training(classifier));
+    lines.push(
+      `classifier  ${classifier.kind}, ${size(classifier)}; ${describeNoise(classifier.process)}`,
+      ...training(classifier),
+    );
   }
   return { facts: { name, folder, ...record }, lines };
 }

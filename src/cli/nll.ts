@@ -8,6 +8,8 @@ import { DataError, UsageError } from "../errors.ts";
 import { chartSvg } from "../evaluation/chart.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/likelihood/bound.ts";
 import { type BoundEvent, type ImageSource, variationalBound } from "../evaluation/likelihood/likelihood.ts";
+import { denoiserSignature } from "../models/families.ts";
+import type { DenoiserSignature } from "../models/family.ts";
 import { float32, int32 } from "../ndarray.ts";
 import { permutation } from "../random.ts";
 import { openBackend } from "../runtime/node.ts";
@@ -114,20 +116,20 @@ interface Labelling {
 }
 
 function labelling(dataset: Dataset, split: Split, model: Model, values: NllValues): Labelling {
-  const { numClasses, nullLabel } = model.denoiser?.config ?? {};
+  const { classes, nullLabel }: Partial<DenoiserSignature> = model.denoiser ? denoiserSignature(model.denoiser) : {};
   const { class: name, unconditional } = values;
   if (unconditional && name !== undefined)
     throw new UsageError("--unconditional tells no class and --class tells one; leave one out");
-  if (numClasses === undefined) {
+  if (classes === undefined) {
     if (name !== undefined) throw new UsageError(`--class: the denoiser of ${model.source} is told no class`);
     return { labelFor: () => 0, words: "no classes" };
   }
   if (unconditional) {
-    if (!nullLabel)
+    if (nullLabel === undefined)
       throw new UsageError(
         `--unconditional needs a denoiser with a null label, which that of ${model.source} lacks; leave it out`,
       );
-    return { labelFor: () => numClasses, words: "no class told" };
+    return { labelFor: () => nullLabel, words: "no class told" };
   }
   if (name !== undefined) {
     const label = labelOf(name, model);

@@ -1,9 +1,10 @@
-import { type Model, networkShapes } from "../checkpoint/model.ts";
+import type { Model } from "../checkpoint/model.ts";
 import { coefficients, noiseSchedule } from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
-import { encoderUnet } from "../models/classifier.ts";
+import { classifierNetwork, classifierSignature } from "../models/families.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { parameterSpecs } from "../nn/module.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
@@ -56,11 +57,11 @@ export async function* accuracyByTimestep(
     throw new ModelError(`${source}: the model has no classifier; \`guidestar train classifier\` adds one`);
   if (images.count < 1)
     throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
-  const { config } = classifier;
+  const { classes } = classifierSignature(classifier);
+  const network = classifierNetwork(classifier);
   const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
   const size = Math.min(batch, images.count);
   const pixels = sizeOf(imageShape);
-  const shapes = networkShapes({ name: "classifier", config });
   const perImage = f32(size);
   const graph = trace(
     {
@@ -70,12 +71,12 @@ export async function* accuracyByTimestep(
       alpha: perImage,
       sigma: perImage,
       y: i32(size),
-      classifier: Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)])),
+      classifier: parameterSpecs(network),
     },
     ({ x0, noise, timestep, alpha, sigma, y, classifier }) => {
       const x = networkInput(qSample(x0, noise, { alpha, sigma }), timestep, chain.config);
-      const logits = encoderUnet(config)(classifier, x, timestep);
-      const own = oneHot(y, config.outChannels); // [N, classes]
+      const logits = network(classifier, x, timestep);
+      const own = oneHot(y, classes); // [N, classes]
       return { right: readRight(logits, y), crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
     },
   );
@@ -89,11 +90,9 @@ export async function* accuracyByTimestep(
       // The program takes whole batches: the last image fills the room that is left, and its copies are not counted.
       const positions = Array.from({ length: size }, (_, i) => Math.min(first + i, images.count - 1));
       const { x, y } = images.take(positions);
-      const bad = y.data.find((label) => label < 0 || label >= config.outChannels);
+      const bad = y.data.find((label) => label < 0 || label >= classes);
       if (bad !== undefined)
-        throw new UsageError(
-          `labels must be from 0 to ${config.outChannels - 1}, as ${source} has them, but one is ${bad}`,
-        );
+        throw new UsageError(`labels must be from 0 to ${classes - 1}, as ${source} has them, but one is ${bad}`);
       const noise = new Float32Array(size * pixels);
       for (const [i, position] of positions.entries())
         noise.set(normals(seed, position * chain.timesteps.length + index, pixels), i * pixels);

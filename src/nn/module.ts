@@ -2,6 +2,7 @@ import { ModelError, ShapeError } from "../errors.ts";
 import { type Shape, sizeOf } from "../ndarray.ts";
 import { show } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
+import { f32, type Spec } from "../tensor/trace.ts";
 
 /** How a parameter starts: one number everywhere, uniform on [-bound, bound], or normal around 0. */
 export type Initialization =
@@ -158,6 +159,10 @@ export const parametersOf = (network: Network): Record<string, Parameter> =>
 /** Shape of every parameter by state-dict key. */
 export const parameterShapes = (network: Network): Record<string, Shape> =>
   Object.fromEntries(Object.entries(parametersOf(network)).map(([key, { shape }]) => [key, shape]));
+
+/** The same as specs of a traced function's inputs. */
+export const parameterSpecs = (network: Network): Record<string, Spec<"float32">> =>
+  Object.fromEntries(Object.entries(parameterShapes(network)).map(([key, shape]) => [key, f32(...shape)]));
 
 /** Number of learned numbers in a network. */
 export const countParameters = (network: Network): number =>

@@ -1,11 +1,44 @@
 export type { Model, Weights } from "../checkpoint/model.ts";
 export { modelFromFiles } from "../checkpoint/model-files.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "../checkpoint/schema.ts";
-export { type Classifier as ClassifierNetwork, encoderUnet } from "../models/classifier.ts";
-export type { BackboneConfig, ClassifierConfig, NetworkConfig, Pool, UNetConfig } from "../models/config.ts";
-export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "../models/presets.ts";
-export { publishedNetworks } from "../models/published.ts";
-export { recognise, type Untold } from "../models/recognise.ts";
-export { configFromReference, type ReferenceConfig } from "../models/reference.ts";
-export { type SuperResUNet, superResUnet } from "../models/super-resolution.ts";
-export { type UNet, unet } from "../models/unet.ts";
+export { encoderUnet } from "../models/adm/classifier.ts";
+export type {
+  BackboneConfig,
+  ClassifierConfig,
+  NetworkConfig,
+  Pool,
+  SuperResolutionConfig,
+  UNetConfig,
+} from "../models/adm/config.ts";
+export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "../models/adm/presets.ts";
+export { publishedNetworks } from "../models/adm/published.ts";
+export { recognise, type Untold } from "../models/adm/recognise.ts";
+export { configFromReference, type ReferenceConfig } from "../models/adm/reference.ts";
+export { type SuperResUNet, superResUnet } from "../models/adm/super-resolution.ts";
+export { type UNet, unet } from "../models/adm/unet.ts";
+export { admClassifier } from "../models/adm-classifier.ts";
+export { admSuperResolution } from "../models/adm-super-resolution.ts";
+export { admUnet } from "../models/adm-unet.ts";
+export {
+  classifierNetwork,
+  classifierSignature,
+  denoiserNetwork,
+  denoiserSignature,
+  type NetworkDescription,
+  registerFamily,
+} from "../models/families.ts";
+export type {
+  ClassifierFamily,
+  ClassifierNetwork,
+  ClassifierSignature,
+  ConfigProblem,
+  ConfigSchema,
+  DataShape,
+  DenoiserDataShape,
+  DenoiserFamily,
+  DenoiserInputs,
+  DenoiserNetwork,
+  DenoiserSignature,
+  ImageShape,
+  NetworkFamily,
+} from "../models/family.ts";

@@ -1,5 +1,6 @@
 import type { Model } from "../checkpoint/model.ts";
 import { ModelError } from "../errors.ts";
+import { denoiserSignature } from "../models/families.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
@@ -100,23 +101,23 @@ const asBytes = ({ shape, data }: NDArray<"float32">): NDArray<"float32"> =>
 
 /** The labels of a run for an upsampler, which may be told none. */
 const toldLabels = ({ denoiser }: CascadeModel, { labels }: Run): RunOptions["labels"] =>
-  denoiser?.config.numClasses === undefined ? undefined : labels;
+  denoiser && denoiserSignature(denoiser).classes !== undefined ? labels : undefined;
 
 /** Throws ModelError unless the second model enlarges the pictures of the first and knows its classes. */
 function checkFits(base: CascadeModel, upsampler: CascadeModel): void {
-  const { denoiser, imageShape, source } = upsampler;
-  const side = denoiser?.lowResolution;
-  if (side === undefined)
+  const { denoiser, source } = upsampler;
+  const { lowRes, classes } = denoiser ? denoiserSignature(denoiser) : {};
+  if (!lowRes)
     throw new ModelError(
-      `${source}: is no upsampler, it draws pictures from noise alone; an upsampler's model.json has denoiser.lowResolution`,
+      `${source}: is no upsampler, it draws pictures from noise alone; an upsampler's denoiser takes small images too`,
     );
-  const expected = show([imageShape[0], side, side]);
+  const expected = show(lowRes);
   const found = show(base.imageShape);
   if (found !== expected)
     throw new ModelError(
       `${source}: enlarges pictures ${expected}, but those of ${base.source} are ${found}; choose models that fit each other, or import the upsampler again with the right --small_size`,
     );
-  if (denoiser?.config.numClasses === undefined) return;
+  if (classes === undefined) return;
   if (base.classes.length !== upsampler.classes.length)
     throw new ModelError(
       `${source}: is told one of ${upsampler.classes.length} classes, but ${base.source} has ${base.classes.length}; choose models of the same classes`,

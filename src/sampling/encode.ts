@@ -1,6 +1,7 @@
 import type { Model } from "../checkpoint/model.ts";
 import { coefficients } from "../diffusion/noise-schedule.ts";
 import { ModelError, UsageError } from "../errors.ts";
+import { denoiserSignature } from "../models/families.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
@@ -64,8 +65,9 @@ export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOpt
  */
 export async function* encode(model: Model, options: EncodeOptions): AsyncGenerator<SampleEvent, void, undefined> {
   const { images, signal } = options;
-  const { process, lowResolution } = denoiserOf(model);
-  if (lowResolution !== undefined)
+  const denoiser = denoiserOf(model);
+  const { process } = denoiser;
+  if (denoiserSignature(denoiser).lowRes)
     throw new ModelError(`${model.source}: an upsampler does not encode pictures; give the model that draws them`);
   const run = settleEncoding(model, options);
   const chain = samplingSchedule(process, run.sampler);

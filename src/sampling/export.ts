@@ -1,13 +1,12 @@
-import { type Model, networkShapes } from "../checkpoint/model.ts";
+import type { Model } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { coefficientNames, type ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput, perImage } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
-import { encoderUnet } from "../models/classifier.ts";
-import { superResUnet } from "../models/super-resolution.ts";
-import { unet } from "../models/unet.ts";
-import { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
+import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignature } from "../models/families.ts";
+import { float32, int32, type NDArray } from "../ndarray.ts";
+import { parameterSpecs } from "../nn/module.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
 import { constant, oneHot, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
@@ -81,21 +80,19 @@ export function exportGraph(model: Model, options: ExportOptions): Exported {
 const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions) => Made>> = {
   denoiser(model, { batch }) {
     const record = recordOf(model, "denoiser");
-    const { config, process, lowResolution } = record;
+    const { process } = record;
+    const { classes, lowRes } = denoiserSignature(record);
+    const denoise = denoiserNetwork(record);
     const specs = {
       x: f32(batch, ...model.imageShape),
       t: f32(batch),
-      ...(config.numClasses !== undefined && { y: i64(batch) }),
-      ...(lowResolution !== undefined && { low_res: f32(batch, model.imageShape[0], lowResolution, lowResolution) }),
-      denoiser: specsOf(networkShapes({ name: "denoiser", ...record })),
+      ...(classes !== undefined && { y: i64(batch) }),
+      ...(lowRes && { low_res: f32(batch, ...lowRes) }),
+      denoiser: parameterSpecs(denoise),
     };
     const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
       const time = networkTime(t, process);
-      const input = networkInput(x, time, process);
-      const rest = y ? [y] : [];
-      const out = low_res
-        ? superResUnet(config)(denoiser, input, time, low_res, ...rest)
-        : unet(config)(denoiser, input, time, ...rest);
+      const out = denoise(denoiser, networkInput(x, time, process), time, { label: y, lowRes: low_res });
       return { out: y ? ifKnown(y, labelCount(model), out) : out };
     });
     return { graph, facts: denoiserFacts(record) };
@@ -114,7 +111,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
     const graph = trace(specs, ({ x, t, y, classifier }) => {
       const log_prob = logProbability(logitsOf(record, classifier, x, t), y);
-      const known = (value: Tensor) => ifKnown(y, record.config.outChannels, value);
+      const known = (value: Tensor) => ifKnown(y, classifierSignature(record).classes, value);
       return { log_prob: known(log_prob), grad: known(gradients(log_prob.sum(), { x }).x) };
     });
     return { graph, facts: classifierFacts(record) };
@@ -212,8 +209,8 @@ function call(graph: Graph, values: ReadonlyMap<string, Tensor>): ReadonlyMap<st
 
 /** Labels that a model's denoiser can be told, "no class" included; the classes, where it is told none. */
 const labelCount = ({ denoiser, classes }: Model): number => {
-  const { numClasses, nullLabel } = denoiser!.config;
-  return (numClasses ?? classes.length) + (nullLabel ? 1 : 0);
+  const { nullLabel } = denoiserSignature(denoiser!);
+  return classes.length + (nullLabel === undefined ? 0 : 1);
 };
 
 /** Values [N, ...] of the images whose label, int [N], is one of 0 ... count - 1; NaN for the others, by 0 / 0. */
@@ -229,28 +226,26 @@ const networkTime = (
 ): Tensor => (rescaleTimesteps ? t.mul(1000).div(steps) : t);
 
 /** A classifier's answer to x at timesteps of the original chain. */
-function logitsOf(
-  { config, process }: ClassifierRecord,
-  weights: Record<string, Tensor>,
-  x: Tensor,
-  t: Tensor,
-): Tensor {
-  const time = networkTime(t, process);
-  return encoderUnet(config)(weights, networkInput(x, time, process), time);
+function logitsOf(record: ClassifierRecord, weights: Record<string, Tensor>, x: Tensor, t: Tensor): Tensor {
+  const time = networkTime(t, record.process);
+  return classifierNetwork(record)(weights, networkInput(x, time, record.process), time);
 }
 
 const classifierSpecs = (model: Model, record: ClassifierRecord, batch: number) => ({
   x: f32(batch, ...model.imageShape),
   t: f32(batch),
-  classifier: specsOf(networkShapes({ name: "classifier", config: record.config })),
+  classifier: parameterSpecs(classifierNetwork(record)),
 });
 
-const denoiserFacts = ({ process, config, sha256, lowResolution }: DenoiserRecord) => ({
-  process,
-  denoiserWeights: sha256,
-  ...(config.nullLabel && { nullLabel: config.numClasses }),
-  ...(lowResolution !== undefined && { lowResolution }),
-});
+function denoiserFacts(record: DenoiserRecord) {
+  const { nullLabel, lowRes } = denoiserSignature(record);
+  return {
+    process: record.process,
+    denoiserWeights: record.sha256,
+    ...(nullLabel !== undefined && { nullLabel }),
+    ...(lowRes && { lowResolution: lowRes[1] }),
+  };
+}
 const classifierFacts = ({ process, sha256 }: ClassifierRecord) => ({ process, classifierWeights: sha256 });
 
 function recordOf<N extends "denoiser" | "classifier">(model: Model, name: N): NonNullable<Model[N]> {
@@ -262,9 +257,6 @@ function recordOf<N extends "denoiser" | "classifier">(model: Model, name: N): N
     `${model.source}: the model has no ${name} to export, ${has}; \`guidestar train ${name}\` adds one`,
   );
 }
-
-const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
-  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));
 
 /** Weights of a model by the names that they have as inputs of its graphs. */
 const boundWeights = ({ weights }: Model, { inputs }: Graph): ReadonlyMap<string, NDArray> =>

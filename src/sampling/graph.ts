@@ -1,12 +1,10 @@
-import { checkSameNoise, type Model, networkShapes } from "../checkpoint/model.ts";
+import { checkSameNoise, type Model } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import { coefficientSpecs } from "../diffusion/noise-schedule.ts";
 import { ModelError } from "../errors.ts";
 import { type GuidedModel, guide } from "../guidance/guide.ts";
-import { encoderUnet } from "../models/classifier.ts";
-import { superResUnet } from "../models/super-resolution.ts";
-import { unet } from "../models/unet.ts";
-import type { Shape } from "../ndarray.ts";
+import { classifierNetwork, denoiserNetwork, denoiserSignature } from "../models/families.ts";
+import { parameterSpecs } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
 import { asksWeak, guidanceMemory, scheduledScales } from "./guidance.ts";
@@ -28,7 +26,7 @@ export function stepGraph(
   weak?: Omit<Model, "weights">,
 ) {
   const denoiser = denoiserOf(model);
-  const { config, lowResolution: side } = denoiser;
+  const { lowRes: small } = denoiserSignature(denoiser);
   const classifier = guidance.classifier === 0 ? undefined : model.classifier;
   if (classifier) checkSameNoise(model);
   const weaker = asksWeak(guidance) && weak ? denoiserOf(weak) : undefined;
@@ -43,13 +41,13 @@ export function stepGraph(
     numbers: each(solver.numbers, f32(batch)),
     scales: each(scheduledScales(guidance), f32(1)),
     label: i32(batch),
-    ...(side !== undefined && { lowRes: f32(batch, config.inChannels, side, side) }),
-    denoiser: specsOf(networkShapes({ name: "denoiser", ...denoiser })),
-    weak: weaker ? specsOf(networkShapes({ name: "denoiser", ...weaker })) : {},
-    classifier: classifier ? specsOf(networkShapes({ name: "classifier", config: classifier.config })) : {},
+    ...(small && { lowRes: f32(batch, ...small) }),
+    denoiser: parameterSpecs(denoiserNetwork(denoiser)),
+    weak: weaker ? parameterSpecs(denoiserNetwork(weaker)) : {},
+    classifier: classifier ? parameterSpecs(classifierNetwork(classifier)) : {},
   };
   return trace(specs, ({ x, noise, coefficients, memory, numbers, scales, label, lowRes, ...weights }) => {
-    const classify = classifier && encoderUnet(classifier.config);
+    const classify = classifier && classifierNetwork(classifier);
     const average = memory[guidanceMemory];
     const momentum = average && { average };
     const predictor = guide(
@@ -68,15 +66,12 @@ export function stepGraph(
 }
 
 /** A denoiser of a model with its weights, as guidance asks it. */
-function network({ config, process }: DenoiserRecord, weights: Readonly<Record<string, Tensor>>): GuidedModel {
-  const [plain, enlarge] = [unet(config), superResUnet(config)];
+function network(record: DenoiserRecord, weights: Readonly<Record<string, Tensor>>): GuidedModel {
+  const [denoise, { nullLabel }] = [denoiserNetwork(record), denoiserSignature(record)];
   return {
-    denoiser: (x, t, { label, lowRes }) => {
-      const y = config.numClasses === undefined ? undefined : label;
-      return lowRes ? enlarge(weights, x, t, lowRes, y) : plain(weights, x, t, y);
-    },
-    process,
-    ...(config.nullLabel && { nullLabel: config.numClasses! }),
+    denoiser: (x, t, condition) => denoise(weights, x, t, condition),
+    process: record.process,
+    ...(nullLabel !== undefined && { nullLabel }),
   };
 }
 
@@ -90,6 +85,3 @@ export const boundWeights = ({ weights }: Model, { guidance }: Run, weak?: Model
   weak: asksWeak(guidance) ? (weak?.weights.denoiser ?? {}) : {},
   classifier: guidance.classifier === 0 ? {} : (weights.classifier ?? {}),
 });
-
-const specsOf = (shapes: Readonly<Record<string, Shape>>): Record<string, Spec<"float32">> =>
-  Object.fromEntries(Object.entries(shapes).map(([key, shape]) => [key, f32(...shape)]));

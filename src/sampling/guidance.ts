@@ -7,6 +7,7 @@ import { checkInterval, type Interval, inInterval } from "../guidance/interval.t
 import type { Projection } from "../guidance/projected.ts";
 import { checkSchedule, factorAt, type ScaleSchedule, scaleAt } from "../guidance/schedule.ts";
 import { checkPercentile } from "../guidance/threshold.ts";
+import { denoiserSignature } from "../models/families.ts";
 import { show } from "../tensor/shape.ts";
 import type { Sampler } from "./sampler.ts";
 import type { Solver } from "./solver.ts";
@@ -68,7 +69,7 @@ export function settleGuidance(model: Described, { guidance, sampler, weak }: Ar
     );
   if (cfgPlusPlus && sampler.kind !== "ddim")
     throw new UsageError(`sample: CFG++ changes the step of ddim, but the sampler is ${sampler.kind}; use ddim`);
-  const mixes = denoiser?.config.nullLabel === true && !unconditional;
+  const mixes = denoiser !== undefined && denoiserSignature(denoiser).nullLabel !== undefined && !unconditional;
   const steered = unconditional ? (sampling.unconditionalClassifier ?? 2) : (sampling.classifier ?? (mixes ? 0 : 1));
   // A weak model takes the place of the missing class, as in its paper, unless both are asked for.
   const usual = !mixes || weak ? 1 : cfgPlusPlus ? usualLambda : (sampling.classifierFree ?? 2);
@@ -137,10 +138,10 @@ function checkWeak(model: Described, weak: Model | undefined, scale: number): vo
     );
 }
 
-function describe({ config, lowResolution, process }: DenoiserRecord): string {
-  const { inChannels, imageSize, numClasses } = config;
-  const from = lowResolution === undefined ? "" : ` enlarged from side ${lowResolution}`;
-  return `images ${show([inChannels, imageSize, imageSize])}${from} of ${numClasses ?? "no"} classes, ${describeNoise(process)}`;
+function describe(record: DenoiserRecord): string {
+  const { imageShape, lowRes, classes } = denoiserSignature(record);
+  const from = lowRes ? ` enlarged from side ${lowRes[1]}` : "";
+  return `images ${show(imageShape)}${from} of ${classes ?? "no"} classes, ${describeNoise(record.process)}`;
 }
 
 /** Does any guidance add something to the denoiser's prediction? */

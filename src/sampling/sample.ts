@@ -1,6 +1,7 @@
 import type { Model } from "../checkpoint/model.ts";
 import { coefficientColumns, scheduleOfLevels } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
+import { denoiserSignature } from "../models/families.ts";
 import { float32, type NDArray, sizeOf } from "../ndarray.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
@@ -181,12 +182,12 @@ export async function collect(events: AsyncIterable<SampleEvent>): Promise<NDArr
 }
 
 /** Throws UsageError unless an upsampler, and only an upsampler, is given as many small images as it enlarges, of its size. */
-function checkLowRes({ denoiser, imageShape, source }: Model, lowRes: NDArray | undefined, count: number): void {
-  const side = denoiser?.lowResolution;
-  if (side === undefined && lowRes)
+function checkLowRes({ denoiser, source }: Model, lowRes: NDArray | undefined, count: number): void {
+  const small = denoiser && denoiserSignature(denoiser).lowRes;
+  if (!small && lowRes)
     throw new UsageError(`sample: ${source} draws pictures from noise alone, so lowRes cannot be given; leave it out`);
-  if (side === undefined) return;
-  const expected = show([count, imageShape[0], side, side]);
+  if (!small) return;
+  const expected = show([count, ...small]);
   if (!lowRes)
     throw new UsageError(
       `sample: ${source} is an upsampler: it enlarges the pictures of another model (lowRes ${expected}), and none came; draw with that model and give this one as its upsampler`,

@@ -36,7 +36,7 @@ const lazy = (weights: Readonly<Record<string, NDArray<"float32">>>): Record<str
 const { denoiser, classifier, ...model } = tinyModel();
 const importing = (name: string, weights: typeof denoiser.weights, storage?: "float16") =>
   importNetwork(join(folder, name), {
-    network: { name: "denoiser", ...denoiser.record },
+    network: { role: "denoiser", ...denoiser.record },
     tensors: lazy(weights),
     model,
     source: "f.pt",
@@ -92,7 +92,7 @@ describe("importing reads tensors in parts", () => {
         yield denoiser.weights[last]!.data;
       },
     };
-    const network = { name: "denoiser", ...denoiser.record } as const;
+    const network = { role: "denoiser", ...denoiser.record } as const;
     const options = { network, tensors, model, source: "f.pt", signal: stop.signal };
     await expect(importNetwork(join(folder, "new"), options)).rejects.toThrow("enough");
     expect(asked).toBe(1);
@@ -107,7 +107,7 @@ test("what another process wrote below the same new folder stays where an import
     writeFileSync(join(folder, "new", "other"), "results of hours");
     yield Float32Array.of(Number.NaN);
   }
-  const network = { name: "denoiser", ...denoiser.record } as const;
+  const network = { role: "denoiser", ...denoiser.record } as const;
   const options = { network, tensors: { ...tensors, [last]: { ...tensors[last]!, parts } }, model, source: "f.pt" };
   await expect(importNetwork(join(folder, "new", "mine"), options)).rejects.toThrow(ModelError);
   expect(await readdir(join(folder, "new"))).toEqual(["other"]);

@@ -27,6 +27,9 @@ async function edit(change: (record: Record<"denoiser", Record<string, object>>)
   await writeFile(file("model.json"), JSON.stringify(record));
 }
 
+const upsampling = (denoiser: Record<string, object>, lowResolution: number) =>
+  Object.assign(denoiser, { kind: "adm-super-resolution", config: { ...denoiser.config, lowResolution } });
+
 /** Changes the denoiser's tensors, hash and all, so that only their content can be refused. */
 async function retensor(change: (tensors: Record<string, NDArray<"float32">>) => unknown): Promise<void> {
   const { tensors } = readSafetensors(await readFile(file("denoiser.safetensors")));
@@ -154,7 +157,7 @@ test("an upsampler comes back as one", async () => {
   const { denoiser, ...facts } = tinyUpsampler();
   await saveModel(folder, { ...facts, denoiser });
   const loaded = await loadModel(folder);
-  expect(loaded.denoiser).toMatchObject({ ...denoiser.record, lowResolution: 8 });
+  expect(loaded.denoiser).toMatchObject(denoiser.record);
   expect(loaded.weights).toEqual({ denoiser: denoiser.weights });
 });
 
@@ -167,7 +170,7 @@ describe("loading refuses", () => {
     [
       "a newer format",
       () => edit((r) => Object.assign(r, { format: "guidestar-model-9" })),
-      /format: expected "guidestar-model-1"/,
+      /format: expected "guidestar-model-2"/,
     ],
     ["unknown fields", () => edit(({ denoiser }) => Object.assign(denoiser, { extra: 1 })), /denoiser: .*extra/],
     [
@@ -183,22 +186,32 @@ describe("loading refuses", () => {
     [
       "networks of other images",
       () => edit((r) => Object.assign(r, { imageShape: [3, 8, 8] })),
-      /denoiser\.config\.inChannels is 1 but images of \[3, 8, 8\] ask for 3/,
+      /denoiser\.config is for images of \[1, 8, 8\], but the model's are \[3, 8, 8\]/,
     ],
     [
       "class names that are too few",
       () => edit((r) => Object.assign(r, { classes: ["a"] })),
-      /numClasses is 3 but the class names ask for 1/,
+      /denoiser\.config is for 3 classes, but there are 1 class names/,
     ],
     [
       "an upsampler's record for the weights of a plain denoiser",
-      () => edit(({ denoiser }) => Object.assign(denoiser, { lowResolution: 4 })),
+      () => edit(({ denoiser }) => upsampling(denoiser, 4)),
       /"input_blocks\.0\.0\.weight" is \[8, 1, 3, 3\] but the network in model\.json has \[8, 2, 3, 3\]/,
     ],
     [
       "an upsampler that would make images smaller",
-      () => edit(({ denoiser }) => Object.assign(denoiser, { lowResolution: 9 })),
-      /denoiser\.lowResolution is 9, but .* side 8/,
+      () => edit(({ denoiser }) => upsampling(denoiser, 9)),
+      /denoiser\.config enlarges images of side 9, but .* side 8/,
+    ],
+    [
+      "a family that is not known",
+      () => edit(({ denoiser }) => Object.assign(denoiser, { kind: "dit" })),
+      /model\.json: denoiser\.kind is "dit", but only the families adm-unet, adm-super-resolution are known .*registerFamily/,
+    ],
+    [
+      "a family of other networks",
+      () => edit(({ denoiser }) => Object.assign(denoiser, { kind: "adm-classifier" })),
+      /model\.json: denoiser\.kind is "adm-classifier", a family of classifiers; families of denoisers are adm-unet/,
     ],
     ["a missing file", () => rm(file("denoiser.safetensors")), /denoiser\.safetensors: model\.json names this file/],
     ["a damaged file", () => writeFile(file("denoiser.safetensors"), "x"), /SHA-256/],

@@ -1,14 +1,13 @@
 import { mkdir, readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { type Model, networkShapes, type Weights } from "../../src/checkpoint/model.ts";
+import type { Model } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
-import type { DenoiserRecord } from "../../src/checkpoint/schema.ts";
 import { writeFiles } from "../../src/cli/output.ts";
 import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
-import { encoderUnet } from "../../src/models/classifier.ts";
-import { superResUnet } from "../../src/models/super-resolution.ts";
-import { unet } from "../../src/models/unet.ts";
+import { encoderUnet } from "../../src/models/adm/classifier.ts";
+import { superResUnet } from "../../src/models/adm/super-resolution.ts";
+import { unet } from "../../src/models/adm/unet.ts";
 import { float32, int32, sizeOf } from "../../src/ndarray.ts";
 import { onnxFile } from "../../src/onnx/file.ts";
 import { normals } from "../../src/random.ts";
@@ -20,7 +19,7 @@ import { ddim, ddpm } from "../../src/sampling/sampler.ts";
 import { settle } from "../../src/sampling/settings.ts";
 import { compute } from "../support/compute.ts";
 import { floats, integers, openOnnx, readModelProto } from "../support/onnx-file.ts";
-import { loadedTinyModel, tinyModel } from "../support/tiny-model.ts";
+import { loadedTinyModel, randomWeights, tinyModel } from "../support/tiny-model.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -90,17 +89,6 @@ test("a label or step that does not exist makes what is computed of it NaN, and 
   for (const k of [5, -1, wrapping]) expect(await stepAt(k, [0, 1, 2])).toEqual(images([0, 0, 0]));
 });
 
-const randomWeights = (record: Pick<DenoiserRecord, "config" | "lowResolution">): Weights =>
-  Object.fromEntries(
-    Object.entries(networkShapes({ name: "denoiser", ...record })).map(([key, shape], stream) => [
-      key,
-      float32(
-        shape,
-        normals(3, stream, sizeOf(shape)).map((value) => 0.2 * value),
-      ),
-    ]),
-  );
-
 describe("a denoiser", () => {
   test("gives what the network gives, for images at different times, of classes and of none", async () => {
     const file = await exported("denoiser.onnx", "--what", "denoiser", "--batch-size", "3");
@@ -141,8 +129,8 @@ describe("a denoiser", () => {
   test("has no y where it knows no classes, and low_res where it upsamples", async () => {
     const model = loadedTinyModel();
     const { numClasses: _, nullLabel: __, ...config } = model.denoiser!.config;
-    const record = { ...model.denoiser!, config, lowResolution: 4 };
-    const weights = randomWeights(record);
+    const record = { ...model.denoiser!, kind: "adm-super-resolution", config: { ...config, lowResolution: 4 } };
+    const weights = randomWeights("denoiser", record, 3);
     const file = await inMemory({ ...model, denoiser: record, weights: { denoiser: weights } }, "denoiser", 1);
     expect(file.inputs).toEqual(["x float32 [1, 1, 8, 8]", "t float32 [1]", "low_res float32 [1, 1, 4, 4]"]);
     const image = x.slice(0, 64);
@@ -292,7 +280,7 @@ describe("a step, looped by itself, draws the pictures of sample", () => {
 test("weights that don't fit into one file lie in one beside it", async () => {
   const tiny = loadedTinyModel();
   const denoiser = { ...tiny.denoiser!, config: { ...tiny.denoiser!.config, modelChannels: 64 } };
-  const model = { ...tiny, denoiser, weights: { denoiser: randomWeights(denoiser) } };
+  const model = { ...tiny, denoiser, weights: { denoiser: randomWeights("denoiser", denoiser, 3) } };
   const run = settle(model, { seeds: [0] });
   const wide = exportGraph(model, { what: "denoiser", batch: 3, run });
   const inside = onnxFile(wide, "big.onnx");

@@ -9,9 +9,7 @@ import { networkFor } from "../../src/cli/import/network.ts";
 import { arrayOf, readNpz } from "../../src/formats/npz.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { readTorch } from "../../src/formats/torch.ts";
-import { encoderUnet } from "../../src/models/classifier.ts";
-import { superResUnet } from "../../src/models/super-resolution.ts";
-import { unet } from "../../src/models/unet.ts";
+import { classifierNetwork, denoiserNetwork, denoiserSignature } from "../../src/models/families.ts";
 import { float32, int32, type NDArray, sizeOf, stridesOf } from "../../src/ndarray.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
@@ -64,11 +62,8 @@ describe("an imported model computes what the reference does", () => {
     );
     const graph = trace({ inputs: specs, parameters }, ({ inputs, parameters }) => {
       const { x, t, y, lowRes } = inputs as Record<string, Tensor>;
-      if (model.classifier) return { out: encoderUnet(model.classifier.config)(parameters, x!, t!) };
-      const { config } = model.denoiser!;
-      return {
-        out: lowRes ? superResUnet(config)(parameters, x!, t!, lowRes, y) : unet(config)(parameters, x!, t!, y),
-      };
+      if (model.classifier) return { out: classifierNetwork(model.classifier)(parameters, x!, t!) };
+      return { out: denoiserNetwork(model.denoiser!)(parameters, x!, t!, { label: y, lowRes }) };
     });
     await using backend = await openBackend();
     await using program = await compile(graph, backend, { bind: { parameters: weights } });
@@ -88,7 +83,10 @@ test("the side of the small pictures, which neither weights nor configuration te
   const given = await upsampler("half", "--small_size", "8");
   expect(given.messages).not.toContain("it enlarges pictures of");
   const sides = await Promise.all(["quarter", "half"].map((out) => loadModel(at(out))));
-  expect(sides.map(({ denoiser }) => denoiser!.lowResolution)).toEqual([4, 8]);
+  expect(sides.map(({ denoiser }) => denoiserSignature(denoiser!).lowRes)).toEqual([
+    [3, 4, 4],
+    [3, 8, 8],
+  ]);
 });
 
 test("flags as the reference's; a recognised network equals the configured one; noise is kept", async () => {
@@ -192,8 +190,8 @@ describe("command lines of the reference", () => {
   });
 
   test.each([
-    [["--num_classes", "7"], "--num_classes is 7 but the tensors are of unet with 10 classes"],
-    [["--class_cond", "False"], "--class_cond is False but the tensors are of unet with 10 classes"],
+    [["--num_classes", "7"], "--num_classes is 7 but the tensors are of adm-unet with 10 classes"],
+    [["--class_cond", "False"], "--class_cond is False but the tensors are of adm-unet with 10 classes"],
     [["--learn_sigma", "False"], 'tensor "out.2.weight": expected shape [3, 32, 3, 3] but found [6, 32, 3, 3]'],
     [["--resblock_updown", "False"], "tensor"],
     [["--preset", "adm-64", "--num_head_channels", "100"], "unet_adm.pt: attention: 384 channels do not divide"],

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "vitest";
 import { type ImportValues, importCheckpoint } from "../../src/cli/commands/import.ts";
 import { networkFor } from "../../src/cli/import/network.ts";
-import { networkOf } from "../../src/models/network.ts";
-import { publishedNetworks } from "../../src/models/published.ts";
+import { networkOf } from "../../src/models/adm/network.ts";
+import { publishedNetworks } from "../../src/models/adm/published.ts";
 import { parameterShapes } from "../../src/nn/module.ts";
 
 /*

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
 import { type ModelToSave, saveModel } from "../../src/checkpoint/model-folder.ts";
 import { encodePng } from "../../src/images/png.ts";
+import type { UNetConfig } from "../../src/models/adm/config.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
 import { guidestar, sameBytes, temporaryFolder } from "./world.ts";
 
@@ -16,7 +17,7 @@ function withoutClasses({
   ...model
 }: Pick<ModelToSave, "classes" | "imageShape" | "preprocessing" | "denoiser" | "classifier">): ModelToSave {
   const { record, weights } = denoiser!;
-  const { numClasses: __, nullLabel: ___, ...config } = record.config;
+  const { numClasses: __, nullLabel: ___, ...config } = record.config as UNetConfig;
   const { "label_emb.weight": ____, ...others } = weights;
   return { ...model, classes: [], denoiser: { record: { ...record, config }, weights: others } };
 }

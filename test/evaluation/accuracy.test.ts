@@ -7,7 +7,7 @@ import {
   type TimestepAccuracy,
 } from "../../src/evaluation/accuracy.ts";
 import { classAccuracy } from "../../src/evaluation/metrics/class-scores.ts";
-import { encoderUnet } from "../../src/models/classifier.ts";
+import { encoderUnet } from "../../src/models/adm/classifier.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
@@ -19,7 +19,7 @@ import { tinyModel } from "../support/tiny-model.ts";
 
 const { denoiser: _, classifier, ...about } = tinyModel();
 const model = {
-  format: "guidestar-model-1",
+  format: "guidestar-model-2",
   source: "tiny",
   ...about,
   classifier: { ...classifier.record, file: "", sha256: "", parameters: 0 },

@@ -123,7 +123,11 @@ const picture = (count: number): ImageSource => ({
   }),
 });
 
-async function all(images: ImageSource, options: BoundOptions, model = loadedTinyModel()): Promise<BoundEvent[]> {
+async function all(
+  images: ImageSource,
+  options: BoundOptions,
+  model: Model = loadedTinyModel(),
+): Promise<BoundEvent[]> {
   const events: BoundEvent[] = [];
   for await (const event of variationalBound(model, images, options)) events.push(event);
   return events;
@@ -187,7 +191,8 @@ describe("the loop", () => {
   test("refuses what has no bound", async () => {
     const { denoiser, ...rest } = loadedTinyModel();
     await expect(all(picture(1), {}, rest)).rejects.toThrow(ModelError);
-    const upsampler: Model = { ...rest, denoiser: { ...denoiser!, lowResolution: 4 } };
+    const config = { ...denoiser!.config, lowResolution: 4 };
+    const upsampler: Model = { ...rest, denoiser: { ...denoiser!, kind: "adm-super-resolution", config } };
     await expect(all(picture(1), {}, upsampler)).rejects.toThrow(/enlarges/);
     await expect(all(picture(0), {})).rejects.toThrow(UsageError);
     await expect(all(picture(1), { batch: 0 })).rejects.toThrow(/batch/);

@@ -1,9 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ModelError, UsageError } from "../../src/errors.ts";
-import { encoderUnet } from "../../src/models/classifier.ts";
-import type { ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
-import { superResUnet } from "../../src/models/super-resolution.ts";
-import { unet } from "../../src/models/unet.ts";
+import { encoderUnet } from "../../src/models/adm/classifier.ts";
+import type { ClassifierConfig, UNetConfig } from "../../src/models/adm/config.ts";
+import { superResUnet } from "../../src/models/adm/super-resolution.ts";
+import { unet } from "../../src/models/adm/unet.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { type Module, type Network, parameterShapes } from "../../src/nn/module.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
-import { encoderUnet } from "../../src/models/classifier.ts";
-import type { UNetConfig } from "../../src/models/config.ts";
-import { networkOf } from "../../src/models/network.ts";
-import { benchmarkConfigs, classifierPreset, denoiserPreset, presetNames } from "../../src/models/presets.ts";
-import { publishedNetworks } from "../../src/models/published.ts";
-import { unet } from "../../src/models/unet.ts";
+import { encoderUnet } from "../../src/models/adm/classifier.ts";
+import type { UNetConfig } from "../../src/models/adm/config.ts";
+import { networkOf } from "../../src/models/adm/network.ts";
+import { benchmarkConfigs, classifierPreset, denoiserPreset, presetNames } from "../../src/models/adm/presets.ts";
+import { publishedNetworks } from "../../src/models/adm/published.ts";
+import { unet } from "../../src/models/adm/unet.ts";
 import { countParameters, type Network, parameterShapes } from "../../src/nn/module.ts";
 import { countFlops } from "../../src/tensor/cost.ts";
 import { gradients } from "../../src/tensor/gradient.ts";

@@ -1,10 +1,10 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import type { BackboneConfig, NetworkConfig } from "../../src/models/config.ts";
-import { networkOf } from "../../src/models/network.ts";
-import { publishedNetworks } from "../../src/models/published.ts";
-import { recognise } from "../../src/models/recognise.ts";
-import { configFromReference, type ReferenceConfig } from "../../src/models/reference.ts";
+import type { BackboneConfig, NetworkConfig } from "../../src/models/adm/config.ts";
+import { networkOf } from "../../src/models/adm/network.ts";
+import { publishedNetworks } from "../../src/models/adm/published.ts";
+import { recognise } from "../../src/models/adm/recognise.ts";
+import { configFromReference, type ReferenceConfig } from "../../src/models/adm/reference.ts";
 import { parameterShapes } from "../../src/nn/module.ts";
 
 const references: Record<string, ReferenceConfig> = JSON.parse(
@@ -49,9 +49,12 @@ const variants: NetworkConfig[] = [1, 2].flatMap((numResBlocks) =>
         const single = channelMult.length === 1;
         const down = { ...shape, convResample: single || convResample, resblockUpdown: !single && convResample };
         return [
-          { kind: "unet", config: { ...down, numClasses: 3 } },
-          { kind: "superRes", config: { ...down, resblockUpdown: false, useScaleShiftNorm: false } },
-          { kind: "classifier", config: { ...down, outChannels: 7, pool: convResample ? "spatial" : "attention" } },
+          { kind: "adm-unet", config: { ...down, numClasses: 3 } },
+          {
+            kind: "adm-super-resolution",
+            config: { ...down, lowResolution: 4, resblockUpdown: false, useScaleShiftNorm: false },
+          },
+          { kind: "adm-classifier", config: { ...down, outChannels: 7, pool: convResample ? "spatial" : "attention" } },
         ];
       }),
     ),
@@ -72,7 +75,7 @@ describe("recognition of networks from their tensors' shapes", () => {
   });
 
   test("needs the number of residual blocks of no denoiser", () => {
-    for (const network of variants.filter(({ kind }) => kind !== "classifier")) {
+    for (const network of variants.filter(({ kind }) => kind !== "adm-classifier")) {
       const found = recognise(shapesOf(network), { ...untoldOf(network.config), numResBlocks: undefined });
       expect(found.config.numResBlocks).toBe(network.config.numResBlocks);
     }
@@ -98,7 +101,7 @@ describe("tensors that don't fit", () => {
     expect(() => recognise(shapes, { ...untold, imageSize: undefined })).toThrow("give --image_size,");
     const large = configFromReference(references.unet_superres!);
     expect(() => recognise(shapesOf(large), { numHeads: 2 })).toThrow("give --large_size,");
-    const open = variants.filter(({ kind }) => kind === "classifier");
+    const open = variants.filter(({ kind }) => kind === "adm-classifier");
     const asked = open.flatMap((network) => {
       try {
         recognise(shapesOf(network), { ...untoldOf(network.config), numResBlocks: undefined });

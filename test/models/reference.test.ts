@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/errors.ts";
-import { configFromReference } from "../../src/models/reference.ts";
+import { configFromReference } from "../../src/models/adm/reference.ts";
 
 const required = {
   image_size: 64,
@@ -14,7 +14,7 @@ const required = {
 describe("a configuration of the reference", () => {
   test("gets the reference's defaults, which differ from ours", () => {
     expect(configFromReference({ kind: "UNetModel", config: required })).toEqual({
-      kind: "unet",
+      kind: "adm-unet",
       config: {
         imageSize: 64,
         inChannels: 3,
@@ -31,7 +31,7 @@ describe("a configuration of the reference", () => {
       },
     });
     expect(configFromReference({ kind: "EncoderUNetModel", config: required })).toMatchObject({
-      kind: "classifier",
+      kind: "adm-classifier",
       config: { pool: "adaptive" },
     });
   });
@@ -65,7 +65,7 @@ describe("a configuration of the reference", () => {
       use_new_attention_order: true,
     };
     expect(configFromReference({ kind: "SuperResModel", config })).toMatchObject({
-      kind: "superRes",
+      kind: "adm-super-resolution",
       config: {
         channelMult: [0.5, 1],
         numClasses: 7,

@@ -1,8 +1,8 @@
 import type { Model } from "../../src/checkpoint/model.ts";
 import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
-import { encoderUnet } from "../../src/models/classifier.ts";
-import type { BackboneConfig, ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
-import { unet } from "../../src/models/unet.ts";
+import { encoderUnet } from "../../src/models/adm/classifier.ts";
+import type { BackboneConfig, ClassifierConfig, UNetConfig } from "../../src/models/adm/config.ts";
+import { unet } from "../../src/models/adm/unet.ts";
 import { float32, int32, type NDArray, sizeOf, type Tree } from "../../src/ndarray.ts";
 import { type Network, parameterShapes } from "../../src/nn/module.ts";
 import { normals } from "../../src/random.ts";
@@ -73,13 +73,27 @@ const weightsOf = (network: Network): Record<string, NDArray<"float32">> =>
   );
 
 const model: Model = {
-  format: "guidestar-model-1",
+  format: "guidestar-model-2",
   source: "test",
   classes: ["a", "b", "c"],
   imageShape,
   preprocessing: {},
-  denoiser: { config: denoiserConfig, process, file: "denoiser.safetensors", sha256: "", parameters: 1 },
-  classifier: { config: classifierConfig, process, file: "classifier.safetensors", sha256: "", parameters: 1 },
+  denoiser: {
+    kind: "adm-unet",
+    config: denoiserConfig,
+    process,
+    file: "denoiser.safetensors",
+    sha256: "",
+    parameters: 1,
+  },
+  classifier: {
+    kind: "adm-classifier",
+    config: classifierConfig,
+    process,
+    file: "classifier.safetensors",
+    sha256: "",
+    parameters: 1,
+  },
   weights: { denoiser: weightsOf(unet(denoiserConfig)), classifier: weightsOf(encoderUnet(classifierConfig)) },
 };
 

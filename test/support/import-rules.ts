@@ -6,10 +6,17 @@ export interface ImportRule {
 }
 
 export const importRules: readonly ImportRule[] = [
-  // The mathematics: pure and synchronous, so no engine, no packages, no Node.
+  // The mathematics: pure and synchronous, so no engine, no Node, and no packages, but for the schemas of configs.
   { room: "tensor", may: {} },
   { room: "nn", may: { tensor: "all" } },
-  { room: "models", may: { tensor: "all", nn: "all" } },
+  {
+    room: "models",
+    may: {
+      tensor: "all",
+      nn: "all",
+      zod: ["adm-classifier.ts", "adm-super-resolution.ts", "adm-unet.ts", "adm/schema.ts"],
+    },
+  },
   { room: "diffusion", may: { tensor: "all" } },
   { room: "guidance", may: { tensor: "all", diffusion: "all" } },
 
@@ -77,6 +84,7 @@ export const importRules: readonly ImportRule[] = [
       tensor: "all",
       diffusion: "all",
       guidance: "all",
+      nn: "all",
       models: "all",
       checkpoint: "all",
       runtime: ["encode.ts", "sample.ts"],
@@ -88,6 +96,7 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       diffusion: "all",
+      nn: "all",
       models: "all",
       checkpoint: "all",
       formats: "all",

@@ -1,7 +1,11 @@
-import { type Model, networkShapes, type Weights } from "../../src/checkpoint/model.ts";
-import type { ModelToSave } from "../../src/checkpoint/model-folder.ts";
-import type { ClassifierConfig, UNetConfig } from "../../src/models/config.ts";
+import type { Model, Weights } from "../../src/checkpoint/model.ts";
+import type { ModelToSave, NetworkToSave } from "../../src/checkpoint/model-folder.ts";
+import type { ClassifierRecord, DenoiserRecord } from "../../src/checkpoint/schema.ts";
+import type { ClassifierConfig, SuperResolutionConfig, UNetConfig } from "../../src/models/adm/config.ts";
+import { type NetworkDescription, networkOf } from "../../src/models/families.ts";
+import type { NetworkRole } from "../../src/models/family.ts";
 import { float32, sizeOf } from "../../src/ndarray.ts";
+import { parameterShapes } from "../../src/nn/module.ts";
 import { normals } from "../../src/random.ts";
 
 const backbone = {
@@ -14,12 +18,14 @@ const backbone = {
   normGroups: 4,
 };
 const unet: UNetConfig = { ...backbone, outChannels: 2, numClasses: 3, nullLabel: true };
-const classifier: ClassifierConfig = { ...backbone, outChannels: 3, pool: "attention" };
+const encoder: ClassifierConfig = { ...backbone, outChannels: 3, pool: "attention" };
+const denoiser = { kind: "adm-unet", config: unet };
+const classifier = { kind: "adm-classifier", config: encoder };
 
 /** Random weights, also where training would start at zero: an untrained network would answer zero to everything. */
-const weightsOf = (network: Parameters<typeof networkShapes>[0], seed: number): Weights =>
+export const randomWeights = (role: NetworkRole, network: NetworkDescription, seed: number): Weights =>
   Object.fromEntries(
-    Object.entries(networkShapes(network)).map(([key, shape], stream) => [
+    Object.entries(parameterShapes(networkOf(role, network))).map(([key, shape], stream) => [
       key,
       float32(
         shape,
@@ -28,8 +34,14 @@ const weightsOf = (network: Parameters<typeof networkShapes>[0], seed: number): 
     ]),
   );
 
+type Facts = Omit<ModelToSave, "sampling" | "denoiser" | "classifier">;
+type WithConfig<R, Config> = NetworkToSave<R & { readonly config: Config }>;
+
 /** A denoiser and a classifier of 8x8 grey images of three classes. */
-export function tinyModel(): Required<Omit<ModelToSave, "sampling">> {
+export function tinyModel(): Facts & {
+  denoiser: WithConfig<DenoiserRecord, UNetConfig>;
+  classifier: WithConfig<ClassifierRecord, ClassifierConfig>;
+} {
   const process = {
     schedule: "cosine",
     steps: 20,
@@ -42,40 +54,42 @@ export function tinyModel(): Required<Omit<ModelToSave, "sampling">> {
     classes: ["circle", "square", "star"],
     imageShape: [1, 8, 8],
     preprocessing: { size: 8 },
-    denoiser: { record: { config: unet, process }, weights: weightsOf({ name: "denoiser", config: unet }, 1) },
-    classifier: {
-      record: { config: classifier, process: noise },
-      weights: weightsOf({ name: "classifier", config: classifier }, 2),
-    },
+    denoiser: { record: { ...denoiser, process }, weights: randomWeights("denoiser", denoiser, 1) },
+    classifier: { record: { ...classifier, process: noise }, weights: randomWeights("classifier", classifier, 2) },
   };
 }
 
 /** An upsampler of the pictures of `tinyModel`, from 8x8 to 16x16; it knows their classes, but no null label. */
-export function tinyUpsampler(): Omit<ModelToSave, "sampling" | "classifier"> &
-  Required<Pick<ModelToSave, "denoiser">> {
+export function tinyUpsampler(): Facts & { denoiser: WithConfig<DenoiserRecord, SuperResolutionConfig> } {
   const { nullLabel: _, ...known } = unet;
-  const config: UNetConfig = { ...known, imageSize: 16 };
-  const lowResolution = 8;
+  const config: SuperResolutionConfig = { ...known, imageSize: 16, lowResolution: 8 };
+  const upsampler = { kind: "adm-super-resolution", config };
   const { denoiser, classifier: __, ...model } = tinyModel();
   return {
     ...model,
     imageShape: [1, 16, 16],
     preprocessing: { size: 16 },
     denoiser: {
-      record: { config, lowResolution, process: { ...denoiser.record.process, schedule: "linear", steps: 25 } },
-      weights: weightsOf({ name: "denoiser", config, lowResolution }, 3),
+      record: { ...upsampler, process: { ...denoiser.record.process, schedule: "linear", steps: 25 } },
+      weights: randomWeights("denoiser", upsampler, 3),
     },
   };
 }
 
+/** A model whose networks are of the ADM family. */
+export type AdmModel = Model & {
+  readonly denoiser?: { readonly config: UNetConfig };
+  readonly classifier?: { readonly config: ClassifierConfig };
+};
+
 const saved = { file: "x.safetensors", sha256: "", parameters: 1 };
 
 /** The same as if it had been loaded. */
-export function loadedTinyUpsampler(): Model {
+export function loadedTinyUpsampler(): AdmModel {
   const { denoiser, ...model } = tinyUpsampler();
   return {
     ...model,
-    format: "guidestar-model-1",
+    format: "guidestar-model-2",
     source: "large",
     denoiser: { ...denoiser.record, ...saved },
     weights: { denoiser: denoiser.weights },
@@ -83,11 +97,11 @@ export function loadedTinyUpsampler(): Model {
 }
 
 /** The same as if it had been loaded. */
-export function loadedTinyModel(): Model {
+export function loadedTinyModel(): AdmModel {
   const { denoiser, classifier, ...model } = tinyModel();
   return {
     ...model,
-    format: "guidestar-model-1",
+    format: "guidestar-model-2",
     source: "tiny",
     denoiser: { ...denoiser.record, ...saved },
     classifier: { ...classifier.record, ...saved },

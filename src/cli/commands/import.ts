@@ -1,5 +1,5 @@
 import { UsageError } from "../../errors.ts";
-import { publishedNetworks } from "../../models/published.ts";
+import { publishedNetworks } from "../../models/adm/published.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, custom, type Option, text, toggle, whole } from "../option.ts";
 

@@ -1,4 +1,4 @@
-import { presetNames } from "../../models/presets.ts";
+import { presetNames } from "../../models/adm/presets.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../option.ts";
 
 /** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */

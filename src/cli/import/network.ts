@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { ModelError, UsageError } from "../../errors.ts";
-import type { BackboneConfig, NetworkConfig } from "../../models/config.ts";
-import { publishedNetworks } from "../../models/published.ts";
-import { isClassifier, recognise, type Shapes } from "../../models/recognise.ts";
-import { configFromReference, type ReferenceConfig } from "../../models/reference.ts";
+import { type BackboneConfig, type NetworkConfig, usualLowResolution } from "../../models/adm/config.ts";
+import { publishedNetworks } from "../../models/adm/published.ts";
+import { isClassifier, recognise, type Shapes } from "../../models/adm/recognise.ts";
+import { configFromReference, type ReferenceConfig } from "../../models/adm/reference.ts";
 import type { ImportValues } from "../commands/import.ts";
 
 /** Options that both kinds of network have, each under its name for classifiers. */
@@ -58,7 +58,7 @@ export async function networkFor(
       : values.preset !== undefined
         ? publishedNetworks[values.preset]
         : undefined;
-  const classifies = given ? given.kind === "classifier" : isClassifier(shapes);
+  const classifies = given ? given.kind === "adm-classifier" : isClassifier(shapes);
   const besideDenoiser = classifies && describesBoth(values);
   const said = withoutEmpty(values);
   const flags = flagsOf(said, { classifies, besideDenoiser });
@@ -83,7 +83,7 @@ export async function networkFor(
         "attention has its projections in the older order, as the reference by default; --use_new_attention_order True says otherwise",
       );
     const channels = network.config.inChannels;
-    if (network.kind === "superRes" && (flags.large_size ?? flags.small_size) === undefined)
+    if (network.kind === "adm-super-resolution" && (flags.large_size ?? flags.small_size) === undefined)
       note(
         `${2 * channels} channels come in, so it is taken for an upsampler of images of ${channels}; --config says otherwise`,
       );
@@ -159,9 +159,9 @@ async function readConfig(path: string): Promise<NetworkConfig> {
 
 /** Throws ModelError where flags say other classes than the tensors. */
 function checkClasses(network: NetworkConfig, { class_cond, num_classes }: Flags): void {
-  const classes = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
+  const classes = network.kind === "adm-classifier" ? network.config.outChannels : network.config.numClasses;
   const has = `the tensors are of ${network.kind} with ${classes ?? "no"} classes`;
-  if (network.kind !== "classifier" && class_cond !== undefined && class_cond !== (classes !== undefined))
+  if (network.kind !== "adm-classifier" && class_cond !== undefined && class_cond !== (classes !== undefined))
     throw new ModelError(`--class_cond is ${class_cond ? "True" : "False"} but ${has}`);
   if (num_classes !== undefined && classes !== undefined && num_classes !== classes)
     throw new ModelError(`--num_classes is ${num_classes} but ${has}`);
@@ -192,7 +192,7 @@ function override(network: NetworkConfig, flags: Flags): NetworkConfig {
   const withHeads = <C extends BackboneConfig>({ numHeadChannels, ...config }: C) =>
     num_heads !== undefined || numHeadChannels === undefined ? config : { ...config, numHeadChannels };
 
-  if (network.kind === "classifier") {
+  if (network.kind === "adm-classifier") {
     const own = defined({ pool: flags.classifier_pool, outChannels: num_classes });
     return { kind: network.kind, config: { ...withHeads(network.config), ...backbone, ...own } };
   }
@@ -204,7 +204,9 @@ function override(network: NetworkConfig, flags: Flags): NetworkConfig {
     numClasses: told ? (num_classes ?? numClasses ?? 1000) : undefined,
     outChannels: learned === undefined ? undefined : (learned ? 2 : 1) * config.inChannels,
   });
-  return { kind: network.kind, config: { ...config, ...backbone, ...own } };
+  if (network.kind === "adm-unet") return { kind: network.kind, config: { ...config, ...backbone, ...own } };
+  const lowResolution = flags.small_size ?? usualLowResolution(imageSize);
+  return { kind: network.kind, config: { ...config, ...backbone, ...own, lowResolution } };
 }
 
 const defined = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>

@@ -9,7 +9,8 @@ import { lockFolder } from "../../files/lock.ts";
 import type { LazyTensor } from "../../formats/lazy-tensor.ts";
 import { openSafetensors } from "../../formats/safetensors.ts";
 import { openTorch } from "../../formats/torch.ts";
-import type { NetworkConfig } from "../../models/config.ts";
+import type { NetworkConfig } from "../../models/adm/config.ts";
+import { denoiserSignature, signatureOf } from "../../models/families.ts";
 import type { Context } from "../command.ts";
 import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
 import { checkOutputFolder } from "../output.ts";
@@ -38,31 +39,31 @@ export async function runImport(
     const note = (text: string) => terminal.message(`note: ${text}\n`);
     const network = await networkFor(values, shapes, file, note);
     const described = recordOf(network, values);
-    if (described.name === "denoiser" && described.lowResolution !== undefined && values.small_size === undefined)
+    const { lowRes } = described.role === "denoiser" ? denoiserSignature(described) : {};
+    if (lowRes && values.small_size === undefined)
       note(
-        `it enlarges pictures of ${described.lowResolution}x${described.lowResolution}, a quarter of its own side as the published ones do; --small_size says otherwise`,
+        `it enlarges pictures of ${lowRes[2]}x${lowRes[1]}, a quarter of its own side as the published ones do; --small_size says otherwise`,
       );
     const ignored = flagsOfNoEffect.filter((name) => given.has(name));
     if (ignored.length > 0) note(`weights don't depend on --${ignored.join(", --")}; ignored`);
-    const { config } = network;
-    const count = network.kind === "classifier" ? network.config.outChannels : network.config.numClasses;
+    const { role } = described;
+    const { imageShape, classes: count } = signatureOf(role, network);
     const classes = await classNames(values.classes, count);
     const record = await importNetwork(values.out, {
       network: described,
       tensors,
       model: {
         classes,
-        imageShape: [config.inChannels, config.imageSize, config.imageSize],
-        preprocessing: { size: config.imageSize },
+        imageShape: [...imageShape],
+        preprocessing: { size: imageShape[1] },
       },
       source: file,
       storage: values.float16 ? "float16" : "float32",
       signal,
     });
-    const name = network.kind === "classifier" ? "classifier" : "denoiser";
-    const { parameters, process } = record[name]!;
+    const { parameters, process } = record[role]!;
     terminal.message(
-      `${values.out}: ${name} of ${(parameters / 1e6).toFixed(1)} M parameters, ${config.imageSize}x${config.imageSize}; ` +
+      `${values.out}: ${role} of ${(parameters / 1e6).toFixed(1)} M parameters, ${imageShape[2]}x${imageShape[1]}; ` +
         `${describeNoise(process)}\n`,
     );
     noteOtherNoise({ source: values.out, ...record }, note);
@@ -91,20 +92,19 @@ function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport
   } as const;
   // Throws for a schedule that cannot be.
   noiseSchedule({ ...noise, prediction: "eps", variance: "fixedLarge" });
-  if (network.kind === "classifier") return { name: "classifier", config: network.config, process: noise };
-  const { config } = network;
+  if (network.kind === "adm-classifier") return { role: "classifier", ...network, process: noise };
+  const { imageShape, outChannels } = denoiserSignature(network);
   if (values.prediction !== undefined && values.predict_xstart !== undefined)
     throw new UsageError("--prediction and --predict_xstart both say what the network predicts; give one of them");
   if (values.variance !== undefined && (values.learn_sigma ?? values.sigma_small) !== undefined)
     throw new UsageError("--variance says what --learn_sigma and --sigma_small say; give it, or those");
-  const learned = config.outChannels === 2 * config.inChannels;
+  const learned = outChannels === 2 * imageShape[0];
   const process = {
     ...noise,
     prediction: values.prediction ?? (values.predict_xstart ? "x0" : "eps"),
     variance: values.variance ?? (learned ? "learnedRange" : values.sigma_small ? "fixedSmall" : "fixedLarge"),
   };
-  const lowResolution = values.small_size ?? Math.max(1, Math.floor(config.imageSize / 4));
-  return { name: "denoiser", config, process, ...(network.kind === "superRes" && { lowResolution }) };
+  return { role: "denoiser", ...network, process };
 }
 
 async function classNames(file: string | undefined, count = 0): Promise<string[]> {

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
+import { denoiserSignature } from "../../models/families.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
 import { changeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
 import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
@@ -100,7 +101,9 @@ function askedClasses(names: string, { classes }: Model): string[] {
 export const tellsClass = (
   { guidance }: { readonly guidance: Pick<Run["guidance"], "classifier" | "unconditional"> },
   { denoiser }: Pick<Model, "denoiser">,
-): boolean => guidance.classifier !== 0 || (denoiser?.config.numClasses !== undefined && !guidance.unconditional);
+): boolean =>
+  guidance.classifier !== 0 ||
+  (denoiser !== undefined && denoiserSignature(denoiser).classes !== undefined && !guidance.unconditional);
 
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(

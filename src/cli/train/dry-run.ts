@@ -1,6 +1,6 @@
-import type { NetworkName } from "../../checkpoint/model.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
+import type { NetworkRole } from "../../models/family.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
@@ -12,7 +12,7 @@ const count = (n: number): string => n.toLocaleString("en-US");
 
 /** What will be trained, on what: a few lines. */
 export function describeJob(
-  network: NetworkName,
+  network: NetworkRole,
   { parameters, process }: Job,
   { path, train, classes, imageShape }: Dataset,
   { preset, steps, batch, microBatch = usualMicroBatch[preset] }: DenoiserValues | ClassifierValues,

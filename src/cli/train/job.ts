@@ -5,9 +5,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { logitNormalTime, logNormalSigma } from "../../diffusion/level-sampler.ts";
 import { checkProcess } from "../../diffusion/process-config.ts";
 import { UsageError } from "../../errors.ts";
-import { encoderUnet } from "../../models/classifier.ts";
-import { classifierPreset, denoiserPreset } from "../../models/presets.ts";
-import { unet } from "../../models/unet.ts";
+import { classifierNetwork, defaultFamilies, denoiserNetwork, familyOf } from "../../models/families.ts";
 import { initialize } from "../../nn/initialize.ts";
 import { countParameters } from "../../nn/module.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
@@ -102,6 +100,18 @@ const given = ({ loss, prediction, timesteps }: DenoiserValues) => ({
   ...(timesteps && { timesteps }),
 });
 
+/** A preset of a family. Throws UsageError where it has none of that name. */
+function presetOf<P>(kind: string, presets: Readonly<Record<string, P>> = {}, name: string): P {
+  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
+  if (preset) return preset;
+  const names = Object.keys(presets);
+  throw new UsageError(
+    names.length > 0
+      ? `--preset must be one of ${names.join(", ")} for the family ${kind} but is "${name}"`
+      : `the family ${kind} has no presets, so its networks cannot be trained from the command line; trainDenoiser and trainClassifier of the library can`,
+  );
+}
+
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
   const { preset, lossWeight, dropoutLabel, seed, powerEma } = values;
   const { classes, imageShape } = dataset;
@@ -113,13 +123,19 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
     variance: loss === "simple" ? "fixedSmall" : "learnedRange",
   } as const;
   checkProcess(process);
-  const config = denoiserPreset(preset, {
+  const kind = defaultFamilies.denoiser;
+  const { presets } = familyOf("denoiser", kind);
+  const config = presetOf(
+    kind,
+    presets,
+    preset,
+  )({
     imageShape,
     classes: classes.length,
     learnedVariance: loss !== "simple",
     nullLabel: dropoutLabel > 0,
   });
-  const network = unet(config);
+  const network = denoiserNetwork({ kind, config });
   return {
     parameters: countParameters(network),
     process,
@@ -127,7 +143,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
       trainDenoiser({
         ...dataOptions(values, dataset),
         ...loopOptions(values),
-        network,
+        network: (params, x, t, label) => network(params, x, t, { label }),
         weights: initialize(network, seed),
         process,
         loss: ({ hybrid: "rescaledMse", simple: "mse", bound: "rescaledKl" } as const)[loss],
@@ -140,7 +156,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
       }),
     model: (weights, training) => ({
       ...describe(values, dataset, existing),
-      denoiser: { record: { config, process, training }, weights },
+      denoiser: { record: { kind, config, process, training }, weights },
     }),
   };
 }
@@ -148,8 +164,10 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
 export function classifierJob(values: ClassifierValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
   const { classes, imageShape } = dataset;
   const noise = noiseOf(values, existing);
-  const config = classifierPreset(values.preset, { imageShape, classes: classes.length });
-  const network = encoderUnet(config);
+  const kind = defaultFamilies.classifier;
+  const { presets } = familyOf("classifier", kind);
+  const config = presetOf(kind, presets, values.preset)({ imageShape, classes: classes.length });
+  const network = classifierNetwork({ kind, config });
   return {
     parameters: countParameters(network),
     process: noise,
@@ -166,7 +184,7 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, existi
       }),
     model: (weights, training) => ({
       ...describe(values, dataset, existing),
-      classifier: { record: { config, process: noise, training }, weights },
+      classifier: { record: { kind, config, process: noise, training }, weights },
     }),
   };
 }

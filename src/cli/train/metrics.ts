@@ -1,8 +1,8 @@
 import { appendFile, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
-import type { NetworkName } from "../../checkpoint/model.ts";
 import { writeAtomically } from "../../files/atomic.ts";
 import { makeFolder } from "../../files/make-folder.ts";
+import type { NetworkRole } from "../../models/family.ts";
 import type { TrainingEvent } from "../../training/events.ts";
 
 type StepEvent = Extract<TrainingEvent, { kind: "step" }>;
@@ -17,7 +17,7 @@ export interface MetricsFile {
 const horizon = 100;
 
 /** Opens it for a run that has finished `step` steps. Lines of later ones, which a killed run left behind, are dropped. */
-export async function openMetrics(path: string, network: NetworkName, step: number): Promise<MetricsFile> {
+export async function openMetrics(path: string, network: NetworkRole, step: number): Promise<MetricsFile> {
   makeFolder(dirname(path));
   const before = (await readFile(path, "utf8").catch(() => "")).split("\n").flatMap(parseLine);
   const kept = before.filter((line) => line.network !== network || line.step <= step);

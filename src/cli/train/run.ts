@@ -1,5 +1,5 @@
 import { basename, join, resolve } from "node:path";
-import type { Model, NetworkName } from "../../checkpoint/model.ts";
+import type { Model } from "../../checkpoint/model.ts";
 import { checkMerge, existingRecord, saveModel } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
@@ -7,6 +7,7 @@ import { type Dataset, requireClasses } from "../../data/dataset.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { accuracyTable } from "../../evaluation/accuracy.ts";
 import { lockFolder } from "../../files/lock.ts";
+import type { NetworkRole } from "../../models/family.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
@@ -36,7 +37,7 @@ export const runClassifier: Action<ClassifierValues> = (values, context) =>
 
 /** Options to one call of the loop, and its events to files and lines. */
 async function run<V extends DenoiserValues | ClassifierValues>(
-  network: NetworkName,
+  network: NetworkRole,
   asked: V,
   { terminal, signal, given }: Context,
   jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined) => Job,

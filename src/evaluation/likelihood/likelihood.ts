@@ -1,14 +1,16 @@
-import { type Model, networkShapes } from "../../checkpoint/model.ts";
+import type { Model } from "../../checkpoint/model.ts";
 import type { DenoiserRecord } from "../../checkpoint/schema.ts";
 import { coefficientSpecs, coefficients, type NoiseSchedule, noiseSchedule } from "../../diffusion/noise-schedule.ts";
 import { networkInput } from "../../diffusion/process.ts";
 import { ModelError, UsageError } from "../../errors.ts";
-import { unet } from "../../models/unet.ts";
+import { denoiserNetwork, denoiserSignature } from "../../models/families.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../ndarray.ts";
+import { parameterSpecs } from "../../nn/module.ts";
 import { normals } from "../../random.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { compile } from "../../runtime/compile.ts";
 import { openEngine } from "../../runtime/engine.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { f32, i32, trace } from "../../tensor/trace.ts";
 import { boundTerms } from "./terms.ts";
 
@@ -141,26 +143,19 @@ function boundGraph(
   chain: NoiseSchedule,
   { batch, clip }: { readonly batch: number; readonly clip: boolean },
 ) {
-  const { config } = denoiserOf(model);
+  const network = denoiserNetwork(denoiserOf(model));
   const images = f32(batch, ...model.imageShape);
   const specs = {
     x0: images,
     noise: images,
     coefficients: coefficientSpecs(batch),
     label: i32(batch),
-    denoiser: Object.fromEntries(
-      Object.entries(networkShapes({ name: "denoiser", config })).map(([key, shape]) => [key, f32(...shape)]),
-    ),
+    denoiser: parameterSpecs(network),
   };
   return trace(specs, ({ x0, noise, coefficients: c, label, denoiser }) => {
-    const network = unet(config);
-    const y = config.numClasses === undefined ? undefined : label;
-    return boundTerms((xt) => network(denoiser, networkInput(xt, c.timestep, chain.config), c.timestep, y), c, {
-      x0,
-      noise,
-      chain,
-      clip,
-    });
+    const denoise = (xt: Tensor) =>
+      network(denoiser, networkInput(xt, c.timestep, chain.config), c.timestep, { label });
+    return boundTerms(denoise, c, { x0, noise, chain, clip });
   });
 }
 
@@ -169,18 +164,18 @@ function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): D
     throw new ModelError(
       `${source}: the model has no denoiser, and without one there is no bound; \`guidestar train denoiser\` adds one`,
     );
-  if (denoiser.lowResolution !== undefined)
+  if (denoiserSignature(denoiser).lowRes)
     throw new ModelError(
       `${source}: this denoiser enlarges low-resolution images, so it gives no likelihood of images alone; give the model that draws them`,
     );
   return denoiser;
 }
 
-function labelsFor({ config }: DenoiserRecord, y: NDArray<"int32"> | undefined, size: number): NDArray<"int32"> {
-  const { numClasses, nullLabel } = config;
-  if (numClasses === undefined) return int32([size]);
-  if (!y) throw new UsageError(`this denoiser is told one of ${numClasses} classes; give the images' labels`);
-  const largest = nullLabel ? numClasses : numClasses - 1;
+function labelsFor(record: DenoiserRecord, y: NDArray<"int32"> | undefined, size: number): NDArray<"int32"> {
+  const { classes, nullLabel } = denoiserSignature(record);
+  if (classes === undefined) return int32([size]);
+  if (!y) throw new UsageError(`this denoiser is told one of ${classes} classes; give the images' labels`);
+  const largest = nullLabel ?? classes - 1;
   const bad = y.data.find((label) => label < 0 || label > largest);
   if (bad !== undefined) throw new UsageError(`labels must be whole numbers from 0 to ${largest} but one is ${bad}`);
   return y;

@@ -1,9 +1,9 @@
-import { attentionBlock, headCount } from "../nn/attention.ts";
-import { conv2d, linear, silu } from "../nn/layers.ts";
-import { type Module, module } from "../nn/module.ts";
-import { convDownsample, halve } from "../nn/resample.ts";
-import { timestepEmbedding } from "../nn/timestep-embedding.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { attentionBlock, headCount } from "../../nn/attention.ts";
+import { conv2d, linear, silu } from "../../nn/layers.ts";
+import { type Module, module } from "../../nn/module.ts";
+import { convDownsample, halve } from "../../nn/resample.ts";
+import { timestepEmbedding } from "../../nn/timestep-embedding.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import type { BackboneConfig } from "./config.ts";
 import { residualBlock } from "./residual-block.ts";
 

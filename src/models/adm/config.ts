@@ -30,7 +30,7 @@ export interface BackboneConfig {
   readonly normGroups?: number;
 }
 
-/** A denoiser; `unet` makes it. In an upsampler `inChannels` counts the channels of the image alone. */
+/** A denoiser; `unet` makes it. */
 export interface UNetConfig extends BackboneConfig {
   /** Number of classes, for a network that is told the class. */
   readonly numClasses?: number;
@@ -40,8 +40,18 @@ export interface UNetConfig extends BackboneConfig {
   readonly numHeadsUpsample?: number;
 }
 
+/** A denoiser that enlarges small images; `superResUnet` makes it. `inChannels` counts the channels of the image alone. */
+export interface SuperResolutionConfig extends UNetConfig {
+  /** Height and width of the small images, in pixels. */
+  readonly lowResolution: number;
+}
+
+/** The published upsamplers enlarge images four times. */
+export const usualLowResolution = (imageSize: number): number => Math.max(1, Math.floor(imageSize / 4));
+
 /** How a classifier turns activations into one vector per image. */
-export type Pool = "adaptive" | "attention" | "spatial" | "spatial_v2";
+export const pools = ["adaptive", "attention", "spatial", "spatial_v2"] as const;
+export type Pool = (typeof pools)[number];
 
 /** A classifier of noised images; `encoderUnet` makes it. */
 export interface ClassifierConfig extends BackboneConfig {
@@ -50,8 +60,8 @@ export interface ClassifierConfig extends BackboneConfig {
   readonly pool?: Pool;
 }
 
-/** A network of any kind by its configuration. */
+/** A network of the ADM family by its kind and config, as model.json has them. */
 export type NetworkConfig =
-  | { readonly kind: "unet"; readonly config: UNetConfig }
-  | { readonly kind: "superRes"; readonly config: UNetConfig }
-  | { readonly kind: "classifier"; readonly config: ClassifierConfig };
+  | { readonly kind: "adm-unet"; readonly config: UNetConfig }
+  | { readonly kind: "adm-super-resolution"; readonly config: SuperResolutionConfig }
+  | { readonly kind: "adm-classifier"; readonly config: ClassifierConfig };

@@ -1,4 +1,10 @@
-import type { ClassifierConfig, NetworkConfig, UNetConfig } from "./config.ts";
+import {
+  type ClassifierConfig,
+  type NetworkConfig,
+  type SuperResolutionConfig,
+  type UNetConfig,
+  usualLowResolution,
+} from "./config.ts";
 
 /** Channels at each resolution of the networks of Dhariwal & Nichol 2021, by image size. */
 const channelMults = {
@@ -28,14 +34,15 @@ const fourHeads = { numHeads: 4 };
 const conditional = { numClasses: 1000 };
 
 const denoiser = (imageSize: ImageSize, options: Partial<UNetConfig>): NetworkConfig => ({
-  kind: "unet",
+  kind: "adm-unet",
   config: { ...backbone(imageSize), modelChannels: 256, outChannels: 6, ...options },
 });
 
-const upsampler = (imageSize: ImageSize, options: Partial<UNetConfig>): NetworkConfig => ({
-  kind: "superRes",
+const upsampler = (imageSize: ImageSize, options: Partial<SuperResolutionConfig>): NetworkConfig => ({
+  kind: "adm-super-resolution",
   config: {
     ...backbone(imageSize),
+    lowResolution: usualLowResolution(imageSize),
     modelChannels: 192,
     outChannels: 6,
     channelMult: channelMults[256],
@@ -45,7 +52,7 @@ const upsampler = (imageSize: ImageSize, options: Partial<UNetConfig>): NetworkC
 });
 
 const classifier = (imageSize: ImageSize, options: Partial<ClassifierConfig> = {}): NetworkConfig => ({
-  kind: "classifier",
+  kind: "adm-classifier",
   config: {
     ...backbone(imageSize),
     ...wideHeads,

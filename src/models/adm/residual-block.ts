@@ -1,9 +1,9 @@
-import { adaGN } from "../nn/ada-gn.ts";
-import { groupNorm } from "../nn/group-norm.ts";
-import { conv2d, identity, linear, sequential, silu } from "../nn/layers.ts";
-import { adapt, module, zeroInit } from "../nn/module.ts";
-import { double, halve } from "../nn/resample.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { adaGN } from "../../nn/ada-gn.ts";
+import { groupNorm } from "../../nn/group-norm.ts";
+import { conv2d, identity, linear, sequential, silu } from "../../nn/layers.ts";
+import { adapt, module, zeroInit } from "../../nn/module.ts";
+import { double, halve } from "../../nn/resample.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 
 export interface ResidualBlockOptions {
   /** Channels that come in and go out. */

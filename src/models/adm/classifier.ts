@@ -1,19 +1,17 @@
-import { attentionPool, headCount } from "../nn/attention.ts";
-import { groupNorm } from "../nn/group-norm.ts";
-import { conv2d, linear, sequential, silu } from "../nn/layers.ts";
-import { type Module, module, zeroInit } from "../nn/module.ts";
-import { concat, type Tensor } from "../tensor/tensor.ts";
+import { attentionPool, headCount } from "../../nn/attention.ts";
+import { groupNorm } from "../../nn/group-norm.ts";
+import { conv2d, linear, sequential, silu } from "../../nn/layers.ts";
+import { module, zeroInit } from "../../nn/module.ts";
+import { concat, type Tensor } from "../../tensor/tensor.ts";
+import type { ClassifierNetwork } from "../family.ts";
 import type { ClassifierConfig } from "./config.ts";
 import { type Block, encoder } from "./encoder.ts";
-
-/** x [N, C, H, W], t float32 [N] -> logits [N, classes]. */
-export type Classifier = Module<[x: Tensor, t: Tensor]>;
 
 /**
  * The ADM classifier p(y | x_t): the downward half of the UNet, then pooling (Dhariwal & Nichol 2021, section 4). Its parameters
  * are named as in openai/guided-diffusion; `config.outChannels` is the number of classes.
  */
-export function encoderUnet(config: ClassifierConfig): Classifier {
+export function encoderUnet(config: ClassifierConfig): ClassifierNetwork {
   const { pool = "attention" } = config;
   const { children, skips, channels, factor } = encoder(config);
   const spatial = pool === "spatial" || pool === "spatial_v2";

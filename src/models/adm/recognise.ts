@@ -1,8 +1,8 @@
-import { ModelError, UsageError } from "../errors.ts";
-import type { Shape } from "../ndarray.ts";
-import { parameterShapes } from "../nn/module.ts";
-import { show } from "../tensor/shape.ts";
-import type { NetworkConfig, Pool } from "./config.ts";
+import { ModelError, UsageError } from "../../errors.ts";
+import type { Shape } from "../../ndarray.ts";
+import { parameterShapes } from "../../nn/module.ts";
+import { show } from "../../tensor/shape.ts";
+import { type NetworkConfig, type Pool, usualLowResolution } from "./config.ts";
 import { networkOf } from "./network.ts";
 
 /** Shape of every tensor of a state dict. */
@@ -112,11 +112,17 @@ function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
     };
     if (classifies) {
       const { pool, output } = poolOf(found);
-      return [{ kind: "classifier", config: { ...config, pool, outChannels: axis(output, 0) } }];
+      return [{ kind: "adm-classifier", config: { ...config, pool, outChannels: axis(output, 0) } }];
     }
     const classes = has("label_emb.weight") ? { numClasses: axis("label_emb.weight", 0) } : {};
-    const outChannels = axis("out.2.weight", 0);
-    return [{ kind: upsamples ? "superRes" : "unet", config: { ...config, ...classes, outChannels } }];
+    const denoiser = { ...config, ...classes, outChannels: axis("out.2.weight", 0) };
+    if (!upsamples) return [{ kind: "adm-unet", config: denoiser }];
+    return [
+      {
+        kind: "adm-super-resolution",
+        config: { ...denoiser, lowResolution: usualLowResolution(config.imageSize) },
+      },
+    ];
   });
 }
 

@@ -1,4 +1,4 @@
-import type { Network } from "../nn/module.ts";
+import type { Network } from "../../nn/module.ts";
 import { encoderUnet } from "./classifier.ts";
 import type { NetworkConfig } from "./config.ts";
 import { superResUnet } from "./super-resolution.ts";
@@ -7,11 +7,11 @@ import { unet } from "./unet.ts";
 /** The network of a configuration of any kind: enough to list its parameters and to start them. */
 export function networkOf({ kind, config }: NetworkConfig): Network {
   switch (kind) {
-    case "unet":
+    case "adm-unet":
       return unet(config);
-    case "superRes":
+    case "adm-super-resolution":
       return superResUnet(config);
-    case "classifier":
+    case "adm-classifier":
       return encoderUnet(config);
   }
 }

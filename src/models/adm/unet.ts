@@ -1,9 +1,9 @@
-import { ShapeError, UsageError } from "../errors.ts";
-import { groupNorm } from "../nn/group-norm.ts";
-import { conv2d, embedding, sequential, silu } from "../nn/layers.ts";
-import { type Module, module, zeroInit } from "../nn/module.ts";
-import { convUpsample, double } from "../nn/resample.ts";
-import { concat, type Tensor } from "../tensor/tensor.ts";
+import { ShapeError, UsageError } from "../../errors.ts";
+import { groupNorm } from "../../nn/group-norm.ts";
+import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
+import { type Module, module, zeroInit } from "../../nn/module.ts";
+import { convUpsample, double } from "../../nn/resample.ts";
+import { concat, type Tensor } from "../../tensor/tensor.ts";
 import type { UNetConfig } from "./config.ts";
 import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
 

@@ -1,6 +1,6 @@
-import { adapt, type Module } from "../nn/module.ts";
-import { resizeBilinear } from "../nn/resample.ts";
-import { concat, type Tensor } from "../tensor/tensor.ts";
+import { adapt, type Module } from "../../nn/module.ts";
+import { resizeBilinear } from "../../nn/resample.ts";
+import { concat, type Tensor } from "../../tensor/tensor.ts";
 import type { UNetConfig } from "./config.ts";
 import { unet } from "./unet.ts";
 

@@ -1,5 +1,5 @@
-import { ModelError } from "../errors.ts";
-import type { NetworkConfig, Pool } from "./config.ts";
+import { ModelError } from "../../errors.ts";
+import { type NetworkConfig, type Pool, pools, usualLowResolution } from "./config.ts";
 
 /** Constructor arguments of a network of openai/guided-diffusion, as JSON. */
 export interface ReferenceConfig {
@@ -8,8 +8,11 @@ export interface ReferenceConfig {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-const kinds = { UNetModel: "unet", SuperResModel: "superRes", EncoderUNetModel: "classifier" } as const;
-const pools: readonly unknown[] = ["adaptive", "attention", "spatial", "spatial_v2"] satisfies Pool[];
+const kinds = {
+  UNetModel: "adm-unet",
+  SuperResModel: "adm-super-resolution",
+  EncoderUNetModel: "adm-classifier",
+} as const;
 
 /** Arguments that change how it runs or trains, never what it computes from its weights. */
 const ignored = ["dropout", "use_checkpoint", "use_fp16"];
@@ -62,13 +65,17 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
   field("dims", "2 (images)", (value): value is 2 => value === 2, 2);
 
   const upward = optional("numHeadsUpsample", "num_heads_upsample"); // classifiers have no upward half and ignore it
-  const result: NetworkConfig =
-    network === "classifier"
-      ? {
-          kind: network,
-          config: { ...backbone, pool: field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
-        }
-      : { kind: network, config: { ...backbone, ...upward, ...optional("numClasses", "num_classes") } };
+  const ofKind = (): NetworkConfig => {
+    if (network === "adm-classifier")
+      return {
+        kind: network,
+        config: { ...backbone, pool: field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
+      };
+    const denoiser = { ...backbone, ...upward, ...optional("numClasses", "num_classes") };
+    if (network === "adm-unet") return { kind: network, config: denoiser };
+    return { kind: network, config: { ...denoiser, lowResolution: usualLowResolution(backbone.imageSize) } };
+  };
+  const result = ofKind();
   const unknown = Object.keys(config).filter((name) => !read.has(name));
   if (unknown.length > 0) throw new ModelError(`network config: ${kind} has no argument "${unknown.join('", "')}"`);
   return result;
@@ -80,7 +87,7 @@ const isCount = (value: unknown): value is number => isPositive(value) && Number
 const isInteger = (value: unknown): value is number => Number.isInteger(value) && Number(value) >= 0;
 const isCountOrNone = (value: unknown): value is number => value === -1 || isCount(value);
 const isFlag = (value: unknown): value is boolean => typeof value === "boolean";
-const isPool = (value: unknown): value is Pool => pools.includes(value);
+const isPool = (value: unknown): value is Pool => (pools as readonly unknown[]).includes(value);
 const isListOf =
   <T>(accepts: (value: unknown) => value is T) =>
   (value: unknown): value is T[] =>

@@ -1,3 +1,4 @@
+import type { DataShape, DenoiserDataShape } from "../family.ts";
 import type { BackboneConfig, ClassifierConfig, UNetConfig } from "./config.ts";
 
 /** Sizes of networks that a CPU trains, for people who don't want to choose each number. */
@@ -38,13 +39,6 @@ const classifiers: Record<PresetName, Preset> = {
   base: { modelChannels: 64, numResBlocks: 1, channelMult: [0.5, 1, 2] },
 };
 
-/** What a network has to fit. */
-export interface DataShape {
-  /** [C, H, W], H = W. */
-  readonly imageShape: readonly [channels: number, height: number, width: number];
-  readonly classes: number;
-}
-
 /** Smallest height that a network works at, and the largest at which its pixels attend to each other. */
 const smallestSize = 4;
 const attentionSize = 8;
@@ -73,15 +67,7 @@ function backbone({ channelMult, ...preset }: Preset, [inChannels, imageSize]: D
 /** A denoiser that is told the class; with `learnedVariance` it has C more output channels, with `nullLabel` one more label. */
 export const denoiserPreset = (
   name: PresetName,
-  {
-    imageShape,
-    classes,
-    learnedVariance = true,
-    nullLabel = true,
-  }: DataShape & {
-    readonly learnedVariance?: boolean;
-    readonly nullLabel?: boolean;
-  },
+  { imageShape, classes, learnedVariance = true, nullLabel = true }: DataShape & Partial<DenoiserDataShape>,
 ): UNetConfig => ({
   ...backbone(denoisers[name], imageShape),
   outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],

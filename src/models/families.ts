@@ -1,0 +1,103 @@
+import { ModelError, UsageError } from "../errors.ts";
+import type { Network } from "../nn/module.ts";
+import { admClassifier } from "./adm-classifier.ts";
+import { admSuperResolution } from "./adm-super-resolution.ts";
+import { admUnet } from "./adm-unet.ts";
+import type {
+  ClassifierFamily,
+  ClassifierNetwork,
+  ClassifierSignature,
+  DenoiserFamily,
+  DenoiserNetwork,
+  DenoiserSignature,
+  NetworkFamily,
+  NetworkRole,
+} from "./family.ts";
+
+/** A network by its family and its config, as model.json has it. */
+export interface NetworkDescription {
+  readonly kind: string;
+  readonly config: object;
+}
+
+/** Families by their kind: those that come with the package, then those that were registered. */
+const families = new Map<string, NetworkFamily>(
+  [admUnet, admSuperResolution, admClassifier].map((family) => [family.kind, family]),
+);
+
+/** The families of a role, in the order in which they became known. */
+export const familiesOf = (role: NetworkRole): NetworkFamily[] =>
+  [...families.values()].filter((family) => family.role === role);
+
+/** The families that `guidestar train` takes where none is asked for. */
+export const defaultFamilies = { denoiser: admUnet.kind, classifier: admClassifier.kind } as const;
+
+/**
+ * Makes a family known: to loading, training, sampling, exporting, and to the command line, where a module that calls this is loaded
+ * first: `node --import ./my-family.js node_modules/guidestar/dist/cli/main.js ...`. Registering the same family again does nothing.
+ *
+ * @throws UsageError where another family has that kind
+ */
+export function registerFamily<Config extends object>(family: DenoiserFamily<Config> | ClassifierFamily<Config>): void {
+  const { kind } = family;
+  if (!/^[a-z\d]+(-[a-z\d]+)*$/.test(kind))
+    throw new UsageError(`registerFamily: a kind is words of lower case with hyphens between, but this is "${kind}"`);
+  const known = families.get(kind);
+  if (known !== undefined && known !== family)
+    throw new UsageError(`registerFamily: there is another family of kind "${kind}"; choose another kind`);
+  families.set(kind, family);
+}
+
+/**
+ * The family of a kind.
+ *
+ * @param where what asks for it, for the error
+ * @throws ModelError where no family of this role has that kind
+ */
+export function familyOf(role: "denoiser", kind: string, where?: string): DenoiserFamily;
+export function familyOf(role: "classifier", kind: string, where?: string): ClassifierFamily;
+export function familyOf(role: NetworkRole, kind: string, where?: string): NetworkFamily;
+export function familyOf(role: NetworkRole, kind: string, where = `${role}.kind`): NetworkFamily {
+  const found = findFamily(role, kind);
+  if (typeof found === "string") throw new ModelError(`${where} is ${found}`);
+  return found;
+}
+
+/** The family of a kind, or what is wrong with asking for it: `"x", but ...`. */
+export function findFamily(role: NetworkRole, kind: string): NetworkFamily | string {
+  const family = families.get(kind);
+  if (family?.role === role) return family;
+  const known = familiesOf(role)
+    .map((each) => each.kind)
+    .join(", ");
+  return family
+    ? `"${kind}", a family of ${family.role}s; families of ${role}s are ${known}`
+    : `"${kind}", but only the families ${known} are known here. registerFamily makes another one known; for the command line, in ` +
+        "a module that is loaded first: node --import ./my-family.js";
+}
+
+/** A network of either role: enough to list its parameters and to start them. */
+export const networkOf = (role: NetworkRole, { kind, config }: NetworkDescription): Network =>
+  familyOf(role, kind).build(config);
+
+/** What a network of either role takes and gives. Throws ModelError for an unknown kind. */
+export const signatureOf = (
+  role: NetworkRole,
+  { kind, config }: NetworkDescription,
+): DenoiserSignature | ClassifierSignature => familyOf(role, kind).signature(config);
+
+/** What a denoiser takes and gives. Throws ModelError for an unknown kind. */
+export const denoiserSignature = ({ kind, config }: NetworkDescription): DenoiserSignature =>
+  familyOf("denoiser", kind).signature(config);
+
+/** A denoiser as a network. Throws ModelError for an unknown kind. */
+export const denoiserNetwork = ({ kind, config }: NetworkDescription): DenoiserNetwork =>
+  familyOf("denoiser", kind).build(config);
+
+/** What a classifier takes and gives. Throws ModelError for an unknown kind. */
+export const classifierSignature = ({ kind, config }: NetworkDescription): ClassifierSignature =>
+  familyOf("classifier", kind).signature(config);
+
+/** A classifier as a network. Throws ModelError for an unknown kind. */
+export const classifierNetwork = ({ kind, config }: NetworkDescription): ClassifierNetwork =>
+  familyOf("classifier", kind).build(config);

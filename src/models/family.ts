@@ -1,0 +1,100 @@
+import type { Module } from "../nn/module.ts";
+import type { Tensor } from "../tensor/tensor.ts";
+
+/** [C, H, W] of one image. */
+export type ImageShape = readonly [channels: number, height: number, width: number];
+
+/** What a denoiser may be told beside x_t and t. A network ignores what it has no use for. */
+export interface DenoiserInputs {
+  /** The class of each image, int32 or int64 [N]. */
+  readonly label?: Tensor | undefined;
+  /** Small images [N, C, h, w] that an upsampler enlarges. */
+  readonly lowRes?: Tensor | undefined;
+}
+
+/** x [N, C, H, W], t float32 [N] -> [N, outChannels, H, W]. */
+export type DenoiserNetwork = Module<[x: Tensor, t: Tensor, given: DenoiserInputs]>;
+
+/** x [N, C, H, W], t float32 [N] -> logits [N, classes]. */
+export type ClassifierNetwork = Module<[x: Tensor, t: Tensor]>;
+
+/** What a denoiser takes and gives. */
+export interface DenoiserSignature {
+  readonly imageShape: ImageShape;
+  /** Channels of the output: C, or 2 C with a learned variance. */
+  readonly outChannels: number;
+  /** How many classes it is told one of, as labels 0 ... classes - 1; undefined where it is told none. */
+  readonly classes?: number | undefined;
+  /** The label that stands for "no class", which is `classes`; undefined where there is none. */
+  readonly nullLabel?: number | undefined;
+  /** [C, h, w] of the small images that it enlarges; undefined where it draws from noise alone. */
+  readonly lowRes?: ImageShape | undefined;
+}
+
+/** What a classifier of noised images takes and gives. */
+export interface ClassifierSignature {
+  readonly imageShape: ImageShape;
+  readonly classes: number;
+}
+
+/** Checks a config that comes from a file. A schema of zod is one; any object with this method will do. */
+export interface ConfigSchema<Config> {
+  safeParse(
+    value: unknown,
+  ):
+    | { readonly success: true; readonly data: Config }
+    | { readonly success: false; readonly error: { readonly issues: readonly ConfigProblem[] } };
+}
+
+export interface ConfigProblem {
+  /** Keys that lead to the wrong value. */
+  readonly path: readonly PropertyKey[];
+  readonly message: string;
+}
+
+/** Images and classes that a network is to fit. */
+export interface DataShape {
+  /** [C, H, W], H = W. */
+  readonly imageShape: ImageShape;
+  readonly classes: number;
+}
+
+/** The same for a denoiser. */
+export interface DenoiserDataShape extends DataShape {
+  /** It predicts variances too, in C more output channels. */
+  readonly learnedVariance: boolean;
+  /** It has a null label, for classifier-free guidance. */
+  readonly nullLabel: boolean;
+}
+
+interface Family<Config, Signature, Network, Data> {
+  /** Name of the family in model.json: lower case, with hyphens. */
+  readonly kind: string;
+  /** Bounds keep a damaged or hostile file from asking for absurd networks. */
+  readonly schema: ConfigSchema<Config>;
+  /** What a network of this config takes and gives. It allocates nothing and does not build the network. */
+  signature(config: Config): Signature;
+  /** The network: what it is made of, and a function of its parameters and inputs. */
+  build(config: Config): Network;
+  /** Configs for people who don't want to choose each number: sizes by name, which `guidestar train --preset` takes. */
+  readonly presets?: Readonly<Record<string, (data: Data) => Config>>;
+}
+
+/** A family of denoisers. A model's config is of the type that `schema` gives: plain JSON. */
+export interface DenoiserFamily<Config extends object = object>
+  extends Family<Config, DenoiserSignature, DenoiserNetwork, DenoiserDataShape> {
+  readonly role: "denoiser";
+}
+
+/** A family of classifiers of noised images. A model's config is of the type that `schema` gives: plain JSON. */
+export interface ClassifierFamily<Config extends object = object>
+  extends Family<Config, ClassifierSignature, ClassifierNetwork, DataShape> {
+  readonly role: "classifier";
+}
+
+/** A family of networks: everything that loading, training, sampling and exporting ask about one. */
+export type NetworkFamily = DenoiserFamily | ClassifierFamily;
+
+/** What a network of a model is for. */
+export type NetworkRole = NetworkFamily["role"];
+export const networkRoles = ["denoiser", "classifier"] as const satisfies NetworkRole[];
