@@ -113,7 +113,7 @@ describe("info", () => {
     const { code, out } = await guidestar(["info", at("model")]);
     expect(code).toBe(0);
     expect(out).toMatch(/images +8x8, grey\nclasses +3: circle, square, star/);
-    expect(out).toMatch(/denoiser +[\d,]+ parameters .*cosine schedule, T = 20/);
+    expect(out).toMatch(/denoiser +adm-unet, [\d,]+ parameters .*cosine schedule, T = 20/);
     const { out: json } = await guidestar(["info", at("model"), "--json"]);
     expect(JSON.parse(json)).toMatchObject({ classes: ["circle", "square", "star"], imageShape: [1, 8, 8] });
   });
