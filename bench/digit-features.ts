@@ -31,7 +31,7 @@ const options = { learningRate: 2e-3, decay: "cosine", weightDecay: 0.02, maxGra
 
 const data = await openDataset(path);
 const next = batchSequence(data.train, { batchSize, seed, crop: 2 });
-const task: Task<Record<"x" | "y", NDArray>> = {
+const task: Task<{ x: NDArray<"float32">; y: NDArray<"int32"> }> = {
   weights: initialize(digitFeatures, seed),
   batchAt: (step) => ({ ...next(step) }),
   loss: (params, { x, y }) => ({

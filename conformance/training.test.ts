@@ -68,7 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-type Network = (params: Tensors, x: Tensor, t: Tensor, y: Tensor) => Tensor;
+type Network = (params: Tensors, x: Tensor, t: Tensor, y: Tensor<"int32">) => Tensor;
 
 /** The network's output on the recorded probe. */
 async function probe(

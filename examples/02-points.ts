@@ -59,7 +59,7 @@ const network = module(
     middle: linear(width, width),
     last: linear(width, 2),
   },
-  (layers, x: Tensor, t: Tensor, y?: Tensor) => {
+  (layers, x: Tensor, t: Tensor, y?: Tensor<"int32">) => {
     const told = layers.time(timestepEmbedding(t, 32)).add(layers.label(y!)); // [N, width]
     const h = silu(layers.first(x.reshape(-1, 2)).add(told));
     return layers.last(silu(layers.middle(h).add(told))).reshape(-1, 2, 1, 1);
@@ -106,7 +106,8 @@ const specs = {
   weights: Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)])),
 };
 const step = trace(specs, ({ x, label, c, weights }) => {
-  const denoiser = (xt: Tensor, t: Tensor, condition: { label?: Tensor }) => network(weights, xt, t, condition.label);
+  const denoiser = (xt: Tensor, t: Tensor, condition: { label?: Tensor<"int32"> }) =>
+    network(weights, xt, t, condition.label);
   const predictor = guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
   const next = ddimStep(predictor, { x, noise: x, coefficients: c as Coefficients, condition: { label } });
   return { x: next.x };

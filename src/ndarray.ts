@@ -2,6 +2,8 @@ import { ShapeError } from "./errors.ts";
 
 /** Element types of values. `bool` is stored as one byte per element, 0 or 1. */
 export type DType = "float32" | "float64" | "int32" | "int64" | "bool";
+/** Those of numbers. */
+export type Numeric = Exclude<DType, "bool">;
 export type Shape = readonly number[];
 
 interface ArrayOf {
@@ -40,9 +42,38 @@ function checked<D extends DType>(dtype: D, shape: Shape, data: ArrayOf[D]): NDA
 export const float32 = (shape: Shape, data: ArrayLike<number> = new Float32Array(sizeOf(shape))): NDArray<"float32"> =>
   checked("float32", shape, data instanceof Float32Array ? data : Float32Array.from(data));
 
+/** float64 value of `shape`; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
+export const float64 = (shape: Shape, data: ArrayLike<number> = new Float64Array(sizeOf(shape))): NDArray<"float64"> =>
+  checked("float64", shape, data instanceof Float64Array ? data : Float64Array.from(data));
+
 /** int32 value of `shape`; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
 export const int32 = (shape: Shape, data: ArrayLike<number> = new Int32Array(sizeOf(shape))): NDArray<"int32"> =>
   checked("int32", shape, data instanceof Int32Array ? data : Int32Array.from(data));
+
+/** int64 value of `shape`; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
+export const int64 = (
+  shape: Shape,
+  data: ArrayLike<number | bigint> = new BigInt64Array(sizeOf(shape)),
+): NDArray<"int64"> =>
+  checked("int64", shape, data instanceof BigInt64Array ? data : BigInt64Array.from(Array.from(data, BigInt)));
+
+/** bool value of `shape`, 0 or 1 an element; a typed array is kept, not copied. Throws ShapeError where the lengths differ. */
+export const bool = (
+  shape: Shape,
+  data: ArrayLike<number | boolean> = new Uint8Array(sizeOf(shape)),
+): NDArray<"bool"> => checked("bool", shape, data instanceof Uint8Array ? data : Uint8Array.from(data, Number));
+
+const makers: { readonly [D in DType]: (shape: Shape, data: ArrayLike<number>) => NDArray<D> } = {
+  float32,
+  float64,
+  int32,
+  int64,
+  bool,
+};
+
+/** A value of any type whose elements are all the same number. */
+export const filled = <D extends DType>(dtype: D, shape: Shape, value: number): NDArray<D> =>
+  makers[dtype](shape, new Array<number>(sizeOf(shape)).fill(value));
 
 /** Where the elements of an array lie in a file: little-endian, row-major, one after the other. */
 export interface Place {

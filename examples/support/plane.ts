@@ -122,7 +122,7 @@ const varianceOf = (deviation: number, { alpha, sigma }: Levels): Tensor =>
   alpha.mul(deviation).square().add(sigma.square());
 
 /** Large and negative where a component is of another class than asked for; the label after the last class stands for all. */
-function masked(logits: Tensor, labels: readonly number[], label: Tensor | undefined): Tensor {
+function masked(logits: Tensor, labels: readonly number[], label: Tensor<"int32"> | undefined): Tensor {
   if (!label) return logits;
   const classes = Math.max(...labels) + 1;
   const other = Array.from({ length: classes }, (_, asked) => labels.map((own) => (own === asked ? 0 : -1e9))).flat();
@@ -130,7 +130,7 @@ function masked(logits: Tensor, labels: readonly number[], label: Tensor | undef
 }
 
 /** grad log p(x_t), or of the class asked for: what a perfect network would say. [N, 2, 1, 1]. */
-export function exactScore(mixture: Mixture, x: Tensor, levels: Levels, label?: Tensor): Tensor {
+export function exactScore(mixture: Mixture, x: Tensor, levels: Levels, label?: Tensor<"int32">): Tensor {
   const { centres, labels, deviation } = mixture;
   const share = masked(evidence(mixture, x, levels), labels, label).softmax();
   const mean = share.matmul(constant(float32([centres.length, 2], centres.flat()))).mul(column(levels.alpha));

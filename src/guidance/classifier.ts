@@ -1,18 +1,18 @@
 import { reverseMean } from "../diffusion/prediction.ts";
 import { shiftScore } from "../diffusion/score.ts";
 import { gradients } from "../tensor/gradient.ts";
-import { oneHot, type Tensor } from "../tensor/tensor.ts";
+import { type Labels, oneHot, type Tensor } from "../tensor/tensor.ts";
 import { labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
 
 /** A noisy classifier with its weights: x_t [N, C, H, W] and timesteps [N] to logits [N, K]. */
 export type Classifier = (xt: Tensor, timestep: Tensor) => Tensor;
 
 /** log p(y | x_t) of each image: logits [N, K], labels [N], int32 or int64 -> [N]. */
-export const logProbability = (logits: Tensor, labels: Tensor): Tensor =>
+export const logProbability = (logits: Tensor, labels: Labels): Tensor =>
   logits.logSoftmax().mul(oneHot(labels, logits.shape[1]!)).sum(-1);
 
 /** grad log p(y | x) with respect to x, of x's shape. The images of a batch don't see each other. */
-export const classifierGradient = (classifier: Classifier, x: Tensor, timestep: Tensor, labels: Tensor): Tensor =>
+export const classifierGradient = (classifier: Classifier, x: Tensor, timestep: Tensor, labels: Labels): Tensor =>
   gradients(logProbability(classifier(x, timestep), labels).sum(), { x }).x;
 
 /**

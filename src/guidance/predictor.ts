@@ -7,7 +7,7 @@ import { scalar, type Tensor } from "../tensor/tensor.ts";
 /** What the pictures are asked to be. */
 export interface Condition {
   /** Class of each image, int32 [N]. */
-  readonly label?: Tensor;
+  readonly label?: Tensor<"int32">;
   /** The small image that an upsampler enlarges to each image, [N, C, h, w]. */
   readonly lowRes?: Tensor;
 }
@@ -47,10 +47,10 @@ export const unconditional =
     predictor(xt, c, { ...condition, label: repeated(nullLabel, xt) });
 
 /** int32 [N], the same label for each image. */
-export const repeated = (label: number, xt: Tensor): Tensor => scalar(label, "int32").expand(xt.shape[0]!);
+export const repeated = (label: number, xt: Tensor): Tensor<"int32"> => scalar(label, "int32").expand(xt.shape[0]!);
 
 /** The condition's labels. Throws UsageError where there are none. */
-export function labelsOf({ label }: Condition, what: string): Tensor {
+export function labelsOf({ label }: Condition, what: string): Tensor<"int32"> {
   if (!label) throw new UsageError(`${what} needs a label for each image, but the condition has none`);
   return label;
 }

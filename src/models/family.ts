@@ -1,5 +1,5 @@
 import type { Module } from "../nn/module.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { Labels, Tensor } from "../tensor/tensor.ts";
 
 /** [C, H, W] of one image. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
@@ -7,7 +7,7 @@ export type ImageShape = readonly [channels: number, height: number, width: numb
 /** What a denoiser may be told beside x_t and t. A network ignores what it has no use for. */
 export interface DenoiserInputs {
   /** The class of each image, int32 or int64 [N]. */
-  readonly label?: Tensor | undefined;
+  readonly label?: Labels | undefined;
   /** Small images [N, C, h, w] that an upsampler enlarges. */
   readonly lowRes?: Tensor | undefined;
 }

@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { conv2d as convolve, oneHot, type Tensor } from "../tensor/tensor.ts";
+import { conv2d as convolve, type Labels, oneHot, type Tensor } from "../tensor/tensor.ts";
 import { type Initialization, module, parameter } from "./module.ts";
 
 /** U(-1/sqrt(fanIn), 1/sqrt(fanIn)): PyTorch's start of convolutions and linear layers. */
@@ -34,9 +34,9 @@ export const linear = (inputs: number, outputs: number) =>
     ({ weight, bias }, x: Tensor) => x.matmul(weight.transpose()).add(bias),
   );
 
-/** A learned row for each of `rows` labels: int32 [N] -> [N, width]. A label outside gives zeros. */
+/** A learned row for each of `rows` labels: int32 or int64 [N] -> [N, width]. A label outside gives zeros. */
 export const embedding = (rows: number, width: number) =>
-  module({ weight: parameter([rows, width], { kind: "normal", deviation: 1 }) }, ({ weight }, labels: Tensor) => {
+  module({ weight: parameter([rows, width], { kind: "normal", deviation: 1 }) }, ({ weight }, labels: Labels) => {
     if (labels.rank !== 1) throw new ShapeError(`embedding: labels must be [N] but are [${labels.shape.join(", ")}]`);
     return oneHot(labels, rows).matmul(weight);
   });

@@ -1,6 +1,6 @@
 import { float32, type NDArray, type Shape } from "../ndarray.ts";
 import type { Op } from "../tensor/ops.ts";
-import type { Node, Tensor } from "../tensor/tensor.ts";
+import type { AnyTensor, Node } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 import { lower } from "./lower.ts";
 import { type Attribute, elementType, ModelWriter, type OnnxModel, outputName, type WriterOptions } from "./writer.ts";
@@ -10,19 +10,19 @@ const blockedDomain = "com.microsoft.nchwc";
 
 /** Writes the operators of one graph. */
 class Emitter extends ModelWriter {
-  private readonly names = new Map<Tensor, string | (() => string)>();
+  private readonly names = new Map<AnyTensor, string | (() => string)>();
   private readonly normalizations = new Map<string, string>();
   private readonly blocked = new Map<string, string>();
   private readonly channelBlock: number;
-  private readonly varying: ReadonlySet<Tensor>;
+  private readonly varying: ReadonlySet<AnyTensor>;
 
-  constructor(channelBlock: number, varying: ReadonlySet<Tensor>, options: WriterOptions) {
+  constructor(channelBlock: number, varying: ReadonlySet<AnyTensor>, options: WriterOptions) {
     super(options);
     this.channelBlock = channelBlock;
     this.varying = varying;
   }
 
-  name(tensor: Tensor): string {
+  name(tensor: AnyTensor): string {
     const name = this.names.get(tensor);
     if (name === undefined) throw new Error(`emit: ${tensor.node.op} is used before it is made`);
     if (typeof name === "string") return name;
@@ -31,12 +31,12 @@ class Emitter extends ModelWriter {
     return made;
   }
   /** The tensor's name, or what makes the tensor when its name is asked for. */
-  setName(tensor: Tensor, name: string | (() => string)): void {
+  setName(tensor: AnyTensor, name: string | (() => string)): void {
     this.names.set(tensor, name);
   }
 
   /** LayerNormalization gives the normalized values and the inverse deviation at once, so both operators share it. */
-  normalization(x: Tensor, epsilon: number): { normalized: string; inverseDeviation: string } {
+  normalization(x: AnyTensor, epsilon: number): { normalized: string; inverseDeviation: string } {
     const key = `${this.name(x)} ${epsilon}`;
     const length = x.shape.at(-1)!;
     let base = this.normalizations.get(key);
@@ -65,9 +65,9 @@ class Emitter extends ModelWriter {
    * weights that change from run to run (training) it does not, so the same operators are written here.
    */
   convolution(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor | undefined,
+    x: AnyTensor,
+    weight: AnyTensor,
+    bias: AnyTensor | undefined,
     padding: number,
     stride = 1,
     adjoint = false,
@@ -94,7 +94,7 @@ class Emitter extends ModelWriter {
   }
 
   /** A kernel as [O / B, I / B, K, K, B of I, B of O]; from [K, K, O, I] each step moves runs of numbers, which is fast. */
-  private blockedFilter(weight: Tensor, adjoint: boolean): string {
+  private blockedFilter(weight: AnyTensor, adjoint: boolean): string {
     const [out, channels, kh, kw] = weight.shape as [number, number, number, number];
     const [b, taps] = [this.channelBlock, kh * kw];
     const [outs, ins] = [out / b, channels / b];
@@ -113,7 +113,7 @@ class Emitter extends ModelWriter {
   }
 
   /** The name of `tensor` as an operand. ONNX Runtime takes [..., 1] with a number one element at a time, unless both have the same rank. */
-  beside({ rank, shape }: Tensor, tensor: Tensor): string {
+  beside({ rank, shape }: AnyTensor, tensor: AnyTensor): string {
     const name = this.name(tensor);
     if (tensor.rank > 0 || shape.at(-1) !== 1) return name;
     return this.memo(`${name} of rank ${rank}`, () =>
@@ -128,11 +128,11 @@ class Emitter extends ModelWriter {
 }
 
 /** The tensor [K, K, O, I] that a kernel [O, I, K, K] is a permutation of. */
-function tapsFirst({ node }: Tensor): Tensor | undefined {
+function tapsFirst({ node }: AnyTensor): AnyTensor | undefined {
   return node.op === "permute" && node.attributes.axes.join() === "2,3,0,1" ? node.inputs[0] : undefined;
 }
 
-type Rule<K extends Op> = (node: Node<K>, emitter: Emitter, result: Tensor) => string;
+type Rule<K extends Op> = (node: Node<K>, emitter: Emitter, result: AnyTensor) => string;
 
 const simple =
   (type: string) =>
@@ -145,7 +145,7 @@ const simple =
 const broadcasting =
   (type: string) =>
   ({ inputs }: Node, emitter: Emitter): string => {
-    const [a, b] = inputs as readonly [Tensor, Tensor];
+    const [a, b] = inputs as readonly [AnyTensor, AnyTensor];
     return emitter.add(type, [emitter.beside(b, a), emitter.beside(a, b)]);
   };
 
@@ -279,8 +279,8 @@ export function emit(
 }
 
 /** The tensors that depend on an input without a fixed value. */
-export function varying(nodes: readonly Tensor[], bound: ReadonlyMap<string, NDArray>): ReadonlySet<Tensor> {
-  const found = new Set<Tensor>();
+export function varying(nodes: readonly AnyTensor[], bound: ReadonlyMap<string, NDArray>): ReadonlySet<AnyTensor> {
+  const found = new Set<AnyTensor>();
   for (const tensor of nodes) {
     const { op, attributes, inputs } = tensor.node;
     if (op === "input" ? !bound.has(attributes.name) : inputs.some((input) => found.has(input))) found.add(tensor);

@@ -1,6 +1,7 @@
 import { float32, sizeOf } from "../ndarray.ts";
+import type { Op } from "../tensor/ops.ts";
 import { show } from "../tensor/shape.ts";
-import { apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
+import { type AnyTensor, apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
 import { type Graph, rewrite } from "../tensor/trace.ts";
 
 /** Pixels of an image from which on its own products are long enough. */
@@ -66,6 +67,8 @@ function strided(x: Tensor, top: number, left: number, h: number, w: number, str
   return block.reshape(c, n, h, stride, w, stride).slice(3, 0, 1).slice(5, 0, 1).reshape(c, n, h, w);
 }
 
+const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
+
 /** normalized * scale + shift. The gradient's rule normalizes the same tensor, which is then shared. */
 function groupNorm({ inputs, attributes }: Node<"groupNorm">): Tensor {
   const [x, scale, shift] = inputs as readonly [Tensor, Tensor, Tensor];
@@ -77,20 +80,21 @@ function groupNorm({ inputs, attributes }: Node<"groupNorm">): Tensor {
     .add(shift.reshape(...perChannel));
 }
 
-const broadcasting = new Set(["add", "sub", "mul", "div", "maximum", "minimum", "less", "equal"]);
+/** Operators that expand their inputs by themselves. */
+const broadcasting: ReadonlySet<Op> = new Set<Op>(["add", "sub", "mul", "div", "maximum", "minimum", "less", "equal"]);
 
 /** Drops an expansion that the operator would do by itself. */
-function withoutExpansion(tensor: Tensor): Tensor {
+function withoutExpansion(tensor: AnyTensor): AnyTensor {
   const { op, inputs, attributes } = tensor.node;
-  const [a, b] = inputs as readonly [Tensor, Tensor];
-  const source = (x: Tensor, other: Tensor): Tensor =>
+  const [a, b] = inputs as readonly [AnyTensor, AnyTensor];
+  const source = (x: AnyTensor, other: AnyTensor): AnyTensor =>
     x.node.op === "expand" && show(other.shape) === show(tensor.shape) ? x.node.inputs[0]! : x;
   const left = source(a, b);
   const right = source(b, left);
   return left === a && right === b ? tensor : apply(op as "add", [left, right], attributes as object);
 }
 
-const isScalar = (tensor: Tensor): number | undefined => {
+const isScalar = (tensor: AnyTensor): number | undefined => {
   const { op, attributes } = tensor.node;
   return op === "constant" &&
     sizeOf(attributes.value.shape) === 1 &&
@@ -101,8 +105,8 @@ const isScalar = (tensor: Tensor): number | undefined => {
 };
 
 /** x * a * b -> x * (a b) for numbers a, b; sums and products with 0 and 1 that gradients leave behind. */
-function foldScalars(tensor: Tensor): Tensor {
-  const [a, b] = tensor.node.inputs as readonly [Tensor, Tensor];
+function foldScalars(tensor: AnyTensor): AnyTensor {
+  const [a, b] = tensor.node.inputs as readonly [AnyTensor, AnyTensor];
   const [left, right] = [isScalar(a), isScalar(b)];
   if (left !== undefined && right === undefined) return foldScalars(apply("mul", [b, a], {}));
   if (right === undefined) return tensor;
@@ -112,18 +116,18 @@ function foldScalars(tensor: Tensor): Tensor {
 }
 
 /** Moves alike are done once, after the sum: the gradients of micro-batches differ in their numbers alone. */
-function addBeforeMoving(sum: Tensor): Tensor {
+function addBeforeMoving(sum: AnyTensor): AnyTensor {
   const [a, b] = sum.node.inputs.map(({ node }) => node) as [Node, Node];
   if (a.op !== b.op || (a.op !== "reshape" && a.op !== "permute")) return sum;
   const [x, y] = [a.inputs[0]!, b.inputs[0]!];
   if (show(x.shape) !== show(y.shape) || JSON.stringify(a.attributes) !== JSON.stringify(b.attributes)) return sum;
-  return apply(a.op, [addBeforeMoving(x.add(y))], a.attributes as never);
+  return apply(a.op, [addBeforeMoving(apply("add", [x, y], {}))], a.attributes as never);
 }
 
 /**
  * Sums of parts that were padded with zeros to lie side by side, as the gradients of slices are, are one concatenation.
  */
-function joinPads(sum: Tensor): Tensor {
+function joinPads(sum: AnyTensor): AnyTensor {
   const [first, second] = sum.node.inputs.map(partOf);
   if (!first || !second || first.axis !== second.axis) return sum;
   const [low, high] = first.start < second.start ? [first, second] : [second, first];
@@ -134,17 +138,17 @@ function joinPads(sum: Tensor): Tensor {
 }
 
 /** What a tensor, zero elsewhere, holds from `start` to `end` along an axis. */
-function partOf({ node, shape }: Tensor): { source: Tensor; axis: number; start: number; end: number } | undefined {
+function partOf({ node, shape }: AnyTensor): { source: Tensor; axis: number; start: number; end: number } | undefined {
   if (node.op !== "pad") return undefined;
   const { before, after } = node.attributes;
   const axes = shape.map((_, i) => i).filter((i) => before[i] !== 0 || after[i] !== 0);
   const axis = axes[0]!;
   if (axes.length !== 1 || before[axis]! < 0 || after[axis]! < 0) return undefined;
-  return { source: node.inputs[0]!, axis, start: before[axis]!, end: shape[axis]! - after[axis]! };
+  return { source: node.inputs[0] as Tensor, axis, start: before[axis]!, end: shape[axis]! - after[axis]! };
 }
 
 /** A permutation of a permutation is one, and none where they cancel. */
-function foldPermutes(tensor: Tensor): Tensor {
+function foldPermutes(tensor: AnyTensor): AnyTensor {
   const { node } = tensor as { node: Node<"permute"> };
   const inner = node.inputs[0]!.node;
   if (inner.op !== "permute") return tensor;
@@ -157,7 +161,7 @@ export function lower<G extends Graph>(graph: G): G {
     const { node } = tensor;
     if (node.op === "conv2dWeightGradient") return weightGradient(node);
     // x * Sigmoid(x) is one kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
-    if (node.op === "silu") return node.inputs[0]!.mul(node.inputs[0]!.sigmoid());
+    if (node.op === "silu") return silu(node.inputs[0] as Tensor);
     if (node.op === "groupNorm") return groupNorm(node);
     if (node.op === "permute") return foldPermutes(tensor);
     if (node.op === "reshape") return node.inputs[0]!.reshape(...node.attributes.shape);

@@ -3,7 +3,7 @@ import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
 import { show } from "../tensor/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { AnyTensor } from "../tensor/tensor.ts";
 import {
   checkValue,
   flatten,
@@ -33,7 +33,8 @@ export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S exten
 }
 
 /** A graph ready to run. Its `run` takes the inputs that are neither bound nor state, and gives the outputs that are not state. */
-export interface Program<I extends Tree<Spec>, O extends Tree<Tensor>, S extends Tree<Spec>> extends AsyncDisposable {
+export interface Program<I extends Tree<Spec>, O extends Tree<AnyTensor>, S extends Tree<Spec>>
+  extends AsyncDisposable {
   /** @throws ShapeError where an input is missing or not of the traced type; RuntimeFailure where the engine fails. */
   run(inputs: ValuesOf<I>): Promise<ValuesOf<O>>;
   /** The current values of the state. */
@@ -51,7 +52,7 @@ const isArray = (value: unknown): value is NDArray =>
  */
 export async function compile<
   const I extends Tree<Spec>,
-  const O extends Tree<Tensor>,
+  const O extends Tree<AnyTensor>,
   B extends keyof I = never,
   S extends keyof I = never,
 >(
@@ -87,7 +88,7 @@ export async function compile<
   const stateNames = [...initial.keys()];
   const pick = <T>(tree: Tree<T>, isState: boolean): Tree<T> =>
     Object.fromEntries(Object.entries(tree).filter(([key]) => stateKeys.includes(key) === isState));
-  const resultTree = mapTree(pick<Tensor>(graph.signature.outputs, false), isTensor, (name) => name);
+  const resultTree = mapTree(pick<AnyTensor>(graph.signature.outputs, false), isTensor, (name) => name);
   const stateTree = mapTree(pick<Spec>(graph.signature.inputs, true), isSpec, (name) => name);
   const nest = (names: Tree<string>, values: ReadonlyMap<string, NDArray>): never =>
     mapTree(names, isName, (_, name) => values.get(name)!) as never;

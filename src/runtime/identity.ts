@@ -1,5 +1,5 @@
 import { fingerprintOf, type NDArray } from "../ndarray.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { AnyTensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 
 /**
@@ -11,7 +11,7 @@ export function* identityOf(
   bound: ReadonlyMap<string, NDArray>,
   states: Iterable<string>,
 ): Generator<string | Uint8Array> {
-  const numbers = new Map<Tensor, number>();
+  const numbers = new Map<AnyTensor, number>();
   for (const tensor of nodes) {
     numbers.set(tensor, numbers.size);
     const { op, inputs, attributes } = tensor.node;

@@ -1,11 +1,12 @@
+import type { Op } from "../tensor/ops.ts";
 import { show } from "../tensor/shape.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import type { AnyTensor } from "../tensor/tensor.ts";
 import type { Graph } from "../tensor/trace.ts";
 
 /** Operators whose result may share memory with their input. */
-const views = new Set(["reshape", "permute", "slice", "expand", "stopGradient", "cast"]);
+const views: ReadonlySet<Op> = new Set<Op>(["reshape", "permute", "slice", "expand", "stopGradient", "cast"]);
 /** Operators that read an element just before they write the one in its place. */
-const elementwise = new Set(["add", "sub", "mul", "div"]);
+const elementwise: ReadonlySet<Op> = new Set<Op>(["add", "sub", "mul", "div"]);
 
 /**
  * The states whose next value may be written over the present one: those whose every reader must have run before the next value is
@@ -14,9 +15,9 @@ const elementwise = new Set(["add", "sub", "mul", "div"]);
  * @param states inputs that take the value of the output of the same name
  */
 export function inPlaceStates({ inputs, outputs, nodes }: Graph, states: Iterable<string>): ReadonlySet<string> {
-  const readers = new Map<Tensor, Tensor[]>();
+  const readers = new Map<AnyTensor, AnyTensor[]>();
   // Everything that a tensor is computed from, a bit for each node.
-  const sources = new Map<Tensor, bigint>();
+  const sources = new Map<AnyTensor, bigint>();
   const bits = new Map(nodes.map((tensor, i) => [tensor, 1n << BigInt(i)]));
   for (const tensor of nodes) {
     let all = 0n;
@@ -28,7 +29,7 @@ export function inPlaceStates({ inputs, outputs, nodes }: Graph, states: Iterabl
     }
     sources.set(tensor, all);
   }
-  const readersOf = (memory: Tensor): Tensor[] =>
+  const readersOf = (memory: AnyTensor): AnyTensor[] =>
     (readers.get(memory) ?? []).flatMap((reader) =>
       views.has(reader.node.op) ? [reader, ...readersOf(reader)] : [reader],
     );

@@ -8,7 +8,7 @@ import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignat
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { parameterSpecs } from "../nn/module.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
-import { constant, oneHot, type Tensor, where } from "../tensor/tensor.ts";
+import { type AnyTensor, constant, type Labels, oneHot, type Tensor, where } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
@@ -134,16 +134,22 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     const specs: Record<string, Spec> = {};
     for (const [name, { dtype, shape }] of asked)
       specs[publicName(name)] = name === "label" ? i64(...shape) : new Spec(dtype, shape);
-    specs.step = i64();
-    const graph = trace(specs, (given) => {
-      const tables = { ...prefixed("coefficients", table.coefficients), ...prefixed("numbers", table.numbers) };
-      const values = lookUp(tables, given.step!, batch);
-      for (const [name, { dtype }] of asked) values.set(name, given[publicName(name)]!.cast(dtype));
-      const outputs = call(inner, values);
-      const memory = solver.memory.map((name) => [`memory_${name}_next`, outputs.get(`memory/${name}`)!] as const);
-      const known = (value: Tensor) => (given.y ? ifKnown(given.y, labelCount(model), value) : value);
-      return { x_next: known(outputs.get("x")!), x0: known(outputs.get("x0")!), ...Object.fromEntries(memory) };
-    });
+    const graph = trace(
+      { ...specs, step: i64() },
+      ({ step, ...given }: { step: Tensor<"int64">; [name: string]: AnyTensor }) => {
+        const tables = { ...prefixed("coefficients", table.coefficients), ...prefixed("numbers", table.numbers) };
+        const values = lookUp(tables, step, batch);
+        for (const [name, { dtype }] of asked) values.set(name, given[publicName(name)]!.cast(dtype));
+        const outputs = call(inner, values);
+        const memory = solver.memory.map((name) => [`memory_${name}_next`, outputs.get(`memory/${name}`)!] as const);
+        const labels = given.y as Labels | undefined;
+        const known = (name: string) => {
+          const value = outputs.get(name) as Tensor;
+          return labels ? ifKnown(labels, labelCount(model), value) : value;
+        };
+        return { x_next: known("x"), x0: known("x0"), ...Object.fromEntries(memory) };
+      },
+    );
     const guide = guidance.classifier === 0 ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
     return { graph, facts: { ...denoiserFacts(record), ...guide, sampler, guidance, clip, ...table } };
   },
@@ -177,7 +183,11 @@ function stepTable({ rescaleTimesteps, steps }: ProcessConfig, { plan, numbers }
 }
 
 /** The entries of tables at a step int64 [], each for all images [N], by the names of `stepGraph`'s inputs. */
-function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tensor, batch: number): Map<string, Tensor> {
+function lookUp(
+  tables: Readonly<Record<string, readonly number[]>>,
+  step: Tensor<"int64">,
+  batch: number,
+): Map<string, AnyTensor> {
   const columns = Object.values(tables);
   const steps = columns[0]!.length;
   const table = constant(
@@ -201,8 +211,8 @@ function lookUp(tables: Readonly<Record<string, readonly number[]>>, step: Tenso
 }
 
 /** Applies a graph as a function: its outputs, as expressions of other values for its inputs. */
-function call(graph: Graph, values: ReadonlyMap<string, Tensor>): ReadonlyMap<string, Tensor> {
-  const substitute = (tensor: Tensor): Tensor =>
+function call(graph: Graph, values: ReadonlyMap<string, AnyTensor>): ReadonlyMap<string, AnyTensor> {
+  const substitute = (tensor: AnyTensor): AnyTensor =>
     tensor.node.op === "input" ? (values.get(tensor.node.attributes.name) ?? tensor) : tensor;
   return rewrite({ ...graph, inputs: new Map() }, substitute).outputs;
 }
@@ -214,7 +224,7 @@ const labelCount = ({ denoiser, classes }: Model): number => {
 };
 
 /** Values [N, ...] of the images whose label, int [N], is one of 0 ... count - 1; NaN for the others, by 0 / 0. */
-function ifKnown(labels: Tensor, count: number, values: Tensor): Tensor {
+function ifKnown(labels: Labels, count: number, values: Tensor): Tensor {
   const known = oneHot(labels, count).sum(-1);
   return values.mul(perImage(known.div(known), values));
 }

@@ -1,15 +1,15 @@
 import { sizeOf } from "../ndarray.ts";
 import { topological } from "./gradient.ts";
-import type { Tensor } from "./tensor.ts";
+import type { AnyTensor } from "./tensor.ts";
 
 /**
  * Floating-point operations of the convolutions and matrix products, forward and backward, that `outputs` need: two per
  * multiply-add. Everything else is left out. A graph's are `countFlops([...graph.outputs.values()])`.
  */
-export const countFlops = (outputs: readonly Tensor[]): number =>
+export const countFlops = (outputs: readonly AnyTensor[]): number =>
   topological(outputs).reduce((sum, tensor) => sum + 2 * multiplyAdds(tensor), 0);
 
-function multiplyAdds({ node, size }: Tensor): number {
+function multiplyAdds({ node, size }: AnyTensor): number {
   const [a, b] = node.inputs;
   switch (node.op) {
     case "matmul":

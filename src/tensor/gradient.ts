@@ -1,11 +1,22 @@
 import { ShapeError } from "../errors.ts";
 import type { Shape, Tree } from "../ndarray.ts";
-import type { Op } from "./ops.ts";
+import type { Attributes, Op } from "./ops.ts";
 import { show } from "./shape.ts";
-import { apply, full, type Node, scalar, Tensor, where } from "./tensor.ts";
+import { type AnyTensor, apply, full, scalar, Tensor, where } from "./tensor.ts";
+
+/** Inputs that only select: no gradient flows to them, and they are no float32. */
+interface Selecting {
+  where: readonly [condition: Tensor<"bool">, a: Tensor, b: Tensor];
+}
+
+/** What a rule sees of an operator's application. Gradients flow through float32 alone, so that is what its inputs are. */
+interface Application<K extends Op> {
+  readonly inputs: K extends keyof Selecting ? Selecting[K] : readonly Tensor[];
+  readonly attributes: Attributes[K];
+}
 
 /** From an operator's application, its result and the cotangent of the result: the cotangent of each input, or null for none. */
-type Rule<K extends Op> = (node: Node<K>, result: Tensor, cotangent: Tensor) => readonly (Tensor | null)[];
+type Rule<K extends Op> = (node: Application<K>, result: Tensor, cotangent: Tensor) => readonly (Tensor | null)[];
 
 /** Adds up the axes along which `shape` was broadcast to the tensor's shape. */
 function sumTo(tensor: Tensor, shape: Shape): Tensor {
@@ -16,16 +27,16 @@ function sumTo(tensor: Tensor, shape: Shape): Tensor {
 
 const unary =
   (derivative: (x: Tensor, y: Tensor, dy: Tensor) => Tensor) =>
-  ({ inputs: [x] }: Node, y: Tensor, dy: Tensor): readonly Tensor[] => [derivative(x!, y, dy)];
+  ({ inputs: [x] }: { inputs: readonly Tensor[] }, y: Tensor, dy: Tensor): readonly Tensor[] => [derivative(x!, y, dy)];
 
 const binary =
   (derivative: (a: Tensor, b: Tensor, y: Tensor, dy: Tensor) => readonly [Tensor, Tensor]) =>
-  ({ inputs: [a, b] }: Node, y: Tensor, dy: Tensor): readonly Tensor[] => {
+  ({ inputs: [a, b] }: { inputs: readonly Tensor[] }, y: Tensor, dy: Tensor): readonly Tensor[] => {
     const [da, db] = derivative(a!, b!, y, dy);
     return [sumTo(da, a!.shape), sumTo(db, b!.shape)];
   };
 
-const none = ({ inputs }: Node): readonly null[] => inputs.map(() => null);
+const none = ({ inputs }: { inputs: readonly Tensor[] }): readonly null[] => inputs.map(() => null);
 const zerosLike = (x: Tensor): Tensor => full(x.shape, 0);
 
 /** One gradient rule per operator. Each rule is itself built of operators, so gradients of gradients need nothing more. */
@@ -59,8 +70,8 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
   equal: none,
   where: ({ inputs: [condition, a, b] }, _, dy) => [
     null,
-    sumTo(where(condition!, dy, 0), a!.shape),
-    sumTo(where(condition!, 0, dy), b!.shape),
+    sumTo(where(condition, dy, 0), a.shape),
+    sumTo(where(condition, 0, dy), b.shape),
   ],
 
   sum: ({ inputs: [x] }, _, dy) => [dy.expand(...x!.shape)],
@@ -178,9 +189,9 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
  * Tensors that `roots` depend on, each after its inputs; those in `seen` are left out, and those found are added to it.
  * Iterative: graphs are deeper than the call stack.
  */
-export function topological(roots: readonly Tensor[], seen = new Set<Tensor>()): Tensor[] {
-  const order: Tensor[] = [];
-  const stack: { tensor: Tensor; next: number }[] = [];
+export function topological(roots: readonly AnyTensor[], seen = new Set<AnyTensor>()): AnyTensor[] {
+  const order: AnyTensor[] = [];
+  const stack: { tensor: AnyTensor; next: number }[] = [];
   for (const root of roots) {
     if (!seen.has(root)) stack.push({ tensor: root, next: 0 });
     seen.add(root);
@@ -213,23 +224,24 @@ export function gradients<const T extends Tree<Tensor>>(output: Tensor, inputs: 
   if (cotangent && show(cotangent.shape) !== show(output.shape))
     throw new ShapeError(`gradients: cotangent is ${show(cotangent.shape)} but output is ${show(output.shape)}`);
 
-  const wanted = new Set<Tensor>();
+  const wanted = new Set<AnyTensor>();
   const collect = (tree: Tree<Tensor>): void => {
     for (const value of Object.values(tree)) value instanceof Tensor ? wanted.add(value) : collect(value);
   };
   collect(inputs);
 
   const order = topological([output]);
-  const active = new Set<Tensor>();
+  const active = new Set<AnyTensor>();
   for (const tensor of order)
     if (wanted.has(tensor) || tensor.node.inputs.some((input) => active.has(input))) active.add(tensor);
 
-  const cotangents = new Map<Tensor, Tensor>([[output, cotangent ?? full(output.shape, 1)]]);
+  const cotangents = new Map<AnyTensor, Tensor>([[output, cotangent ?? full(output.shape, 1)]]);
   for (const tensor of order.reverse()) {
     const dy = cotangents.get(tensor);
     if (dy === undefined || !active.has(tensor)) continue;
+    // A tensor with a cotangent is float32, and so are the inputs that its cotangent flows to.
     const rule = gradientRules[tensor.node.op] as Rule<Op>;
-    rule(tensor.node, tensor, dy).forEach((gradient, i) => {
+    rule(tensor.node as Application<Op>, tensor as Tensor, dy).forEach((gradient, i) => {
       const input = tensor.node.inputs[i]!;
       if (gradient === null || !active.has(input)) return;
       const sofar = cotangents.get(input);

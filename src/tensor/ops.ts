@@ -92,3 +92,12 @@ export interface Attributes {
 }
 
 export type Op = keyof Attributes;
+
+/** Element types of the results that do not have that of the inputs. */
+interface OwnType {
+  less: "bool";
+  equal: "bool";
+}
+
+/** Element type of an operator's result, of inputs of type D. */
+export type ResultType<K extends Op, D extends DType> = K extends keyof OwnType ? OwnType[K] : D;

@@ -3,9 +3,9 @@ import { type DType, type Shape, sizeOf } from "../ndarray.ts";
 import type { Attributes, Op } from "./ops.ts";
 
 /** What a shape rule reads and says of a tensor. */
-export interface Type {
+export interface Type<D extends DType = DType> {
   readonly shape: Shape;
-  readonly dtype: DType;
+  readonly dtype: D;
 }
 
 type Rule<K extends Op> = (inputs: readonly Type[], attributes: Attributes[K], op: K) => Type;

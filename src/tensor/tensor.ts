@@ -1,26 +1,35 @@
 import { ShapeError } from "../errors.ts";
-import { type DType, float32, int32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import type { Attributes, Op } from "./ops.ts";
+import { type DType, filled, int32, type NDArray, type Numeric, type Shape, sizeOf } from "../ndarray.ts";
+import type { Attributes, Op, ResultType } from "./ops.ts";
 import { shapeRules, show, type Type } from "./shape.ts";
 
 /** One application of an operator: a discriminated union over all of them. */
 export type Node<K extends Op = Op> = {
-  [P in K]: { readonly op: P; readonly inputs: readonly Tensor[]; readonly attributes: Attributes[P] };
+  [P in K]: { readonly op: P; readonly inputs: readonly AnyTensor[]; readonly attributes: Attributes[P] };
 }[K];
 
+/** A tensor of any element type, as graphs hold them. */
+export type AnyTensor = Tensor<DType>;
+
+/** Whole numbers that count classes, or rows of a table. */
+export type Labels = Tensor<"int32" | "int64">;
+
 /** What arithmetic accepts beside a tensor: a number becomes a constant of the other operand's type. */
-export type Operand = Tensor | number;
+export type Operand<D extends DType = "float32"> = Tensor<D> | number;
 
 /**
  * A symbolic value: the application of one operator. Immutable; holds no numbers and owns nothing. Methods are arithmetic,
  * reductions and movement with numpy's meaning and broadcasting; each throws ShapeError at once where shapes do not fit.
+ *
+ * `Tensor` alone is one of float32, the type that networks compute with and gradients flow through; labels are `Tensor<"int32">`,
+ * conditions `Tensor<"bool">`. A tensor goes wherever one of a wider type is asked for: any tensor is an `AnyTensor`.
  */
-export class Tensor implements Type {
+export class Tensor<out D extends DType = "float32"> implements Type<D> {
   readonly node: Node;
   readonly shape: Shape;
-  readonly dtype: DType;
+  readonly dtype: D;
 
-  constructor(node: Node, type: Type) {
+  constructor(node: Node, type: Type<D>) {
     this.node = node;
     this.shape = type.shape;
     this.dtype = type.dtype;
@@ -33,142 +42,137 @@ export class Tensor implements Type {
     return sizeOf(this.shape);
   }
 
-  add(other: Operand): Tensor {
+  add(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 0) ? this : apply("add", [this, like(this, other)], {});
   }
-  sub(other: Operand): Tensor {
+  sub(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 0) ? this : apply("sub", [this, like(this, other)], {});
   }
-  mul(other: Operand): Tensor {
+  mul(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("mul", [this, like(this, other)], {});
   }
-  div(other: Operand): Tensor {
+  div(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("div", [this, like(this, other)], {});
   }
-  maximum(other: Operand): Tensor {
+  maximum(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return apply("maximum", [this, like(this, other)], {});
   }
-  minimum(other: Operand): Tensor {
+  minimum(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return apply("minimum", [this, like(this, other)], {});
   }
   /** Limits every element to [low, high]; the gradient passes inside only. */
-  clip(low: number, high: number): Tensor {
+  clip(this: Tensor<D & Numeric>, low: number, high: number): Tensor<D> {
     return this.maximum(low).minimum(high);
   }
-  less(other: Operand): Tensor {
+  less(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<"bool"> {
     return apply("less", [this, like(this, other)], {});
   }
-  equal(other: Operand): Tensor {
+  equal(other: Operand<D>): Tensor<"bool"> {
     return apply("equal", [this, like(this, other)], {});
   }
 
-  neg(): Tensor {
+  neg(this: Tensor): Tensor {
     return apply("neg", [this], {});
   }
-  abs(): Tensor {
+  abs(this: Tensor): Tensor {
     return apply("abs", [this], {});
   }
-  exp(): Tensor {
+  exp(this: Tensor): Tensor {
     return apply("exp", [this], {});
   }
-  log(): Tensor {
+  log(this: Tensor): Tensor {
     return apply("log", [this], {});
   }
-  sqrt(): Tensor {
+  sqrt(this: Tensor): Tensor {
     return apply("sqrt", [this], {});
   }
-  square(): Tensor {
+  square(this: Tensor<D & Numeric>): Tensor<D> {
     return apply("mul", [this, this], {});
   }
-  reciprocal(): Tensor {
+  reciprocal(this: Tensor): Tensor {
     return apply("reciprocal", [this], {});
   }
-  sigmoid(): Tensor {
+  sigmoid(this: Tensor): Tensor {
     return apply("sigmoid", [this], {});
   }
   /** x sigmoid(x) (Elfwing et al. 2017). */
-  silu(): Tensor {
+  silu(this: Tensor): Tensor {
     return apply("silu", [this], {});
   }
-  tanh(): Tensor {
+  tanh(this: Tensor): Tensor {
     return apply("tanh", [this], {});
   }
-  erf(): Tensor {
+  erf(this: Tensor): Tensor {
     return apply("erf", [this], {});
   }
-  sin(): Tensor {
+  sin(this: Tensor): Tensor {
     return apply("sin", [this], {});
   }
-  cos(): Tensor {
+  cos(this: Tensor): Tensor {
     return apply("cos", [this], {});
   }
-  cast(dtype: DType): Tensor {
-    return dtype === this.dtype ? this : apply("cast", [this], { dtype });
+  cast<T extends DType>(dtype: T): Tensor<T> {
+    const cast: AnyTensor = this.dtype === (dtype as DType) ? this : apply("cast", [this], { dtype });
+    return cast as Tensor<T>;
   }
   /** The same value, through which no gradient flows. */
-  stopGradient(): Tensor {
+  stopGradient(): Tensor<D> {
     return apply("stopGradient", [this], {});
   }
 
   /** Sum over `axes` (negative counts from the end; all by default). */
-  sum(axes?: number | readonly number[], keepDims = false): Tensor {
-    return this.reduce("sum", axes, keepDims);
+  sum(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
+    return reduce(this, "sum", axes, keepDims);
   }
-  mean(axes?: number | readonly number[], keepDims = false): Tensor {
-    const total = this.reduce("sum", axes, keepDims);
+  mean(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
+    const total = reduce(this, "sum", axes, keepDims);
     return total.mul(total.size / this.size);
   }
-  max(axes?: number | readonly number[], keepDims = false): Tensor {
-    return this.reduce("max", axes, keepDims);
-  }
-  private reduce(op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
-    const list = axes === undefined ? this.shape.map((_, i) => i) : [axes].flat();
-    const positive = list.map((axis) => (axis < 0 ? axis + this.rank : axis)).sort((a, b) => a - b);
-    const kept = positive.length === 0 ? this : apply(op, [this], { axes: positive });
-    return keepDims ? kept : kept.reshape(...this.shape.filter((_, i) => !positive.includes(i)));
+  max(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
+    return reduce(this, "max", axes, keepDims);
   }
 
   /** Softmax over the last axis. */
-  softmax(): Tensor {
+  softmax(this: Tensor): Tensor {
     return apply("softmax", [this], {});
   }
   /** Logarithm of the softmax over the last axis. */
-  logSoftmax(): Tensor {
+  logSoftmax(this: Tensor): Tensor {
     return apply("logSoftmax", [this], {});
   }
   /** (x - mean) / sqrt(variance + epsilon) over the last axis. */
-  normalize(epsilon: number): Tensor {
+  normalize(this: Tensor, epsilon: number): Tensor {
     return apply("normalize", [this], { epsilon });
   }
 
   /** The k-th largest element over the last axis, which stays with length 1: k = 1 is the largest. */
-  kthLargest(k: number): Tensor {
+  kthLargest(this: Tensor, k: number): Tensor {
     return apply("kthLargest", [this], { k });
   }
 
   /** The same elements in another shape; one length may be -1. */
-  reshape(...shape: number[]): Tensor {
+  reshape(...shape: number[]): Tensor<D> {
     const known = shape.reduce((product, n) => (n === -1 ? product : product * n), 1);
     const full = shape.map((n) => (n === -1 ? this.size / known : n));
     if (full.some((n) => !Number.isInteger(n) || n < 1))
       throw new ShapeError(`reshape: ${show(this.shape)} does not divide into ${show(shape)}`);
     if (show(full) === show(this.shape)) return this;
-    const source = this.node.op === "reshape" ? this.node.inputs[0]! : this;
+    const source = this.node.op === "reshape" ? (this.node.inputs[0] as Tensor<D>) : this;
     return show(source.shape) === show(full) ? source : apply("reshape", [source], { shape: full });
   }
-  permute(...axes: number[]): Tensor {
+  permute(...axes: number[]): Tensor<D> {
     return axes.every((axis, i) => axis === i) && axes.length === this.rank ? this : apply("permute", [this], { axes });
   }
   /** Swaps the last two axes. */
-  transpose(): Tensor {
+  transpose(): Tensor<D> {
     const axes = this.shape.map((_, i) => i);
     return this.permute(...axes.slice(0, -2), this.rank - 1, this.rank - 2);
   }
-  expand(...shape: number[]): Tensor {
+  expand(...shape: number[]): Tensor<D> {
     return show(shape) === show(this.shape) ? this : apply("expand", [this], { shape });
   }
   /** The elements from `start` (included) to `end` (excluded) along one axis. */
-  slice(axis: number, start: number, end: number): Tensor {
+  slice(axis: number, start: number, end: number): Tensor<D> {
     const at = axis < 0 ? axis + this.rank : axis;
     if (start === 0 && end === this.shape[at]) return this;
     return apply("slice", [this], {
@@ -177,7 +181,7 @@ export class Tensor implements Type {
     });
   }
   /** `parts` tensors of equal length along one axis. */
-  split(axis: number, parts: number): Tensor[] {
+  split(axis: number, parts: number): Tensor<D>[] {
     const at = axis < 0 ? axis + this.rank : axis;
     const length = this.shape[at]! / parts;
     if (!Number.isInteger(length))
@@ -185,56 +189,82 @@ export class Tensor implements Type {
     return Array.from({ length: parts }, (_, i) => this.slice(at, i * length, (i + 1) * length));
   }
   /** Zeros before and after, one amount per axis; a negative amount crops. */
-  pad(before: readonly number[], after: readonly number[]): Tensor {
+  pad(this: Tensor, before: readonly number[], after: readonly number[]): Tensor {
     return before.every((n) => n === 0) && after.every((n) => n === 0) ? this : apply("pad", [this], { before, after });
   }
-  flip(...axes: number[]): Tensor {
+  flip(...axes: number[]): Tensor<D> {
     return apply("flip", [this], { axes });
   }
 
   /** [..., M, K] x [..., K, N] -> [..., M, N]; leading axes broadcast. */
-  matmul(other: Tensor): Tensor {
+  matmul(this: Tensor<D & `float${number}`>, other: Tensor<D>): Tensor<D> {
     return apply("matmul", [this, other], {});
   }
 }
 
-const isNumber = (operand: Operand, value: number): boolean => typeof operand === "number" && operand === value;
-
-function like(tensor: Tensor, operand: Operand): Tensor {
-  return typeof operand === "number" ? scalar(operand, tensor.dtype) : operand;
+/** Reductions keep the axes with length 1; without `keepDims` these are dropped then. */
+function reduce(x: Tensor, op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
+  const list = axes === undefined ? x.shape.map((_, i) => i) : [axes].flat();
+  const positive = list.map((axis) => (axis < 0 ? axis + x.rank : axis)).sort((a, b) => a - b);
+  const kept = positive.length === 0 ? x : apply(op, [x], { axes: positive });
+  return keepDims ? kept : kept.reshape(...x.shape.filter((_, i) => !positive.includes(i)));
 }
 
+const isNumber = (operand: Operand<DType>, value: number): boolean => typeof operand === "number" && operand === value;
+
+const like = <D extends DType>({ dtype }: Type<D>, operand: Operand<D>): Tensor<D> =>
+  typeof operand === "number" ? number(operand, dtype) : operand;
+
 /** Applies an operator: checks the shapes and makes the tensor. The methods and functions here are its friendlier face. */
-export function apply<K extends Op>(op: K, inputs: readonly Tensor[], attributes: Attributes[K]): Tensor {
-  return new Tensor({ op, inputs, attributes } as unknown as Node, shapeRules[op](inputs, attributes, op));
+export function apply<K extends Op, D extends DType>(
+  op: K,
+  inputs: readonly Tensor<D>[],
+  attributes: Attributes[K],
+): Tensor<ResultType<K, D>> {
+  const type = shapeRules[op](inputs, attributes, op) as Type<ResultType<K, D>>;
+  return new Tensor({ op, inputs, attributes } as unknown as Node, type);
 }
 
 /** A known value. */
-export const constant = (value: NDArray): Tensor => apply("constant", [], { value });
+export const constant = <D extends DType>(value: NDArray<D>): Tensor<D> =>
+  apply<"constant", D>("constant", [], { value });
 
-/** A number as a constant of rank 0. */
-export const scalar = (value: number, dtype: DType = "float32"): Tensor => {
-  if (dtype === "float32") return constant(float32([], [value]));
-  if (dtype === "int32") return constant(int32([], [value]));
-  throw new ShapeError(`a number cannot become ${dtype}; cast the tensor first`);
-};
+function number<D extends DType>(value: number, dtype: D): Tensor<D> {
+  if (dtype === "bool") throw new ShapeError("a number cannot become bool; cast the tensor first");
+  if (dtype.startsWith("int") && !Number.isInteger(value))
+    throw new ShapeError(`${value} cannot become ${dtype}; cast the tensor first`);
+  return constant(filled(dtype, [], value));
+}
 
-/** A tensor full of one number. */
+/** A number as a constant of rank 0, float32 unless another type is asked for. Throws ShapeError where it has no such value. */
+export function scalar(value: number): Tensor;
+export function scalar<D extends Numeric>(value: number, dtype: D): Tensor<D>;
+export function scalar(value: number, dtype: Numeric = "float32"): Tensor<Numeric> {
+  return number(value, dtype);
+}
+
+/** A float32 tensor full of one number. */
 export const full = (shape: Shape, value: number): Tensor => scalar(value).expand(...shape);
 
 /** Element by element: `a` where the condition holds, else `b`. */
-export const where = (condition: Tensor, a: Operand, b: Operand): Tensor => {
+export function where<D extends DType>(condition: Tensor<"bool">, a: Operand<NoInfer<D>>, b: Tensor<D>): Tensor<D>;
+export function where<D extends DType = "float32">(
+  condition: Tensor<"bool">,
+  a: Operand<D>,
+  b: Operand<NoInfer<D>>,
+): Tensor<D>;
+export function where(condition: Tensor<"bool">, a: Operand<DType>, b: Operand<DType>): AnyTensor {
   const type = typeof a === "number" ? (typeof b === "number" ? scalar(b) : b) : a;
-  return apply("where", [condition, like(type, a), like(type, b)], {});
-};
+  return apply<"where", DType>("where", [condition, like(type, a), like(type, b)], {});
+}
 
-export const concat = (tensors: readonly Tensor[], axis: number): Tensor =>
+export const concat = <D extends DType>(tensors: readonly Tensor<D>[], axis: number): Tensor<D> =>
   tensors.length === 1
     ? tensors[0]!
     : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
 
 /** labels int32 or int64 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
-export const oneHot = (labels: Tensor, classes: number): Tensor =>
+export const oneHot = (labels: Labels, classes: number): Tensor =>
   labels
     .reshape(-1, 1)
     .equal(
@@ -248,7 +278,7 @@ export const oneHot = (labels: Tensor, classes: number): Tensor =>
     .cast("float32");
 
 /** 1 where the label's logit is above all others, 0 where another is as large or one is NaN: logits [N, K], labels [N] -> float32 [N]. */
-export const readRight = (logits: Tensor, labels: Tensor): Tensor => {
+export const readRight = (logits: Tensor, labels: Labels): Tensor => {
   const classes = logits.shape[1]!;
   const isOwn = oneHot(labels, classes).equal(1);
   // Products with `oneHot` would make infinite logits NaN, and the largest of several may pass over a NaN.

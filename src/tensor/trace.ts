@@ -1,12 +1,11 @@
 import { ShapeError } from "../errors.ts";
 import type { DType, NDArray, Shape, Tree } from "../ndarray.ts";
 import { topological } from "./gradient.ts";
-import type { Attributes, Op } from "./ops.ts";
 import { show, type Type } from "./shape.ts";
-import { apply, Tensor } from "./tensor.ts";
+import { type AnyTensor, apply, Tensor } from "./tensor.ts";
 
 /** What an input of a traced function will hold. */
-export class Spec<D extends DType = DType> implements Type {
+export class Spec<out D extends DType = DType> implements Type<D> {
   readonly dtype: D;
   readonly shape: Shape;
   constructor(dtype: D, shape: Shape) {
@@ -18,24 +17,26 @@ export const f32 = (...shape: number[]): Spec<"float32"> => new Spec("float32", 
 export const f64 = (...shape: number[]): Spec<"float64"> => new Spec("float64", shape);
 export const i32 = (...shape: number[]): Spec<"int32"> => new Spec("int32", shape);
 export const i64 = (...shape: number[]): Spec<"int64"> => new Spec("int64", shape);
+export const b8 = (...shape: number[]): Spec<"bool"> => new Spec("bool", shape);
 
 /** The tree of tensors that a traced function gets for a tree of specs. */
-export type TensorsOf<S> = S extends Spec ? Tensor : { readonly [K in keyof S]: TensorsOf<S[K]> };
+export type TensorsOf<S> = S extends Spec<infer D> ? Tensor<D> : { readonly [K in keyof S]: TensorsOf<S[K]> };
 /** The tree of values that a program takes or gives for a tree of specs or tensors. */
-export type ValuesOf<S> = S extends Tensor
-  ? NDArray<"float32">
-  : S extends Spec<infer D>
+export type ValuesOf<S> =
+  S extends Tensor<infer D>
     ? NDArray<D>
-    : { readonly [K in keyof S]: ValuesOf<S[K]> };
+    : S extends Spec<infer D>
+      ? NDArray<D>
+      : { readonly [K in keyof S]: ValuesOf<S[K]> };
 
 /**
  * A traced function: its inputs and outputs by flat name (the keys of nested trees joined by "/") and every operator
  * application between, each after its inputs. Equal sub-expressions appear once.
  */
-export interface Graph<I extends Tree<Spec> = Tree<Spec>, O extends Tree<Tensor> = Tree<Tensor>> {
-  readonly inputs: ReadonlyMap<string, Tensor>;
-  readonly outputs: ReadonlyMap<string, Tensor>;
-  readonly nodes: readonly Tensor[];
+export interface Graph<I extends Tree<Spec> = Tree<Spec>, O extends Tree<AnyTensor> = Tree<AnyTensor>> {
+  readonly inputs: ReadonlyMap<string, AnyTensor>;
+  readonly outputs: ReadonlyMap<string, AnyTensor>;
+  readonly nodes: readonly AnyTensor[];
   /** The trees as they were given, for their types and for nesting values again. */
   readonly signature: { readonly inputs: I; readonly outputs: O };
 }
@@ -68,10 +69,11 @@ export function mapTree<T, U>(
 }
 
 export const isSpec = (value: unknown): value is Spec => value instanceof Spec;
-export const isTensor = (value: unknown): value is Tensor => value instanceof Tensor;
+export const isTensor = (value: unknown): value is AnyTensor => value instanceof Tensor;
 
 /** A leaf of the graph: a value that is given by name at run time. */
-export const input = (name: string, { shape, dtype }: Type): Tensor => apply("input", [], { name, shape, dtype });
+export const input = <D extends DType>(name: string, { shape, dtype }: Type<D>): Tensor<D> =>
+  apply<"input", D>("input", [], { name, shape, dtype });
 
 /**
  * Runs a function on symbolic tensors once and keeps what it did.
@@ -80,11 +82,11 @@ export const input = (name: string, { shape, dtype }: Type): Tensor => apply("in
  * @param fn synchronous function of the same tree of tensors; its result is a tree of tensors
  * @throws ShapeError from the first operator whose operands do not fit
  */
-export function trace<const I extends Tree<Spec>, const O extends Tree<Tensor>>(
+export function trace<const I extends Tree<Spec>, const O extends Tree<AnyTensor>>(
   specs: I,
   fn: (inputs: TensorsOf<I>) => O,
 ): Graph<I, O> {
-  const inputs = mapTree<Spec, Tensor>(specs, isSpec, input);
+  const inputs = mapTree<Spec, AnyTensor>(specs, isSpec, input);
   const outputs = fn(inputs as TensorsOf<I>);
   return rewrite({
     inputs: flatten(inputs, isTensor),
@@ -94,7 +96,7 @@ export function trace<const I extends Tree<Spec>, const O extends Tree<Tensor>>(
   });
 }
 
-const keyOfAttributes = (tensor: Tensor, identity: (value: object) => number): string => {
+const keyOfAttributes = (tensor: AnyTensor, identity: (value: object) => number): string => {
   if (tensor.node.op !== "constant") return JSON.stringify(tensor.node.attributes);
   const { value } = tensor.node.attributes;
   return `${value.dtype}[${value.shape}]${value.data.length <= 16 ? value.data.join() : `#${identity(value.data)}`}`;
@@ -104,9 +106,9 @@ const keyOfAttributes = (tensor: Tensor, identity: (value: object) => number): s
  * Rebuilds a graph bottom-up, sharing equal sub-expressions. `rule` may replace an operator (whose inputs are already
  * rebuilt) by an expression of the same shape; the expression is not visited again.
  */
-export function rewrite<I extends Tree<Spec>, O extends Tree<Tensor>>(
+export function rewrite<I extends Tree<Spec>, O extends Tree<AnyTensor>>(
   graph: Graph<I, O>,
-  rule: (tensor: Tensor) => Tensor = (t) => t,
+  rule: (tensor: AnyTensor) => AnyTensor = (t) => t,
 ): Graph<I, O> {
   const identities = new Map<object, number>();
   const identity = (value: object): number => {
@@ -114,18 +116,16 @@ export function rewrite<I extends Tree<Spec>, O extends Tree<Tensor>>(
     identities.set(value, known);
     return known;
   };
-  const shared = new Map<string, Tensor>();
-  const canonical = new Map<Tensor, Tensor>();
-  const visited = new Set<Tensor>();
-  const share = (tensor: Tensor): Tensor => {
+  const shared = new Map<string, AnyTensor>();
+  const canonical = new Map<AnyTensor, AnyTensor>();
+  const visited = new Set<AnyTensor>();
+  const share = (tensor: AnyTensor): AnyTensor => {
     const inputs = tensor.node.inputs.map((input) => canonical.get(input) ?? input);
     const key = `${tensor.node.op}(${inputs.map(identity)})${keyOfAttributes(tensor, identity)}`;
     const existing = shared.get(key);
     if (existing) return existing;
     const same = inputs.every((input, i) => input === tensor.node.inputs[i]);
-    const rebuilt = same
-      ? tensor
-      : apply<Op>(tensor.node.op, inputs, tensor.node.attributes as Attributes[Op] & object as never);
+    const rebuilt: AnyTensor = same ? tensor : apply(tensor.node.op, inputs, tensor.node.attributes as never);
     shared.set(key, rebuilt);
     return rebuilt;
   };
@@ -145,7 +145,7 @@ export function rewrite<I extends Tree<Spec>, O extends Tree<Tensor>>(
 
 /** A graph as readable text: one line per operator, `%n` for its result. */
 export function format(graph: Graph): string {
-  const names = new Map<Tensor, string>();
+  const names = new Map<AnyTensor, string>();
   const type = ({ dtype, shape }: Type): string => `${dtype}${show(shape)}`;
   const lines: string[] = [];
   let count = 0;

@@ -13,7 +13,7 @@ import { classifierNetwork, denoiserNetwork, denoiserSignature } from "../../src
 import { float32, int32, type NDArray, sizeOf, stridesOf } from "../../src/ndarray.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import type { Tensor } from "../../src/tensor/tensor.ts";
+import type { Labels, Tensor } from "../../src/tensor/tensor.ts";
 import { Spec, trace } from "../../src/tensor/trace.ts";
 import { dictionary, storage, tensor, torchFile } from "../support/torch-file.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
@@ -61,9 +61,10 @@ describe("an imported model computes what the reference does", () => {
       Object.entries(weights).map(([k, { dtype, shape }]) => [k, new Spec(dtype, shape)]),
     );
     const graph = trace({ inputs: specs, parameters }, ({ inputs, parameters }) => {
-      const { x, t, y, lowRes } = inputs as Record<string, Tensor>;
+      const { x, t, lowRes } = inputs as Record<string, Tensor>;
+      const label = inputs.y as Labels | undefined;
       if (model.classifier) return { out: classifierNetwork(model.classifier)(parameters, x!, t!) };
-      return { out: denoiserNetwork(model.denoiser!)(parameters, x!, t!, { label: y, lowRes }) };
+      return { out: denoiserNetwork(model.denoiser!)(parameters, x!, t!, { label, lowRes }) };
     });
     await using backend = await openBackend();
     await using program = await compile(graph, backend, { bind: { parameters: weights } });

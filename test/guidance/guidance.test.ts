@@ -26,7 +26,7 @@ const label = int32([4], [0, 1, 1, 0]);
 
 describe("on a mixture of two normals, where all is known", () => {
   /** eps of the exact model under the given guidance. */
-  const eps = async (options: Partial<GuidanceOptions>, condition?: (n: number) => Tensor) => {
+  const eps = async (options: Partial<GuidanceOptions>, condition?: (n: number) => Tensor<"int32">) => {
     const { eps } = await compute({ x, label, c }, ({ x, label, c }) => {
       const model = { denoiser: exactDenoiser(c), classifier: exactClassifier(c), process, nullLabel };
       const predictor = guide(model, { form: "score", clip: false, ...options });

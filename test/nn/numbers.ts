@@ -1,7 +1,7 @@
-import { type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
+import { type Shape, sizeOf } from "../../src/ndarray.ts";
 import { type Module, type Network, parametersOf } from "../../src/nn/module.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { input } from "../../src/tensor/trace.ts";
+import { f32, input } from "../../src/tensor/trace.ts";
 import { evaluate } from "../support/interpreter.ts";
 
 export interface Numbers {
@@ -19,11 +19,9 @@ export const numbers = (shape: Shape, phase = 0): Numbers => ({
 export const someParameters = (network: Network): Record<string, Numbers> =>
   Object.fromEntries(Object.entries(parametersOf(network)).map(([key, { shape }], i) => [key, numbers(shape, i + 1)]));
 
-const leaf = (name: string, { shape }: Numbers, dtype: NDArray["dtype"]): Tensor => input(name, { shape, dtype });
-
 /** The tensors of a record of values, by the same names. */
 export const leaves = (values: Record<string, Numbers>): Record<string, Tensor> =>
-  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, leaf(name, value, "float32")]));
+  Object.fromEntries(Object.entries(values).map(([name, value]) => [name, input(name, f32(...value.shape))]));
 
 /** What a function of tensors computes, in float64. */
 export function compute(inputs: readonly Numbers[], fn: (...tensors: Tensor[]) => Tensor): Numbers {

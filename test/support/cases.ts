@@ -1,8 +1,9 @@
-import { float32, int32, type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
+import { type DType, float32, int32, type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
 import { normals, permutation } from "../../src/random.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import type { Op } from "../../src/tensor/ops.ts";
 import {
+  type AnyTensor,
   apply,
   averagePool2d,
   concat,
@@ -18,8 +19,10 @@ import { input } from "../../src/tensor/trace.ts";
 
 /** A value for an input: float32 and int32 numbers, so that every engine is given exactly the same. */
 export type Sample = NDArray<"float32"> | NDArray<"int32">;
+type Floats = NDArray<"float32">;
 
-type Leaves = Readonly<Record<string, Tensor>>;
+type Leaves = Readonly<Record<string, AnyTensor>>;
+type LeavesOf<T> = { [K in keyof T]: T[K] extends NDArray<infer D> ? Tensor<D> : never };
 
 /** A function of tensors and the point at which it is to be evaluated and differentiated. */
 export interface Case {
@@ -32,15 +35,15 @@ export interface Case {
 }
 
 /** An input leaf for each sample. */
-export const leavesOf = <T extends Readonly<Record<string, Sample>>>(samples: T): { [K in keyof T]: Tensor } =>
-  Object.fromEntries(Object.entries(samples).map(([name, sample]) => [name, input(name, sample)])) as {
-    [K in keyof T]: Tensor;
-  };
+export const leavesOf = <T extends Readonly<Record<string, Sample>>>(samples: T): LeavesOf<T> =>
+  Object.fromEntries(
+    Object.entries(samples).map(([name, sample]) => [name, input<DType>(name, sample)]),
+  ) as LeavesOf<T>;
 
 export function define<const T extends Readonly<Record<string, Sample>>>(
   name: string,
   inputs: T,
-  f: (inputs: { [K in keyof T]: Tensor }) => Tensor,
+  f: (inputs: LeavesOf<T>) => Tensor,
   by: readonly (keyof T & string)[] = Object.keys(inputs).filter((key) => inputs[key]!.dtype === "float32"),
 ): Case {
   const cotangent = normal(...f(leavesOf(inputs)).shape);
@@ -57,12 +60,12 @@ export const weighted = (tensor: Tensor, seed: number): Tensor =>
  */
 export function differentiate({ f, by }: Case, leaves: Leaves) {
   const output = f(leaves);
-  const cotangent = leaves.cotangent!;
-  const variables = Object.fromEntries(by.map((name) => [name, leaves[name]!]));
-  const first: Leaves = gradients(output, variables, cotangent);
+  const cotangent = leaves.cotangent as Tensor;
+  const variables = Object.fromEntries(by.map((name) => [name, leaves[name] as Tensor]));
+  const first = gradients(output, variables, cotangent);
   const scalarOfFirst = Object.values(first).reduce((sum, g, i) => sum.add(weighted(g, 3 + i)), scalar(0));
-  const second: Leaves = gradients(scalarOfFirst, { ...variables, cotangent });
-  return { output, first, scalarOfFirst, second };
+  const second = gradients(scalarOfFirst, { ...variables, cotangent });
+  return { output, cotangent, first, scalarOfFirst, second };
 }
 
 let stream = 0;
@@ -71,10 +74,10 @@ let stream = 0;
 export const normal = (...shape: number[]): NDArray<"float32"> => float32(shape, normals(1, stream++, sizeOf(shape)));
 
 /** Normal deviates moved away from zero and made positive: the domain of logarithms, roots and quotients. */
-const positive = (...shape: number[]): Sample => map(normal(...shape), (x) => 0.5 + Math.abs(x));
+const positive = (...shape: number[]): Floats => map(normal(...shape), (x) => 0.5 + Math.abs(x));
 
 /** Numbers 0.25 apart in random order, none nearer to zero (nor, with another `offset`, to those of another sample) than 0.06. */
-const spaced = (shape: Shape, offset = 0.25): Sample => {
+const spaced = (shape: Shape, offset = 0.25): Floats => {
   const n = sizeOf(shape);
   return float32(
     shape,
@@ -82,17 +85,17 @@ const spaced = (shape: Shape, offset = 0.25): Sample => {
   );
 };
 
-const map = ({ shape, data }: Sample, f: (x: number) => number): Sample => float32(shape, Float32Array.from(data, f));
+const map = ({ shape, data }: Sample, f: (x: number) => number): Floats => float32(shape, Float32Array.from(data, f));
 
-const integers = (shape: Shape, ...data: number[]): Sample => int32(shape, data);
+const integers = (shape: Shape, ...data: number[]): NDArray<"int32"> => int32(shape, data);
 
-const unary = (name: string, x: Sample, f: (x: Tensor) => Tensor): Case[] => [define(name, { x }, ({ x }) => f(x))];
+const unary = (name: string, x: Floats, f: (x: Tensor) => Tensor): Case[] => [define(name, { x }, ({ x }) => f(x))];
 
 /** A binary operator on equal shapes, on shapes that broadcast both ways, and with a scalar. */
 const binary = (
   name: string,
   f: (a: Tensor, b: Tensor) => Tensor,
-  sample: (shape: Shape, offset: number) => Sample = (shape) => normal(...shape),
+  sample: (shape: Shape, offset: number) => Floats = (shape) => normal(...shape),
 ): Case[] =>
   (
     [

@@ -2,7 +2,7 @@ import { type Shape, sizeOf, stridesOf } from "../../src/ndarray.ts";
 import { topological } from "../../src/tensor/gradient.ts";
 import type { Conv2dGeometry, Op } from "../../src/tensor/ops.ts";
 import { show, type Type } from "../../src/tensor/shape.ts";
-import type { Node, Tensor } from "../../src/tensor/tensor.ts";
+import type { AnyTensor, Node } from "../../src/tensor/tensor.ts";
 
 /** What the interpreter computes with: float64 whatever the tensor's type (bool as 0 and 1). */
 export interface Value {
@@ -320,11 +320,11 @@ function coarse([n, c, h, w]: Shape, factor: number): Int32Array {
  * @param inputs a value for each `input` leaf, by name.
  */
 export function evaluate<K extends string>(
-  outputs: Readonly<Record<K, Tensor>>,
+  outputs: Readonly<Record<K, AnyTensor>>,
   inputs: Readonly<Record<string, Given>> = {},
 ): Record<K, { shape: number[]; data: Float64Array }> {
-  const values = new Map<Tensor, Value>();
-  for (const tensor of topological(Object.values<Tensor>(outputs))) {
+  const values = new Map<AnyTensor, Value>();
+  for (const tensor of topological(Object.values<AnyTensor>(outputs))) {
     const { node, shape } = tensor;
     const given = node.op === "input" ? inputs[node.attributes.name] : undefined;
     if (given && show(given.shape) !== show(shape))
@@ -340,7 +340,7 @@ export function evaluate<K extends string>(
     values.set(tensor, { shape, data });
   }
   return Object.fromEntries(
-    Object.entries<Tensor>(outputs).map(([name, tensor]) => [
+    Object.entries<AnyTensor>(outputs).map(([name, tensor]) => [
       name,
       { shape: [...tensor.shape], data: values.get(tensor)!.data.slice() },
     ]),

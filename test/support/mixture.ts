@@ -9,7 +9,7 @@ export const deviation = 0.2;
 export const nullLabel = 2;
 
 /** Centre of each image's class; 0 for the null label. */
-const centres = (labels: Tensor): Tensor => {
+const centres = (labels: Tensor<"int32">): Tensor => {
   const sign = labels.cast("float32").mul(2).sub(1);
   return sign.mul(labels.less(nullLabel).cast("float32")).reshape(-1, 1, 1, 1);
 };
@@ -48,4 +48,4 @@ export const exactClassifier =
   };
 
 /** int32 [N] of one label. */
-export const labels = (label: number, count: number): Tensor => scalar(label, "int32").expand(count);
+export const labels = (label: number, count: number): Tensor<"int32"> => scalar(label, "int32").expand(count);

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { gradients, topological } from "../../src/tensor/gradient.ts";
-import { constant, conv2d, type Tensor } from "../../src/tensor/tensor.ts";
+import { type AnyTensor, constant, conv2d, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkValue, f32, format, type Graph, i32, input, rewrite, trace } from "../../src/tensor/trace.ts";
 import { evaluate } from "../support/interpreter.ts";
 
@@ -85,7 +85,7 @@ describe("trace", () => {
   });
 
   test("lists every tensor after those that it is made of", () => {
-    const seen = new Set<Tensor>();
+    const seen = new Set<AnyTensor>();
     for (const tensor of perceptron().nodes) {
       for (const operand of tensor.node.inputs) expect(seen.has(operand)).toBe(true);
       seen.add(tensor);
@@ -153,7 +153,7 @@ describe("rewrite", () => {
   test("replaces operators everywhere, keeps values and names", () => {
     const graph = perceptron();
     const rewritten = rewrite(graph, (tensor) => {
-      const [a, b] = tensor.node.inputs;
+      const [a, b] = tensor.node.inputs as readonly Tensor[];
       return tensor.node.op === "sub" ? a!.add(b!.neg()) : tensor;
     });
     expect(ops(graph)).toContain("sub");

@@ -3,12 +3,12 @@ import { groupNorm } from "../../nn/group-norm.ts";
 import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
-import { concat, type Tensor } from "../../tensor/tensor.ts";
+import { concat, type Labels, type Tensor } from "../../tensor/tensor.ts";
 import type { UNetConfig } from "./config.ts";
 import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
 
-/** x [N, C, H, W], t float32 [N], y int32 [N] where class-conditional -> [N, outChannels, H, W]. */
-export type UNet = Module<[x: Tensor, t: Tensor, y?: Tensor]>;
+/** x [N, C, H, W], t float32 [N], y int32 or int64 [N] where class-conditional -> [N, outChannels, H, W]. */
+export type UNet = Module<[x: Tensor, t: Tensor, y?: Labels]>;
 
 /** Rows of the label embedding: the classes, and the null label last. */
 export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): number | undefined =>
@@ -54,7 +54,7 @@ export function unet(config: UNetConfig): UNet {
     output_blocks: outputBlocks,
     out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels, 3))],
   };
-  return module(children, (self, x: Tensor, t: Tensor, y?: Tensor) => {
+  return module(children, (self, x: Tensor, t: Tensor, y?: Labels) => {
     checkInputs(x, y, down.factor, config);
     const time = self.time_embed(t);
     const emb = self.label_emb && y ? time.add(self.label_emb(y)) : time; // [N, 4 modelChannels]
@@ -70,7 +70,7 @@ export function unet(config: UNetConfig): UNet {
   });
 }
 
-function checkInputs(x: Tensor, y: Tensor | undefined, factor: number, { numClasses }: UNetConfig): void {
+function checkInputs(x: Tensor, y: Labels | undefined, factor: number, { numClasses }: UNetConfig): void {
   if (y === undefined && numClasses !== undefined)
     throw new UsageError(`unet: this network is told one of ${numClasses} classes; give labels y, int32 [N]`);
   if (y !== undefined && numClasses === undefined)

@@ -1,7 +1,7 @@
 import { UsageError } from "../../errors.ts";
 import type { NDArray, Shape, Tree } from "../../ndarray.ts";
 import { gradients } from "../../tensor/gradient.ts";
-import { concat, type Tensor, where } from "../../tensor/tensor.ts";
+import { type AnyTensor, concat, type Tensor, where } from "../../tensor/tensor.ts";
 import { f32, flatten, isTensor, mapTree, Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
 import { trackedAverages } from "../averages.ts";
 import { type AdamWOptions, adamwDefaults, type Tensors } from "./adamw.ts";
@@ -68,8 +68,8 @@ export function trainingGraph<const B extends Tree<Spec>>(
   return trace(specs, (inputs) => {
     const { update, ...state } = inputs as unknown as TensorsOf<Omit<typeof specs, "batch">>;
     const params = mapValues(state.params, (tensor, key) => asParameter(tensor, shapes[key]!));
-    const ofPart = (part: Tree<Tensor>): Loss => loss(params, part as TensorsOf<B>);
-    const { gradient, parts } = averageGradient(state.params, inputs.batch as Tree<Tensor>, ofPart, microBatch);
+    const ofPart = (part: Tree<AnyTensor>): Loss => loss(params, part as TensorsOf<B>);
+    const { gradient, parts } = averageGradient(state.params, inputs.batch as Tree<AnyTensor>, ofPart, microBatch);
     const join = (pick: (part: Loss) => Tensor): Tensor => concat(parts.map(pick), 0);
     const { next, gradientNorm } = updateParameters(keptShapes, { ...state, gradient }, update, {
       maxGradientNorm,
@@ -90,8 +90,8 @@ export type TrainingGraph = ReturnType<typeof trainingGraph<Tree<Spec>>>;
 /** The gradient of the mean objective of a batch to the kept parameters, and the loss of each of its micro-batches. */
 function averageGradient(
   kept: Tensors,
-  batch: Tree<Tensor>,
-  loss: (part: Tree<Tensor>) => Loss,
+  batch: Tree<AnyTensor>,
+  loss: (part: Tree<AnyTensor>) => Loss,
   microBatch: number,
 ): { gradient: Tensors; parts: readonly Loss[] } {
   const size = sizeOfBatch(batch);
@@ -112,13 +112,13 @@ function averageGradient(
   return { gradient: gradient!, parts };
 }
 
-const sizeOfBatch = (batch: Tree<Tensor>): number => flatten(batch, isTensor).values().next().value?.shape[0] ?? 0;
+const sizeOfBatch = (batch: Tree<AnyTensor>): number => flatten(batch, isTensor).values().next().value?.shape[0] ?? 0;
 
 /**
  * False, but not before every one of `tensors` is computed: what depends on it waits for them, so that the engine frees one
  * micro-batch's activations before it makes the next one's.
  */
-function falseAfter(tensors: Tensors): Tensor {
+function falseAfter(tensors: Tensors): Tensor<"bool"> {
   const elements = Object.values(tensors).map((tensor) => tensor.reshape(-1).slice(0, 0, 1));
   return concat(elements, 0).square().sum().less(0);
 }

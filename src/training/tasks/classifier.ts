@@ -23,7 +23,9 @@ export interface ClassifierOptions extends ClassifierLossOptions, DataOptions {
 export type ClassifierBatch = Readonly<Record<"x0" | "noise" | "timestep" | "alpha" | "sigma", NDArray<"float32">>> & {
   readonly y: NDArray<"int32">;
 };
-type ClassifierTensors = Readonly<Record<keyof ClassifierBatch, Tensor>>;
+type ClassifierTensors = Readonly<Record<Exclude<keyof ClassifierBatch, "y">, Tensor>> & {
+  readonly y: Tensor<"int32">;
+};
 
 /**
  * The loss of a noisy classifier p(y | x_t): cross-entropy on noised images, a traced function of its weights and a `ClassifierBatch`.

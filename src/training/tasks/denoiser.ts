@@ -17,7 +17,7 @@ import type { DataOptions } from "./data.ts";
 /** What the loss of a denoiser depends on. */
 export interface DenoiserLossOptions {
   /** Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. */
-  network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor) => Tensor;
+  network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor<"int32">) => Tensor;
   process: ProcessConfig;
   loss?: LossKind;
   /** Of the squared error at each noise level; none by default. */
@@ -47,7 +47,7 @@ export type DenoiserBatch = {
   /** Labels [N] where the network is told the class. */
   readonly y?: NDArray<"int32">;
 };
-type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & { coefficients: Coefficients; y?: Tensor };
+type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & { coefficients: Coefficients; y?: Tensor<"int32"> };
 
 /** The loss of a denoiser, a traced function of its weights and a `DenoiserBatch`. Metrics: `mse`, `vb`. */
 export function denoiserLoss({ network, process, loss: kind = "rescaledMse", lossWeight }: DenoiserLossOptions) {

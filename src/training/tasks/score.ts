@@ -13,7 +13,7 @@ export interface ScoreOptions extends DataOptions {
    * The score of x = x_0 + sigma noise [N, C, H, W] at sigma [N], of x's shape. It may be a gradient itself, `energyScore` of an energy
    * network: then training differentiates twice.
    */
-  network: (params: Tensors, x: Tensor, sigma: Tensor, y?: Tensor) => Tensor;
+  network: (params: Tensors, x: Tensor, sigma: Tensor, y?: Tensor<"int32">) => Tensor;
   /** Initial weights of the network, by name. */
   weights: Weights;
   sigmaRange: SigmaRange;
