@@ -5,6 +5,7 @@
  * them is everything those are made of: traced functions, networks, the diffusion process, guidance and samplers.
  */
 
-export { animationGif, decodeImage } from "./images/decode.ts";
+export { animationGif } from "./images/animation.ts";
+export { type DecodeOptions, decodeImage, fitImage, type ImageDecoder } from "./images/decode.ts";
 export * from "./public/everywhere.ts";
 export * from "./public/node.ts";

@@ -1,24 +1,20 @@
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
-import { gather } from "../data/batches.ts";
-import { openDataset } from "../data/dataset.ts";
-import { fitPixels } from "../data/decode.ts";
-import { isSingleFile } from "../data/source.ts";
-import { DataError, UsageError } from "../errors.ts";
-import { decodeImage } from "../images/decode.ts";
+import { labelOf } from "../class-names.ts";
+import { everyImage } from "../data/batches.ts";
+import { splitOf } from "../data/dataset.ts";
+import { labelsFor, openImagesFor } from "../data/model-images.ts";
+import { UsageError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import { openBackend } from "../runtime/node.ts";
 import { encode, reconstructionErrors, settleEncoding } from "../sampling/encode.ts";
 import { runSpecFormat } from "../sampling/run-spec.ts";
 import { sample } from "../sampling/sample.ts";
-import { labelOf } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { EncodeValues } from "./commands/encode.ts";
-import { labelsOf, namesOf } from "./images.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
 import { writeLatents } from "./sample/latents.ts";
-import { modelImages, readInput } from "./sample/picture.ts";
 import { tellsClass } from "./sample/spec.ts";
 
 /** `guidestar encode`. */
@@ -92,36 +88,10 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  if (isSingleFile(path)) {
-    if (told && given === undefined)
-      throw new DataError(
-        `${path}: a picture tells no class, but ${model.source} is told one of the classes ${namesOf(model.classes)}; give --class or --unconditional`,
-      );
-    const { bytes } = await readInput(path);
-    const picture = await fitPixels(await decodeImage(bytes, path), values.size ?? model.preprocessing.size);
-    return { images: modelImages(picture, path, model), labels: [given ?? 0] };
-  }
-  const [channels, height, width] = model.imageShape;
-  const dataset = await openDataset(path, {
-    size: values.size ?? model.preprocessing.size,
-    channels: channels === 1 ? 1 : 3,
-    loose: true,
-    cache: false,
-    strict: true,
-    signal,
-  });
-  const split = dataset[values.split];
-  if (!split) throw new DataError(`${path}: there are no test pictures; leave --split out for the others`);
-  const [, h, w] = split.shape;
-  if (h !== height || w !== width)
-    throw new DataError(
-      `${path}: the pictures are ${w}x${h} but ${model.source} knows pictures of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
-    );
-  const { x, y } = gather(
-    split,
-    Array.from({ length: split.count }, (_, i) => i),
-  );
+  const dataset = await openImagesFor(path, model, { size: values.size, strict: true, cache: false, signal });
+  const split = splitOf(dataset, values.split);
+  const { x, y } = everyImage(split);
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };
-  const labelFor = labelsOf(dataset, split, model, ", or give --class or --unconditional");
+  const labelFor = labelsFor(dataset, split, model, ", or give --class or --unconditional");
   return { images: x, labels: Array.from(y.data, labelFor) };
 }

@@ -1,10 +1,12 @@
 import { basename } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
+import { labelOf, listed } from "../class-names.ts";
 import { gather } from "../data/batches.ts";
 import type { Split } from "../data/content.ts";
-import { classesPresent, type Dataset } from "../data/dataset.ts";
-import { DataError, UsageError } from "../errors.ts";
+import { classesPresent, type Dataset, splitOf } from "../data/dataset.ts";
+import { labelsFor } from "../data/model-images.ts";
+import { UsageError } from "../errors.ts";
 import { chartSvg } from "../evaluation/chart.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/likelihood/bound.ts";
 import { type BoundEvent, type ImageSource, variationalBound } from "../evaluation/likelihood/likelihood.ts";
@@ -13,10 +15,9 @@ import type { DenoiserSignature } from "../models/family.ts";
 import { float32, int32 } from "../ndarray.ts";
 import { permutation } from "../random.ts";
 import { openBackend } from "../runtime/node.ts";
-import { labelOf } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { NllValues } from "./commands/nll.ts";
-import { labelsOf, namesOf, openImages } from "./images.ts";
+import { openImages } from "./images.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { duration, type Progress, progress } from "./progress.ts";
 
@@ -30,7 +31,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
   const shown = progress(terminal);
-  const dataset = await openImages(path, model, values.size, shown, signal);
+  const dataset = await openImages(path, model, { size: values.size }, { shown, signal });
   const { images, split, labels } = selected(dataset, model, values);
 
   const events = variationalBound(model, images, {
@@ -87,10 +88,9 @@ interface Selection {
 
 /** The images that the options ask for, and the model's labels for them. */
 function selected(dataset: Dataset, model: Model, values: NllValues): Selection {
-  const { path, train, test } = dataset;
+  const { path, test } = dataset;
   const name = values.split ?? (test ? "test" : "train");
-  const split = name === "test" ? test : train;
-  if (!split) throw new DataError(`${path}: there are no test images; leave --split out for the others`);
+  const split = splitOf(dataset, name);
   const { count = split.count, seed } = values;
   if (count > split.count)
     throw new UsageError(`--count is ${count} but ${path} has ${split.count} ${name} images; ask for at most so many`);
@@ -135,9 +135,9 @@ function labelling(dataset: Dataset, split: Split, model: Model, values: NllValu
     const label = labelOf(name, model);
     return { labelFor: () => label, words: `all as class ${model.classes[label]}` };
   }
-  const labelFor = labelsOf(dataset, split, model, ", or give --class or --unconditional");
+  const labelFor = labelsFor(dataset, split, model, ", or give --class or --unconditional");
   const present = classesPresent(dataset.classes, split.labels);
-  return { labelFor, words: `classes of the data: ${namesOf(present)}` };
+  return { labelFor, words: `classes of the data: ${listed(present)}` };
 }
 
 /** The same events, shown on the way: how far, and what the bound of whole batches is so far. */

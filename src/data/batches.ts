@@ -60,6 +60,13 @@ export function gather(split: Split, indices: ArrayLike<number>, views: readonly
   };
 }
 
+/** All images of a split, in order. */
+export const everyImage = (split: Split): Batch =>
+  gather(
+    split,
+    Array.from({ length: split.count }, (_, i) => i),
+  );
+
 /**
  * An endless sequence of batches, as a function of the step: nothing is advanced, so that a run resumes at any step. Epochs are
  * permutations of the whole split laid end to end and cut into batches: a batch may span epochs, also several.

@@ -1,6 +1,6 @@
 import { DataError } from "../errors.ts";
+import type { Image } from "../images/image.ts";
 import { arrayItems, baseName, byName, type Item, type Layout } from "./layout.ts";
-import type { Pixels } from "./pixels.ts";
 import type { Entry } from "./source.ts";
 
 /** Files of a version. A record is `head` bytes of labels, the last of which counts, then an image. */
@@ -26,7 +26,7 @@ const SIDE = 32;
 const AREA = SIDE * SIDE;
 
 /** [3, 32, 32], as in the files, to [32, 32, 3]. */
-function interleaved(planes: Uint8Array): Pixels {
+function interleaved(planes: Uint8Array): Image {
   const data = new Uint8Array(3 * AREA);
   for (let c = 0; c < 3; c++) for (let i = 0; i < AREA; i++) data[3 * i + c] = planes[c * AREA + i]!;
   return { width: SIDE, height: SIDE, channels: 3, data };

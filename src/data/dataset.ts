@@ -1,5 +1,6 @@
 import { DataError, UsageError } from "../errors.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
+import { contentWith } from "./channels.ts";
 import { cifarBinary } from "./cifar.ts";
 import type { Content, Split } from "./content.ts";
 import { classFolders, looseImages } from "./folders.ts";
@@ -19,6 +20,8 @@ export interface Dataset extends Content {
 }
 
 export interface DatasetOptions extends PackOptions {
+  /** 1 grey (luma of coloured images, ITU-R BT.601), 3 colour; without it, grey if every image is. */
+  readonly channels?: 1 | 3 | undefined;
   /** Makes any skipped file an error. */
   readonly strict?: boolean;
   /** Take images that are in no class folder too, where there are no others; their one class is "". Off by default. */
@@ -92,7 +95,7 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   signal?.throwIfAborted();
   const source = openSource(path);
   try {
-    const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size, channels], cache);
+    const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size], cache);
     const kept = file === undefined ? undefined : await readCache(file);
     const cached = kept?.layout === "loose images" && !loose ? undefined : kept;
     const content = cached ?? (await decode(source, path, options, loose));
@@ -100,7 +103,8 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
       throw new DataError(
         `${path}: ${content.skipped.length} file(s) would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
       );
-    const opened = { path, ...content, imageShape: content.train.shape };
+    const converted = contentWith(content, channels);
+    const opened = { path, ...converted, imageShape: converted.train.shape };
     if (file === undefined) return { ...opened, cache: undefined };
     return { ...opened, cache: { file, state: cached ? "read" : await writeCache(file, content) } };
   } finally {
@@ -112,6 +116,21 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
 export function classesPresent(classes: readonly string[], labels: Iterable<number>): string[] {
   const present = new Set(labels);
   return classes.filter((_, label) => present.has(label));
+}
+
+/** One of the parts of a data set. Throws DataError where it has no test images. */
+export function splitOf({ path, train, test }: Dataset, name: "train" | "test"): Split {
+  const split = name === "test" ? test : train;
+  if (!split) throw new DataError(`${path}: there are no test images; leave --split out for the others`);
+  return split;
+}
+
+/** Throws DataError unless the images are square, as networks need them. */
+export function requireSquare({ path, imageShape: [, height, width] }: Dataset): void {
+  if (height !== width)
+    throw new DataError(
+      `${path}: networks need square images but these are ${width}x${height}; give --size ${Math.min(width, height)}`,
+    );
 }
 
 /** Throws DataError unless at least `least` classes have training images: a classifier needs two. */

@@ -1,4 +1,4 @@
-import { decodeImage } from "./decode.ts";
+import { decodeImage } from "../images/decode.ts";
 import { byName, type Item, type Layout, type Skipped } from "./layout.ts";
 import type { Entry } from "./source.ts";
 
@@ -31,14 +31,24 @@ function splitsOf(images: readonly Parts[]): { train?: string | undefined; test?
   return train === undefined ? {} : { train, test: TEST.find((name) => folders.has(name)) };
 }
 
-/** Images of no class, wherever they are: all of one class without a name. */
+/** Images of no class, wherever they are: all of one class without a name. A file that is alone may have any name. */
 export const looseImages: Layout = async (entries) => {
+  const [first, ...others] = entries;
+  const isPicture = first && others.length === 0 && (await canBeDecoded(first));
   const train = entries
-    .filter(({ path }) => IMAGE.test(path))
-    .map(({ path, read }) => ({ path, label: 0, load: async (size?: number) => decodeImage(await read(), size) }))
+    .filter(({ path }) => isPicture || IMAGE.test(path))
+    .map(({ path, read }) => ({ path, label: 0, load: async (size?: number) => decodeImage(await read(), { size }) }))
     .sort((a, b) => byName(a.path, b.path));
   return { layout: "loose images", classes: [""], train, test: [], skipped: [] };
 };
+
+const canBeDecoded = ({ read }: Entry): Promise<boolean> =>
+  read()
+    .then((bytes) => decodeImage(bytes))
+    .then(
+      () => true,
+      () => false,
+    );
 
 /** Images as `CLASS/.../NAME`, all of them below `train/` and `test/` or neither. */
 export const classFolders: Layout = async (entries) => {
@@ -69,7 +79,7 @@ export const classFolders: Layout = async (entries) => {
       .map(([name, { path, read }]) => ({
         path,
         label: labels.get(name)!,
-        load: async (size?: number) => decodeImage(await read(), size),
+        load: async (size?: number) => decodeImage(await read(), { size }),
       }))
       .sort((a, b) => byName(a.path, b.path));
   return { layout: "class folders", classes, train: items(found.train), test: items(found.test), skipped };

@@ -1,5 +1,5 @@
-import { fitPixels } from "./decode.ts";
-import type { Pixels } from "./pixels.ts";
+import { fitImage } from "../images/decode.ts";
+import type { Image } from "../images/image.ts";
 import type { Entry } from "./source.ts";
 
 /** An image that a layout has found: its label indexes the plan's classes. `load` rejects where it cannot be read. */
@@ -7,7 +7,7 @@ export interface Item {
   readonly path: string;
   readonly label: number;
   /** With `size`, resized and centre-cropped to size x size. */
-  load(size?: number): Promise<Pixels>;
+  load(size?: number): Promise<Image>;
 }
 
 /** A file that is left out, and why. */
@@ -56,5 +56,5 @@ export function numberedClasses(...labels: readonly ArrayLike<number>[]): string
 }
 
 /** Items of the array of images in file `path`; `image` gives the i-th. */
-export const arrayItems = (path: string, labels: ArrayLike<number>, image: (i: number) => Pixels): Item[] =>
-  Array.from(labels, (label, i) => ({ path: `${path}[${i}]`, label, load: async (size) => fitPixels(image(i), size) }));
+export const arrayItems = (path: string, labels: ArrayLike<number>, image: (i: number) => Image): Item[] =>
+  Array.from(labels, (label, i) => ({ path: `${path}[${i}]`, label, load: async (size) => fitImage(image(i), size) }));

@@ -1,7 +1,9 @@
 import { setImmediate } from "node:timers/promises";
 import { DataError } from "../errors.ts";
+import { type Image, isGrey } from "../images/image.ts";
+import { planesOf } from "../images/planes.ts";
+import { colourOf } from "./channels.ts";
 import type { Item, Skipped } from "./layout.ts";
-import { isGrey, type Pixels, writePlanes } from "./pixels.ts";
 
 export interface DecodeProgress {
   readonly done: number;
@@ -11,13 +13,11 @@ export interface DecodeProgress {
 export interface PackOptions {
   /** Side to resize and centre-crop to; without it all images must be of one size. */
   readonly size?: number | undefined;
-  /** 1 grey, 3 colour; without it, grey if every image is. */
-  readonly channels?: 1 | 3 | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
 }
 
-/** Images in one array, [N, C, H, W] uint8. `kept` says which items they are, in order. */
+/** Images in one array, [N, C, H, W] uint8: grey if every image is. `kept` says which items they are, in order. */
 export interface Packed {
   readonly shape: readonly [channels: 1 | 3, height: number, width: number];
   readonly images: Uint8Array;
@@ -40,14 +40,7 @@ function allocate(count: number, area: number, channels: number): Uint8Array {
   }
 }
 
-/** Grey images [N, 1, H, W] as colour [N, 3, H, W]. */
-function widened(images: Uint8Array, count: number, area: number, target: Uint8Array): Uint8Array {
-  for (let i = 0; i < count; i++)
-    for (let c = 0; c < 3; c++) target.set(images.subarray(i * area, (i + 1) * area), (3 * i + c) * area);
-  return target;
-}
-
-const load = (item: Item, size: number | undefined): Promise<Pixels | Error> =>
+const load = (item: Item, size: number | undefined): Promise<Image | Error> =>
   item.load(size).catch((error) => (error instanceof Error ? error : new Error(String(error))));
 
 /**
@@ -56,7 +49,7 @@ const load = (item: Item, size: number | undefined): Promise<Pixels | Error> =>
  */
 export async function pack(items: readonly Item[], options: PackOptions = {}): Promise<Packed> {
   const { size, signal, onProgress } = options;
-  let channels: 1 | 3 = options.channels ?? 1;
+  let channels: 1 | 3 = 1;
   let first: { path: string; width: number; height: number } | undefined;
   let images: Uint8Array = new Uint8Array(0);
   const kept: number[] = [];
@@ -67,12 +60,12 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
     const chunk = items.slice(start, start + CHUNK);
     const loaded = await Promise.all(chunk.map((item) => load(item, size)));
     for (const [i, { path }] of chunk.entries()) {
-      const pixels = loaded[i]!;
-      if (pixels instanceof Error) {
-        skipped.push({ path, reason: pixels.message });
+      const image = loaded[i]!;
+      if (image instanceof Error) {
+        skipped.push({ path, reason: image.message });
         continue;
       }
-      const { width, height } = pixels;
+      const { width, height } = image;
       const area = width * height;
       if (!first) {
         first = { path, width, height };
@@ -82,11 +75,12 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
           `images are of mixed sizes: ${first.path} is ${first.width}x${first.height}, ${path} is ${width}x${height}; ` +
             "give a size (--size) to resize and centre-crop all of them to",
         );
-      if (options.channels === undefined && channels === 1 && !isGrey(pixels)) {
-        images = widened(images, kept.length, area, allocate(items.length, area, 3));
+      if (channels === 1 && !isGrey(image)) {
+        const done = images.subarray(0, kept.length * area);
+        images = colourOf(done, area, allocate(items.length, area, 3));
         channels = 3;
       }
-      writePlanes(pixels, channels, images, kept.length * channels * area);
+      planesOf(image, channels, images, kept.length * channels * area);
       kept.push(start + i);
     }
     onProgress?.({ done: start + chunk.length, total: items.length });

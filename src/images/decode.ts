@@ -1,79 +1,71 @@
 import { DataError } from "../errors.ts";
-import { checkImage, type Image } from "./image.ts";
+import { type Image, isGrey } from "./image.ts";
+import { decodePlainPng } from "./plain-png.ts";
+import { loadSharp, type Sharp } from "./sharp.ts";
 
-/** sharp is loaded where first needed: it costs a good part of the command line's start-up time. */
-const loadSharp = async () => (await import("sharp")).default;
+export interface DecodeOptions {
+  /** Names the file in errors. */
+  readonly name?: string;
+  /** Side to resize and centre-crop to, as `fitImage` does. */
+  readonly size?: number | undefined;
+}
+
+/** Turns a file's bytes into pixels. Rejects with DataError where it cannot. */
+export type ImageDecoder = (bytes: Uint8Array, options?: DecodeOptions) => Promise<Image>;
 
 /**
- * Pixels of a PNG, JPEG, WebP, GIF or TIFF file, turned upright, in sRGB; transparency lies on white; grey files give one
- * channel. Throws DataError where the file can't be read; `name` is for that error.
+ * Pixels of a PNG, JPEG, WebP, GIF, TIFF or AVIF file: turned upright as its EXIF orientation says, in sRGB, transparency on white. Grey files
+ * give one channel. Of 16 bits the upper 8 count.
+ *
+ * @throws DataError where the file cannot be read
  */
-export async function decodeImage(bytes: Uint8Array, name = "image"): Promise<Image> {
+export const decodeImage: ImageDecoder = async (bytes, { name, size } = {}) => {
+  const plain = decodePlainPng(bytes);
+  if (plain && isFit(plain, size)) return plain;
   const sharp = await loadSharp();
   try {
-    const input = sharp(bytes).rotate().flatten({ background: "#fff" });
-    const grey = ["b-w", "grey16"].includes((await input.metadata()).space ?? "");
-    const { data, info } = await input
-      .toColourspace(grey ? "b-w" : "srgb")
-      .raw({ depth: "uchar" })
-      .toBuffer({ resolveWithObject: true });
-    const { width, height, channels } = info;
-    const image: Image = { width, height, channels: channels as 1 | 3, data: new Uint8Array(data) };
-    checkImage(image);
-    return image;
+    const input = () => sharp(bytes, { failOn: "error" });
+    const image = await pixelsOf(input().autoOrient().flatten({ background: "white" }), size);
+    // Files of colour whose pixels are all grey stay of colour.
+    return isGrey(image) && isGreySpace((await input().metadata()).space) ? firstChannel(image) : image;
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new DataError(`${name}: cannot be decoded (${reason}); is it a picture?`, { cause });
+    const where = name === undefined ? "" : `${name}: `;
+    throw new DataError(`${where}cannot be decoded (${reason}); is it a picture?`, { cause });
   }
-}
+};
 
-export interface AnimationOptions {
-  /** Milliseconds that each frame shows; default 100. */
-  readonly delay?: number;
-  /** Milliseconds that the last frame shows beyond that; default 0. */
-  readonly rest?: number;
-  /** How often it plays; default 0, for ever. */
-  readonly loop?: number;
-}
-
-/** Frames of one size as an animated GIF. Throws DataError where there are none, or their sizes differ. */
-export async function animationGif(
-  frames: readonly Image[],
-  { delay = 100, rest = 0, loop = 0 }: AnimationOptions = {},
-): Promise<Uint8Array> {
-  const [first] = frames;
-  if (!first) throw new DataError("animation: there are no frames");
-  const { width, height, channels } = first;
-  for (const [n, frame] of frames.entries()) {
-    checkImage(frame);
-    if (frame.width !== width || frame.height !== height || frame.channels !== channels)
-      throw new DataError(
-        `animation: frame ${n} is ${frame.width}x${frame.height}x${frame.channels}, the first ${width}x${height}x${channels}`,
-      );
-  }
+/**
+ * Resizes a picture so that its shorter side is `size`, by a filter that averages over the area where it shrinks (Mitchell), and crops the centre
+ * to size x size. Without a size, or where it has this size, it comes back as it is.
+ */
+export async function fitImage(image: Image, size: number | undefined): Promise<Image> {
+  if (isFit(image, size)) return image;
+  const { data, ...raw } = image;
   const sharp = await loadSharp();
-  // One tall picture of all frames; pageHeight cuts it.
-  const strip = new Uint8Array(frames.length * first.data.length);
-  for (const [n, { data }] of frames.entries()) strip.set(data, n * data.length);
-  const raw = { width, height: height * frames.length, channels, pageHeight: height };
-  // sharp's limit is against files that unpack to more than they seem; these pixels are there already.
-  const out = await sharp(strip, { raw, limitInputPixels: false })
-    .gif({
-      delay: frames.map((_, n) => (n === frames.length - 1 ? delay + rest : delay)),
-      loop,
-      keepDuplicateFrames: true,
-      effort: 4, // sharp's 7 takes five times as long for pictures in colour, and saves a hundredth of the file
-    })
-    .toBuffer();
-  return new Uint8Array(out);
+  const fitted = await pixelsOf(sharp(data, { raw }), size);
+  return image.channels === 1 ? firstChannel(fitted) : fitted;
 }
 
-/** A picture of an SVG document, as a PNG; `scale` pixels for each of its units. */
-export async function rasterize(svg: string, { scale = 1.5 } = {}): Promise<Uint8Array> {
-  const sharp = await loadSharp();
-  return new Uint8Array(
-    await sharp(new TextEncoder().encode(svg), { density: 72 * scale })
-      .png()
-      .toBuffer(),
-  );
+const isFit = ({ width, height }: Image, size: number | undefined): boolean =>
+  size === undefined || (width === size && height === size);
+
+async function pixelsOf(image: Sharp, size: number | undefined): Promise<Image> {
+  const fitted =
+    size === undefined
+      ? image
+      : image.resize(size, size, { fit: "cover", kernel: "mitchell", fastShrinkOnLoad: false });
+  const { data, info } = await fitted.toColourspace("srgb").raw().toBuffer({ resolveWithObject: true });
+  return { width: info.width, height: info.height, channels: info.channels === 1 ? 1 : 3, data: bytesOf(data) };
+}
+
+/** The same bytes, without the methods of Node's Buffer. */
+const bytesOf = ({ buffer, byteOffset, length }: Uint8Array): Uint8Array => new Uint8Array(buffer, byteOffset, length);
+
+const isGreySpace = (space: string | undefined): boolean => space === "b-w" || space === "grey16";
+
+function firstChannel({ width, height, channels, data }: Image): Image {
+  const first = new Uint8Array(width * height);
+  for (let i = 0; i < first.length; i++) first[i] = data[i * channels]!;
+  return { width, height, channels: 1, data: first };
 }

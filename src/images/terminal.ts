@@ -1,4 +1,5 @@
-import type { Image } from "./image.ts";
+import { type Image, luma } from "./image.ts";
+import { boxMean } from "./shrink.ts";
 
 export interface PreviewOptions {
   /** Most characters in a line. */
@@ -7,31 +8,18 @@ export interface PreviewOptions {
   readonly color: boolean;
 }
 
-type Rgb = readonly [number, number, number];
-
-/** Mean colour of the pixels in a box; its edges may lie between pixels. */
-function boxMean(
-  { width, height, channels, data }: Image,
-  left: number,
-  top: number,
-  right: number,
-  bottom: number,
-): Rgb {
-  const sum = [0, 0, 0];
-  const [x0, y0] = [Math.floor(left), Math.floor(top)];
-  const x1 = Math.min(width, Math.max(x0 + 1, Math.floor(right)));
-  const y1 = Math.min(height, Math.max(y0 + 1, Math.floor(bottom)));
-  for (let y = y0; y < y1; y++)
-    for (let x = x0; x < x1; x++)
-      for (let c = 0; c < 3; c++) sum[c]! += data[(y * width + x) * channels + (channels === 3 ? c : 0)]!;
-  return sum.map((value) => Math.round(value / ((x1 - x0) * (y1 - y0)))) as unknown as Rgb;
-}
-
 const SHADES = " ░▒▓█";
 
-/** Brightness (Rec. 601 luma) as one of the shades. */
-const shade = ([r, g, b]: Rgb): string =>
-  SHADES[Math.round(((0.299 * r + 0.587 * g + 0.114 * b) / 255) * (SHADES.length - 1))]!;
+/** Brightness as one of the shades. */
+const shade = ([r, g, b]: Rgb): string => SHADES[Math.round((luma(r, g, b) / 255) * (SHADES.length - 1))]!;
+
+type Rgb = readonly [number, number, number];
+
+/** Mean colour of the pixels in a box. */
+function colourOf(image: Image, ...box: Parameters<typeof boxMean>[1]): Rgb {
+  const [r, g = r, b = r] = boxMean(image, box);
+  return [r!, g!, b!];
+}
 
 /**
  * The picture in characters, shrunk to at most `columns`, a line break after each line. A character is about twice as high as wide:
@@ -41,7 +29,7 @@ export function terminalPreview(image: Image, { columns, color }: PreviewOptions
   const width = Math.max(1, Math.min(columns, image.width));
   const step = image.width / width; // picture pixels in a character's width
   const lines = Math.max(1, Math.ceil(image.height / (2 * step)));
-  const pixel = (x: number, y: number, height: number) => boxMean(image, x * step, y, (x + 1) * step, y + height);
+  const pixel = (x: number, y: number, height: number) => colourOf(image, x * step, y, (x + 1) * step, y + height);
   const rows = Array.from({ length: lines }, (_, line) => {
     const top = line * 2 * step;
     const cells = Array.from({ length: width }, (_, x) => {

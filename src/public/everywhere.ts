@@ -12,7 +12,9 @@ export {
   ShapeError,
   UsageError,
 } from "../errors.ts";
-export { type GridOptions, grid, type Image, toUint8 } from "../images/image.ts";
+export { type GridOptions, grid } from "../images/grid.ts";
+export type { Image } from "../images/image.ts";
+export { toUint8 } from "../images/planes.ts";
 export { encodePng, readPngText } from "../images/png.ts";
 export { terminalPreview } from "../images/terminal.ts";
 export * from "./diffusion.ts";

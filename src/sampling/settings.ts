@@ -1,4 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
+import { labelOf } from "../class-names.ts";
 import { UsageError } from "../errors.ts";
 import { type Guidance, type SettledGuidance, settleGuidance } from "./guidance.ts";
 import type { Steps } from "./levels.ts";
@@ -34,24 +35,6 @@ export interface Run {
 
 /** What `settle` needs of a model. */
 export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classifier" | "sampling">;
-
-/**
- * The label of a class name, or of a label given as a number or in digits. A model without classes is told nothing, for which runs have
- * the number 0. Throws UsageError where the model has no such class.
- */
-export function labelOf(name: string | number, { classes, source }: Pick<Described, "classes" | "source">): number {
-  if (classes.length === 0) {
-    if (name === 0) return 0;
-    throw new UsageError(`${source} has no classes, so "${name}" cannot be asked for; leave it out`);
-  }
-  const byName = typeof name === "string" ? classes.indexOf(name) : -1;
-  if (byName >= 0) return byName;
-  const label = typeof name === "number" ? name : /^\d+$/.test(name) ? Number(name) : Number.NaN;
-  if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
-  const known =
-    classes.length > 20 ? `${classes.slice(0, 20).join(", ")}, ... (${classes.length})` : classes.join(", ");
-  throw new UsageError(`${source} has no class "${name}"; its classes are ${known}`);
-}
 
 /**
  * Where nothing is said: of the bundled digits it is the fastest that is as close to the data as 250 steps of ancestral sampling;

@@ -154,7 +154,10 @@ describe("encode", () => {
     const options = ["--model", at("model"), "--class", "1", "--steps", "3", "--out", at("sized.npz")];
     expect((await run("encode", at("wide.png"), ...options)).code).toBe(0);
     const refused = await run("encode", at("wide.png"), ...options, "--size", "16");
-    expect(refused).toMatchObject({ code: 3, messages: expect.stringMatching(/is 16x16 but .* must be 8x8/) });
+    expect(refused).toMatchObject({
+      code: 3,
+      messages: expect.stringMatching(/wide.png: the images are 16x16 but .* knows images of 8x8; give --size 8/),
+    });
 
     await writeImages(at("both", "train"), 3);
     await writeImages(at("both", "test"), 1);
@@ -163,7 +166,7 @@ describe("encode", () => {
     expect(await lines()).toHaveLength(7); // and the mean
     expect(await lines("--split", "test")).toHaveLength(3);
     const none = await run("encode", at("images"), ...options, "--split", "test");
-    expect(none).toMatchObject({ code: 3, messages: expect.stringMatching(/no test pictures/) });
+    expect(none).toMatchObject({ code: 3, messages: expect.stringMatching(/no test images/) });
   });
 });
 

@@ -4,7 +4,7 @@ import { zipSync } from "fflate";
 import { expect, test } from "vitest";
 import { type DatasetOptions, openDataset } from "../../src/data/dataset.ts";
 import { DataError } from "../../src/errors.ts";
-import { folderOf, plain } from "./make.ts";
+import { folderOf, noise, plain, png } from "./make.ts";
 
 async function setUp() {
   const files = {
@@ -38,11 +38,32 @@ test("without test images", async () => {
   expect(again.test).toBeUndefined();
 });
 
-test("other options, changed files and new files are decoded anew", async () => {
+test("grey and colour are made of one cache, as of the files", async () => {
+  const { root, open } = await setUp();
+  await open();
+  for (const channels of [1, 3] as const) {
+    const { cache, ...cached } = await open({ channels });
+    expect(cache?.state).toBe("read");
+    expect(cached.imageShape).toEqual([channels, 4, 4]);
+    const { cache: _, ...decoded } = await openDataset(root, { channels, cache: false });
+    expect(cached).toEqual(decoded);
+  }
+  const random = await folderOf({
+    "a/1.png": await png(noise(3 * 5 * 7), 5, 7, 3),
+    "b/2.png": await png(noise(35, 2), 5, 7),
+  });
+  const colour = await openDataset(random, { cache: false });
+  const pixels = Array.from({ length: 70 }, (_, i) => {
+    const [red, green, blue] = [0, 1, 2].map((c) => colour.train.images[Math.floor(i / 35) * 105 + c * 35 + (i % 35)]!);
+    return Math.round(0.299 * red! + 0.587 * green! + 0.114 * blue!);
+  });
+  expect([...(await openDataset(random, { cache: false, channels: 1 })).train.images]).toEqual(pixels);
+});
+
+test("other sizes, changed files and new files are decoded anew", async () => {
   const { root, open } = await setUp();
   await open();
   expect((await open({ size: 2 })).imageShape).toEqual([3, 2, 2]);
-  expect((await open({ channels: 1 })).imageShape).toEqual([1, 4, 4]);
   await writeFile(join(root, "train/a/1.png"), await plain("#123456"));
   await utimes(join(root, "train/a/1.png"), 1000, 1000);
   expect((await open()).train.images[0]).toBe(0x12);

@@ -1,9 +1,13 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { DataError } from "../../src/errors.ts";
-import { animationGif, decodeImage } from "../../src/images/decode.ts";
-import { grid, type Image, shrink, toUint8 } from "../../src/images/image.ts";
+import { animationGif } from "../../src/images/animation.ts";
+import { decodeImage, fitImage } from "../../src/images/decode.ts";
+import { grid } from "../../src/images/grid.ts";
+import type { Image } from "../../src/images/image.ts";
+import { planesOf, toUint8 } from "../../src/images/planes.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
+import { shrink } from "../../src/images/shrink.ts";
 import { terminalPreview } from "../../src/images/terminal.ts";
 import { float32 } from "../../src/ndarray.ts";
 
@@ -46,6 +50,22 @@ describe("toUint8", () => {
   });
   test("refuses other shapes", () => {
     expect(() => toUint8(float32([1, 2, 4, 4]))).toThrow(/\[N, 1 or 3, H, W\] but \[1,2,4,4\] came/);
+  });
+});
+
+describe("planesOf", () => {
+  test("has channel by channel what a picture has pixel by pixel", () => {
+    const data = Uint8Array.of(1, 2, 3, 4, 5, 6);
+    expect(planesOf({ width: 2, height: 1, channels: 3, data }, 3)).toEqual(Uint8Array.of(1, 4, 2, 5, 3, 6));
+    expect(planesOf({ width: 3, height: 2, channels: 1, data }, 1)).toEqual(data);
+    const target = new Uint8Array(8);
+    planesOf({ width: 2, height: 1, channels: 1, data: data.subarray(0, 2) }, 3, target, 1);
+    expect(target).toEqual(Uint8Array.of(0, 1, 2, 1, 2, 1, 2, 0));
+  });
+  test("makes grey of colour as BT.601 weighs it, and leaves grey as it is", () => {
+    const grey = (...colour: number[]) => planesOf(solid(1, 1, ...colour), 1)[0];
+    expect([grey(255, 0, 0), grey(0, 255, 0), grey(0, 0, 255)]).toEqual([76, 150, 29]);
+    for (let byte = 0; byte < 256; byte++) expect(grey(byte, byte, byte)).toBe(byte);
   });
 });
 
@@ -113,8 +133,40 @@ describe("decodeImage", () => {
     const grey = create({ r: 100, g: 100, b: 100, alpha: 1 }).flatten().toColourspace("grey16");
     expect(await decodeImage(await grey.png().toBuffer())).toEqual(solid(2, 2, 100));
   });
+  test("grey files give one channel, coloured ones whose pixels are grey three; of 16 bits the upper 8 count", async () => {
+    const values = Uint16Array.from({ length: 4096 }, (_, i) => 16 * i + 9);
+    const input = sharp(values, { raw: { width: 64, height: 64, channels: 1 } }).toColourspace("grey16");
+    const upper = Uint8Array.from(values, (value) => value >> 8);
+    expect(await decodeImage(await input.png().toBuffer())).toEqual({
+      width: 64,
+      height: 64,
+      channels: 1,
+      data: upper,
+    });
+    const jpeg = sharp(solid(8, 8, 40).data, { raw: { width: 8, height: 8, channels: 1 } }).toColourspace("b-w");
+    expect(await decodeImage(await jpeg.jpeg().toBuffer())).toEqual(solid(8, 8, 40));
+    const colour = sharp(solid(8, 8, 40, 40, 40).data, { raw: { width: 8, height: 8, channels: 3 } });
+    expect(await decodeImage(await colour.jpeg().toBuffer())).toEqual(solid(8, 8, 40, 40, 40));
+  });
+  test("with a size gives what fitImage gives: the middle of the longer side", async () => {
+    for (const channels of [1, 3] as const) {
+      const image = pattern(40, 24, channels);
+      const fitted = await fitImage(image, 8);
+      expect(fitted).toMatchObject({ width: 8, height: 8, channels });
+      expect(await decodeImage(encodePng(image), { size: 8 })).toEqual(fitted);
+      expect(await fitImage(image, undefined)).toBe(image);
+      expect(await fitImage(fitted, 8)).toBe(fitted);
+    }
+    const halves = await fitImage(
+      { ...solid(32, 8, 0), data: Uint8Array.from({ length: 256 }, (_, i) => (i % 32 < 16 ? 0 : 255)) },
+      4,
+    );
+    expect([...halves.data.subarray(0, 4)].map((byte) => byte > 127)).toEqual([false, false, true, true]);
+  });
   test("names what it can't read", async () => {
-    await expect(decodeImage(Uint8Array.of(1, 2, 3), "cats/1.png")).rejects.toThrow(/^cats\/1.png: cannot be decoded/);
+    await expect(decodeImage(Uint8Array.of(1, 2, 3), { name: "cats/1.png" })).rejects.toThrow(
+      /^cats\/1.png: cannot be decoded/,
+    );
     await expect(decodeImage(encodePng(pattern(40, 40, 3)).subarray(0, 2000))).rejects.toThrow(DataError);
   });
 });

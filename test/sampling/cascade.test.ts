@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ModelError, UsageError } from "../../src/errors.ts";
-import { toUint8 } from "../../src/images/image.ts";
+import { toUint8 } from "../../src/images/planes.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";

@@ -51,7 +51,10 @@ export const importRules: readonly ImportRule[] = [
       ],
     },
   },
-  { room: "images", may: { formats: "all", fflate: ["png.ts"], sharp: ["decode.ts"] } },
+  {
+    room: "images",
+    may: { formats: "all", fflate: ["png.ts"], sharp: ["sharp.ts"], "node:*": ["plain-png.ts"] },
+  },
   {
     room: "checkpoint",
     may: {
@@ -73,8 +76,8 @@ export const importRules: readonly ImportRule[] = [
     may: {
       files: ["cache.ts", "source.ts"],
       formats: "all",
-      sharp: ["decode.ts"],
-      "node:*": ["cache.ts", "idx.ts", "pack.ts", "png.ts", "source.ts"],
+      images: "all",
+      "node:*": ["cache.ts", "idx.ts", "pack.ts", "source.ts"],
     },
   },
   { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["step/program.ts", "train.ts"] } },

@@ -1,11 +1,12 @@
 import { basename } from "node:path";
 import { loadModel } from "../../checkpoint/model-folder.ts";
+import { labelsFor } from "../../data/model-images.ts";
 import { UsageError } from "../../errors.ts";
 import { accuracyCsv, accuracyPlot, accuracyTable } from "../../evaluation/accuracy.ts";
 import { measureAccuracy } from "../accuracy.ts";
 import type { Context } from "../command.ts";
 import type { EvaluateValues } from "../commands/evaluate.ts";
-import { labelsOf, openImages } from "../images.ts";
+import { openImages } from "../images.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import type { Surroundings } from "./sources.ts";
 
@@ -22,7 +23,7 @@ export async function evaluateClassifier(
   if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
   const model = await loadModel(name);
-  const dataset = await openImages(path, model, size, shown, signal);
+  const dataset = await openImages(path, model, { size }, { shown, signal });
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, {
     backend,
@@ -31,7 +32,7 @@ export async function evaluateClassifier(
     count: split.count,
     timesteps: 21,
     seed,
-    labelFor: labelsOf(dataset, split, model),
+    labelFor: labelsFor(dataset, split, model),
   });
   const classes = model.classes.length;
   await writeFiles([

@@ -1,4 +1,4 @@
-import type { Dataset } from "../../data/dataset.ts";
+import { type Dataset, splitOf } from "../../data/dataset.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { digitsReference } from "../../evaluation/detectors/digits.ts";
@@ -130,9 +130,7 @@ class Sources implements AsyncDisposable {
         return featuresFrom(arrays, file);
     }
     const dataset = await openPictures(file, this.values, this.around);
-    const images = split === "test" ? dataset.test : dataset.train;
-    if (!images) throw new DataError(`${file}: there are no test images; leave --split out`);
-    return see([images], await this.detectorFor(dataset), this.around);
+    return see([splitOf(dataset, split)], await this.detectorFor(dataset), this.around);
   }
 
   private async detectorFor({ path, imageShape }: Dataset): Promise<Detector> {

@@ -3,7 +3,7 @@ import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import { gather } from "../../data/batches.ts";
 import type { Split } from "../../data/content.ts";
-import { type Dataset, openDataset } from "../../data/dataset.ts";
+import type { Dataset } from "../../data/dataset.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { parseDeclaration } from "../../evaluation/detectors/declaration.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
@@ -14,6 +14,7 @@ import type { NumpyArray } from "../../formats/npy.ts";
 import { readNpz } from "../../formats/npz.ts";
 import type { NDArray } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { openImages } from "../images.ts";
 import type { Progress } from "../progress.ts";
 
 export interface Surroundings {
@@ -63,25 +64,14 @@ export async function openDetector(
 export async function openPictures(
   path: string,
   { detector, size }: { readonly detector: string; readonly size: number | undefined },
-  { signal, shown }: Surroundings,
+  around: Surroundings,
 ): Promise<Dataset> {
-  const dataset = await openDataset(path, {
-    size,
-    ...(detector === "bundled" && { channels: 1 }),
-    loose: true,
-    signal,
-    onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
-  });
-  shown.end();
+  const channels = detector === "bundled" ? 1 : undefined;
+  const dataset = await openImages(path, undefined, { size, channels, loose: true }, around);
   const [, height, width] = dataset.imageShape;
   if (detector === "bundled" && (height !== 28 || width !== 28))
     throw new DataError(
       `${path}: the images are ${width}x${height} but the bundled detector sees digits of 28x28; give --size 28 to resize them, or another --detector`,
-    );
-  const [first] = dataset.skipped;
-  if (first)
-    shown.say(
-      `skipped ${dataset.skipped.length} files, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
     );
   return dataset;
 }

@@ -1,5 +1,8 @@
-import { animationGif } from "../../images/decode.ts";
-import { type GridOptions, grid, gridSize, type Image, shrink, toUint8 } from "../../images/image.ts";
+import { animationGif } from "../../images/animation.ts";
+import { type GridOptions, grid, gridSize } from "../../images/grid.ts";
+import type { Image } from "../../images/image.ts";
+import { toUint8 } from "../../images/planes.ts";
+import { shrink } from "../../images/shrink.ts";
 import type { NDArray } from "../../ndarray.ts";
 
 /** Frames of an animation, and their pixels together: with more, encoding takes minutes and the file a hundred megabytes. */

@@ -1,6 +1,8 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { writeNpz } from "../../formats/npz.ts";
-import { grid, type Image, toUint8 } from "../../images/image.ts";
+import { grid } from "../../images/grid.ts";
+import type { Image } from "../../images/image.ts";
+import { toUint8 } from "../../images/planes.ts";
 import { encodePng } from "../../images/png.ts";
 import { terminalPreview } from "../../images/terminal.ts";
 import type { NDArray } from "../../ndarray.ts";

@@ -1,7 +1,7 @@
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
 import { collectFeatures, features } from "../../evaluation/features.ts";
-import { toUint8 } from "../../images/image.ts";
+import { toUint8 } from "../../images/planes.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
 import { valueOfByte } from "../../pixel-range.ts";
 import type { Backend } from "../../runtime/backend.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { type Chart, chartSvg, type Line } from "../../evaluation/chart.ts";
-import { rasterize } from "../../images/decode.ts";
+import { rasterize } from "../../images/rasterize.ts";
 import { writeFiles } from "../output.ts";
 import { type Finished, type MetricName, metricNames } from "./folder.ts";
 import type { SettingValue } from "./grid.ts";

@@ -1,6 +1,6 @@
 import { inflateSync } from "node:zlib";
 import { crc32 } from "../formats/crc32.ts";
-import type { Pixels } from "./pixels.ts";
+import type { Image } from "./image.ts";
 
 const SIGNATURE = [0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a];
 /** Chunks that leave the pixels as they are. */
@@ -13,7 +13,7 @@ const MOST_BYTES = 2 ** 16;
  * Everything else gives undefined, damaged files too: sharp decodes those, or says what is wrong. Data sets of tens of thousands
  * of tiny images spend their time on sharp's start-up per image; this is several times faster.
  */
-export function decodePlainPng(bytes: Uint8Array): Pixels | undefined {
+export function decodePlainPng(bytes: Uint8Array): Image | undefined {
   if (bytes.length > MOST_BYTES || SIGNATURE.some((byte, i) => bytes[i] !== byte)) return undefined;
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   let header: { width: number; height: number; channels: 1 | 3 } | undefined;
@@ -43,7 +43,7 @@ export function decodePlainPng(bytes: Uint8Array): Pixels | undefined {
 }
 
 /** Undoes the filter of each scan line. PNG specification, section 9: a is the byte to the left, b above, c above left. */
-function unfilter(lines: Uint8Array, { width, height, channels }: Omit<Pixels, "data">): Uint8Array {
+function unfilter(lines: Uint8Array, { width, height, channels }: Omit<Image, "data">): Uint8Array {
   const row = width * channels;
   const out = new Uint8Array(height * row);
   for (let y = 0; y < height; y++) {

@@ -1,8 +1,8 @@
 import { crc32, deflateSync } from "node:zlib";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { decodePlainPng } from "../../src/data/png.ts";
-import { noise, png } from "./make.ts";
+import { decodePlainPng } from "../../src/images/plain-png.ts";
+import { noise, png } from "../data/make.ts";
 
 function chunk(type: string, data: Uint8Array): Buffer {
   const body = Buffer.concat([Buffer.from(type), data]);

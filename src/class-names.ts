@@ -1,0 +1,28 @@
+import { UsageError } from "./errors.ts";
+
+/** The classes of a model, by label. */
+export interface ClassNames {
+  readonly classes: readonly string[];
+  /** Names the model in messages. */
+  readonly source: string;
+}
+
+/**
+ * The label of a class name, or of a label given as a number or in digits. A model without classes is told nothing, for which runs have
+ * the number 0. Throws UsageError where the model has no such class.
+ */
+export function labelOf(name: string | number, { classes, source }: ClassNames): number {
+  if (classes.length === 0) {
+    if (name === 0) return 0;
+    throw new UsageError(`${source} has no classes, so "${name}" cannot be asked for; leave it out`);
+  }
+  const byName = typeof name === "string" ? classes.indexOf(name) : -1;
+  if (byName >= 0) return byName;
+  const label = typeof name === "number" ? name : /^\d+$/.test(name) ? Number(name) : Number.NaN;
+  if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
+  throw new UsageError(`${source} has no class "${name}"; its classes are ${listed(classes)}`);
+}
+
+/** Names in a line, the first twenty. */
+export const listed = (names: readonly string[]): string =>
+  names.length > 20 ? `${names.slice(0, 20).join(", ")}, ... (${names.length})` : names.join(", ");
