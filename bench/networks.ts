@@ -46,7 +46,7 @@ export function trainingOptions(name: keyof typeof benchmarkConfigs) {
     network,
     weights: weightsOf(network),
     process: linear,
-    microBatch: usualMicroBatch.base,
+    microBatch: usualMicroBatch("base"),
     classes: 10,
     loss: "mse" as const,
     maxGradientNorm: 1,

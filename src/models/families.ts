@@ -29,9 +29,6 @@ const families = new Map<string, NetworkFamily>(
 export const familiesOf = (role: NetworkRole): NetworkFamily[] =>
   [...families.values()].filter((family) => family.role === role);
 
-/** The families that `guidestar train` takes where none is asked for. */
-export const defaultFamilies = { denoiser: admUnet.kind, classifier: admClassifier.kind } as const;
-
 /**
  * Makes a family known: to loading, training, sampling, exporting, and to the command line, where a module that calls this is loaded
  * first: `node --import ./my-family.js node_modules/guidestar/dist/cli/main.js ...`. Registering the same family again does nothing.

@@ -98,3 +98,9 @@ export type NetworkFamily = DenoiserFamily | ClassifierFamily;
 /** What a network of a model is for. */
 export type NetworkRole = NetworkFamily["role"];
 export const networkRoles = ["denoiser", "classifier"] as const satisfies NetworkRole[];
+
+/** The families that `guidestar train` takes where none is asked for. */
+export const defaultFamilies = { denoiser: "adm-unet", classifier: "adm-classifier" } as const satisfies Record<
+  NetworkRole,
+  string
+>;

@@ -1,9 +1,10 @@
 import { define, type ValuesOf } from "../command.ts";
 import { real, whole } from "../option.ts";
-import { trainOptions } from "./train-options.ts";
+import { familyOption, trainOptions } from "./train-options.ts";
 
 const options = {
   ...trainOptions,
+  family: familyOption("classifier"),
   steps: whole("steps in all", { fallback: 6000 }),
   weightDecay: real("decoupled weight decay of AdamW", { fallback: 0.05, least: 0 }),
 };

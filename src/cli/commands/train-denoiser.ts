@@ -1,9 +1,10 @@
 import { define, type ValuesOf } from "../command.ts";
 import { choice, real, toggle, whole } from "../option.ts";
-import { trainOptions } from "./train-options.ts";
+import { familyOption, trainOptions } from "./train-options.ts";
 
 const options = {
   ...trainOptions,
+  family: familyOption("denoiser"),
   dropoutLabel: real(
     "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
     {

@@ -1,8 +1,9 @@
 import { presetNames } from "../../models/adm/presets.ts";
+import { defaultFamilies } from "../../models/family.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../option.ts";
 
 /** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
-export const usualMicroBatch = { tiny: 16, small: 16, base: 4 } as const;
+export const usualMicroBatch = (preset: string): number => (preset === "base" ? 4 : 16);
 
 /** Options of both kinds of training. */
 export const trainOptions = {
@@ -10,7 +11,9 @@ export const trainOptions = {
     otherwise: "needed, except with --resume",
   }),
   out: text("folder", "model folder to write", { required: true }),
-  preset: choice(presetNames, "size of the network", { fallback: "small" }),
+  preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
+    fallback: "small",
+  }),
   steps: whole("steps in all", { fallback: 20000 }),
   batch: whole("images per step", { fallback: 64 }),
   microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16, for base 4" }),
@@ -51,6 +54,10 @@ export const trainOptions = {
   device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),
   threads: whole("threads of the CPU", { otherwise: "one per core" }),
 } satisfies OptionTable;
+
+/** Which family of networks is trained; a family has a role. */
+export const familyOption = (role: keyof typeof defaultFamilies) =>
+  text("kind", "family of networks; registerFamily of the library adds others", { otherwise: defaultFamilies[role] });
 
 /** Options that may change when a run is resumed: they change where and how long it runs, not what it computes. */
 export const freeWhenResuming: readonly string[] = [

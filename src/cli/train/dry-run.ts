@@ -15,7 +15,7 @@ export function describeJob(
   network: NetworkRole,
   { parameters, process }: Job,
   { path, train, classes, imageShape }: Dataset,
-  { preset, steps, batch, microBatch = usualMicroBatch[preset] }: DenoiserValues | ClassifierValues,
+  { preset, steps, batch, microBatch = usualMicroBatch(preset) }: DenoiserValues | ClassifierValues,
 ): string {
   const [channels, height, width] = imageShape;
   const epochs = (steps * batch) / train.count;

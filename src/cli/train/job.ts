@@ -5,7 +5,6 @@ import type { Dataset } from "../../data/dataset.ts";
 import { logitNormalTime, logNormalSigma } from "../../diffusion/level-sampler.ts";
 import { checkProcess } from "../../diffusion/process-config.ts";
 import { UsageError } from "../../errors.ts";
-import { classifierNetwork, defaultFamilies, denoiserNetwork, familyOf } from "../../models/families.ts";
 import { initialize } from "../../nn/initialize.ts";
 import { countParameters } from "../../nn/module.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
@@ -14,6 +13,7 @@ import { type TrainOptions, trainClassifier, trainDenoiser } from "../../trainin
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
 import { usualMicroBatch } from "../commands/train-options.ts";
+import { chooseClassifier, chooseDenoiser } from "./network.ts";
 
 /** What is to be trained, with all choices made. */
 export interface Job {
@@ -35,7 +35,7 @@ const loopOptions = (values: Common) => ({
 });
 
 function dataOptions(values: Common, { train }: Dataset) {
-  const { batch: batchSize, microBatch = usualMicroBatch[values.preset], seed, flip, crop, clipGradient } = values;
+  const { batch: batchSize, microBatch = usualMicroBatch(values.preset), seed, flip, crop, clipGradient } = values;
   return {
     batchAt: batchSequence(train, { batchSize, seed, flip, crop }),
     microBatch: Math.min(microBatch, batchSize),
@@ -100,20 +100,8 @@ const given = ({ loss, prediction, timesteps }: DenoiserValues) => ({
   ...(timesteps && { timesteps }),
 });
 
-/** A preset of a family. Throws UsageError where it has none of that name. */
-function presetOf<P>(kind: string, presets: Readonly<Record<string, P>> = {}, name: string): P {
-  const preset = Object.hasOwn(presets, name) ? presets[name] : undefined;
-  if (preset) return preset;
-  const names = Object.keys(presets);
-  throw new UsageError(
-    names.length > 0
-      ? `--preset must be one of ${names.join(", ")} for the family ${kind} but is "${name}"`
-      : `the family ${kind} has no presets, so its networks cannot be trained from the command line; trainDenoiser and trainClassifier of the library can`,
-  );
-}
-
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
-  const { preset, lossWeight, dropoutLabel, seed, powerEma } = values;
+  const { lossWeight, dropoutLabel, seed, powerEma } = values;
   const { classes, imageShape } = dataset;
   const noise = noiseOf(values, existing);
   const { loss, prediction, timesteps } = { ...usual[kindOf(noise)], ...given(values) };
@@ -123,19 +111,12 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
     variance: loss === "simple" ? "fixedSmall" : "learnedRange",
   } as const;
   checkProcess(process);
-  const kind = defaultFamilies.denoiser;
-  const { presets } = familyOf("denoiser", kind);
-  const config = presetOf(
-    kind,
-    presets,
-    preset,
-  )({
+  const { description, network } = chooseDenoiser(values, {
     imageShape,
     classes: classes.length,
     learnedVariance: loss !== "simple",
     nullLabel: dropoutLabel > 0,
   });
-  const network = denoiserNetwork({ kind, config });
   return {
     parameters: countParameters(network),
     process,
@@ -156,7 +137,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
       }),
     model: (weights, training) => ({
       ...describe(values, dataset, existing),
-      denoiser: { record: { kind, config, process, training }, weights },
+      denoiser: { record: { ...description, process, training }, weights },
     }),
   };
 }
@@ -164,10 +145,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
 export function classifierJob(values: ClassifierValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
   const { classes, imageShape } = dataset;
   const noise = noiseOf(values, existing);
-  const kind = defaultFamilies.classifier;
-  const { presets } = familyOf("classifier", kind);
-  const config = presetOf(kind, presets, values.preset)({ imageShape, classes: classes.length });
-  const network = classifierNetwork({ kind, config });
+  const { description, network } = chooseClassifier(values, { imageShape, classes: classes.length });
   return {
     parameters: countParameters(network),
     process: noise,
@@ -184,7 +162,7 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, existi
       }),
     model: (weights, training) => ({
       ...describe(values, dataset, existing),
-      classifier: { record: { kind, config, process: noise, training }, weights },
+      classifier: { record: { ...description, process: noise, training }, weights },
     }),
   };
 }

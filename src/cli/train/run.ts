@@ -22,6 +22,7 @@ import { fingerprintOf, openTrainingData } from "./data.ts";
 import { describeJob, estimate } from "./dry-run.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
+import { checkFamily } from "./network.ts";
 import { checkSameData, resumedValues, storedOptions, trainingRecord } from "./resume.ts";
 import { writeSheet } from "./sheet.ts";
 
@@ -59,6 +60,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
 
   const shown = progress(terminal);
+  checkFamily(network, values);
   const dataset = await openTrainingData(values, existing, shown, signal);
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
