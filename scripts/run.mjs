@@ -1,7 +1,8 @@
 // Runs a task on a fresh clone: checks Node, installs packages and builds where needed, then starts it.
 // Plain JavaScript without dependencies, for it runs before there are any.
 import { spawn } from "node:child_process";
-import { existsSync, readdirSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -39,6 +40,14 @@ const run = (command, args, options) =>
 const node = (args, options) => run(process.execPath, args, options);
 const tool = (path, ...args) => node([join("node_modules", path), ...args]);
 
+/** The npm that called this script, or else the one on the path, which on Windows only a shell finds. */
+function npm(...args) {
+  const path = process.env.npm_execpath ?? "";
+  return basename(path) === "npm-cli.js"
+    ? node([path, ...args])
+    : run("npm", args, { shell: process.platform === "win32" });
+}
+
 /** When a file, or anything in a folder, last changed, in ms; 0 where there is none. Folders count too: a file may have gone. */
 function changed(...path) {
   const place = join(root, ...path);
@@ -52,12 +61,7 @@ function changed(...path) {
 async function install() {
   if (changed("node_modules", ".package-lock.json") >= changed("package-lock.json")) return 0;
   say("npm ci");
-  // The npm that called this script, or else the one on the path, which on Windows only a shell finds.
-  const npm = process.env.npm_execpath ?? "";
-  const args = ["ci", "--include=dev", "--no-audit", "--no-fund"];
-  return basename(npm) === "npm-cli.js"
-    ? node([npm, ...args])
-    : run("npm", args, { shell: process.platform === "win32" });
+  return npm("ci", "--include=dev", "--no-audit", "--no-fund");
 }
 
 /** The compiler writes every file at each build, so the newest of dist tells when that was. */
@@ -68,6 +72,31 @@ async function build() {
   return tool("typescript/bin/tsc", "-p", "tsconfig.build.json");
 }
 
+/** What npm would publish, looked at as other packages and their compilers see it. */
+async function checkPackage() {
+  const folder = mkdtempSync(join(tmpdir(), "guidestar-pack-"));
+  try {
+    const packed = await npm("pack", "--silent", "--ignore-scripts", "--pack-destination", folder);
+    if (packed !== 0) return packed;
+    const [archive] = readdirSync(folder).map((name) => join(folder, name));
+    const codes = [
+      await tool("publint/src/cli.js", archive, "--strict"),
+      await tool(
+        "@arethetypeswrong/cli/dist/index.js",
+        archive,
+        "--profile",
+        "esm-only",
+        "--format",
+        "table-flipped",
+        "--no-emoji",
+      ),
+    ];
+    return Math.max(...codes);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
 const guidestar = (args, options) => node([join(root, "dist", "cli", "main.js"), ...args], options);
 
 /** Every stage runs, the tests last, so that their summary ends the output. The first failure gives the exit code. */
@@ -75,6 +104,7 @@ async function test(args) {
   const stages = {
     "type check": () => tool("typescript/bin/tsc", "--noEmit"),
     lint: () => tool("@biomejs/biome/bin/biome", "check", "."),
+    package: async () => (await build()) || checkPackage(),
     tests: async () => (await build()) || tool("vitest/vitest.mjs", "run", ...args),
   };
   const failures = [];
@@ -92,6 +122,7 @@ const demo = ["sample", "--model", "digits", "--class", "all", "--count", "20", 
 const tasks = {
   demo: async (args) => (await build()) || guidestar([...demo, ...args]),
   test,
+  docs: () => tool("typedoc/bin/typedoc"),
   bench: async (args) => (await build()) || node(["--import", "tsx", join("bench", "main.ts"), ...args]),
   // From where the caller stands: npm moves to the root.
   guidestar: async (args) => (await build()) || guidestar(args, { cwd: process.env.INIT_CWD }),

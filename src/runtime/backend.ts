@@ -1,3 +1,5 @@
+// So that AsyncDisposable has a type in projects whose `lib` is older.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { NDArray } from "../ndarray.ts";
 import type { OnnxModel } from "../onnx/writer.ts";
 

@@ -7,6 +7,7 @@ export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 interface Manifest {
   readonly exports: Readonly<Record<string, unknown>>;
+  readonly dependencies: Readonly<Record<string, string>>;
 }
 
 export const manifest: Manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
