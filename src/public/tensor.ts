@@ -1,3 +1,23 @@
+/**
+ * Traced functions: plain TypeScript on symbolic tensors, whose graph is differentiated and becomes a program of ONNX Runtime.
+ * Tensors have a type and a shape, all known while tracing; a wrong shape is a ShapeError at the line that made it.
+ *
+ * ```ts
+ * import { openBackend } from "guidestar/node";
+ * import { compile, f32, float32, gradients, trace } from "guidestar/tensor";
+ *
+ * // The slope of the mean of x^2 over four numbers: x / 2.
+ * const graph = trace({ x: f32(4) }, ({ x }) => ({ slope: gradients(x.square().mean(), { x }).x }));
+ *
+ * await using backend = await openBackend();
+ * await using program = await compile(graph, backend);
+ * const { slope } = await program.run({ x: float32([4], [1, 2, 3, 4]) });
+ * console.log(slope.data.join(" ")); // 0.5 1 1.5 2
+ * ```
+ *
+ * @module tensor
+ */
+
 export { bool, type DType, float32, float64, int32, int64, type NDArray, type Shape } from "../ndarray.ts";
 export { onnxFile } from "../onnx/file.ts";
 export { type OnnxModel, outputName } from "../onnx/writer.ts";

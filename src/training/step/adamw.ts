@@ -4,7 +4,7 @@ export type Tensors = Readonly<Record<string, Tensor>>;
 
 export interface AdamWOptions {
   /** Decay rates of the running mean and the running mean square of the gradient. */
-  betas?: readonly [number, number];
+  betas?: readonly [beta1: number, beta2: number];
   epsilon?: number;
   /** Decoupled: parameters shrink by learningRate * weightDecay at each update. */
   weightDecay?: number;

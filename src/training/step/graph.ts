@@ -4,7 +4,7 @@ import { gradients } from "../../tensor/gradient.ts";
 import { type AnyTensor, concat, type Tensor, where } from "../../tensor/tensor.ts";
 import { f32, flatten, isTensor, mapTree, Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
 import { trackedAverages } from "../averages.ts";
-import { type AdamWOptions, adamwDefaults, type Tensors } from "./adamw.ts";
+import { adamwDefaults, type Tensors } from "./adamw.ts";
 import { asParameter, keptShape } from "./kernel-order.ts";
 import { updateParameters } from "./update.ts";
 import { mapValues } from "./values.ts";
@@ -25,7 +25,7 @@ export interface StepOptions {
   /** Gradients whose norm is above this are shortened to it; by default none is. */
   maxGradientNorm?: number;
   /** Decay rates of AdamW's running mean and mean square of the gradient; 0.9 and 0.999 by default. */
-  betas?: AdamWOptions["betas"];
+  betas?: readonly [beta1: number, beta2: number];
   /** Keep two more averages of the weights, of which others can be put together after training: see averages.ts. */
   powerEma?: boolean;
 }
