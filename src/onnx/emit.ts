@@ -1,8 +1,7 @@
 import { float32, type NDArray, type Shape } from "../ndarray.ts";
 import type { Op } from "../tensor/ops.ts";
 import type { AnyTensor, Node } from "../tensor/tensor.ts";
-import type { Graph } from "../tensor/trace.ts";
-import { lower } from "./lower.ts";
+import type { Lowered, LoweredGraph } from "./lower.ts";
 import { type Attribute, elementType, ModelWriter, type OnnxModel, outputName, type WriterOptions } from "./writer.ts";
 
 /** ONNX Runtime's own operators for images whose channels are stored in blocks. */
@@ -152,7 +151,7 @@ const broadcasting =
 const allAxes = (shape: Shape): number[] => shape.map((_, i) => i);
 
 /** One emission rule per operator: appends ONNX nodes and returns the name of the result. */
-const rules: { readonly [K in Exclude<Op, "conv2dWeightGradient" | "silu" | "groupNorm">]: Rule<K> } = {
+const rules: { readonly [K in Exclude<Op, Lowered>]: Rule<K> } = {
   input: ({ attributes }) => attributes.name,
   constant: ({ attributes }, emitter) => emitter.constant(attributes.value),
 
@@ -254,12 +253,11 @@ export interface EmitOptions extends WriterOptions {
   readonly nameOutput?: (name: string) => string;
 }
 
-/** Writes a graph as an ONNX model. */
+/** Writes a lowered graph as an ONNX model. */
 export function emit(
-  graph: Graph,
+  { inputs, outputs, nodes }: LoweredGraph,
   { bound = new Map(), channelBlock = 1, nameOutput = outputName, ...options }: EmitOptions = {},
 ): OnnxModel {
-  const { inputs, outputs, nodes } = lower(graph);
   const emitter = new Emitter(channelBlock, varying(nodes, bound), options);
   for (const [name, tensor] of inputs) {
     const value = bound.get(name);

@@ -1,5 +1,6 @@
 import type { Graph } from "../tensor/trace.ts";
 import { type EmitOptions, emit } from "./emit.ts";
+import { lower } from "./lower.ts";
 import type { OnnxModel } from "./writer.ts";
 
 /** A protobuf must stay below 2 GiB; this leaves room for everything that is not weights. */
@@ -16,7 +17,7 @@ export function onnxFile(
 ): OnnxModel {
   let size = 0;
   for (const { data } of bound.values()) size += data.byteLength;
-  return emit(graph, {
+  return emit(lower(graph), {
     bound,
     metadata,
     weights: size > most ? { file: `${fileName}.data` } : "inside",

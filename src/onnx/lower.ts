@@ -1,5 +1,5 @@
 import { float32, sizeOf } from "../ndarray.ts";
-import type { Op } from "../tensor/ops.ts";
+import { broadcasting, type Op } from "../tensor/ops.ts";
 import { show } from "../tensor/shape.ts";
 import { type AnyTensor, apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
 import { type Graph, rewrite } from "../tensor/trace.ts";
@@ -67,8 +67,6 @@ function strided(x: Tensor, top: number, left: number, h: number, w: number, str
   return block.reshape(c, n, h, stride, w, stride).slice(3, 0, 1).slice(5, 0, 1).reshape(c, n, h, w);
 }
 
-const silu = (x: Tensor): Tensor => x.mul(x.sigmoid());
-
 /** normalized * scale + shift. The gradient's rule normalizes the same tensor, which is then shared. */
 function groupNorm({ inputs, attributes }: Node<"groupNorm">): Tensor {
   const [x, scale, shift] = inputs as readonly [Tensor, Tensor, Tensor];
@@ -79,9 +77,6 @@ function groupNorm({ inputs, attributes }: Node<"groupNorm">): Tensor {
     .mul(scale.reshape(...perChannel))
     .add(shift.reshape(...perChannel));
 }
-
-/** Operators that expand their inputs by themselves. */
-const broadcasting: ReadonlySet<Op> = new Set<Op>(["add", "sub", "mul", "div", "maximum", "minimum", "less", "equal"]);
 
 /** Drops an expansion that the operator would do by itself. */
 function withoutExpansion(tensor: AnyTensor): AnyTensor {
@@ -155,18 +150,41 @@ function foldPermutes(tensor: AnyTensor): AnyTensor {
   return inner.inputs[0]!.permute(...node.attributes.axes.map((axis) => inner.attributes.axes[axis]!));
 }
 
-/** Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. */
-export function lower<G extends Graph>(graph: G): G {
-  return rewrite(graph, (tensor) => {
+/** What becomes of operators that ONNX lacks. */
+const replacements = {
+  conv2dWeightGradient: weightGradient,
+  // One kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
+  silu: ({ inputs: [x] }) => (x as Tensor).mul((x as Tensor).sigmoid()),
+  groupNorm,
+} satisfies { readonly [K in Op]?: (node: Node<K>) => Tensor };
+
+/** Operators that no lowered graph has. */
+export type Lowered = keyof typeof replacements;
+
+/** What ONNX Runtime does faster in another form. */
+const simplifications: { readonly [K in Op]?: (tensor: AnyTensor) => AnyTensor } = {
+  add: (tensor) => joinPads(addBeforeMoving(tensor)),
+  mul: foldScalars,
+  permute: foldPermutes,
+  reshape: ({ node, shape }) => node.inputs[0]!.reshape(...shape),
+};
+
+/** A graph of operators that ONNX has. */
+export interface LoweredGraph extends Graph {
+  readonly lowered: true;
+}
+
+/**
+ * Replaces what ONNX lacks or ONNX Runtime does slowly by expressions that it does well. The meaning stays the same. A lowered graph,
+ * lowered again, is the same graph.
+ */
+export function lower(graph: Graph): LoweredGraph {
+  const lowered = rewrite(graph, (tensor) => {
     const { node } = tensor;
-    if (node.op === "conv2dWeightGradient") return weightGradient(node);
-    // x * Sigmoid(x) is one kernel to ONNX Runtime, unless the gradient uses the sigmoid too.
-    if (node.op === "silu") return silu(node.inputs[0] as Tensor);
-    if (node.op === "groupNorm") return groupNorm(node);
-    if (node.op === "permute") return foldPermutes(tensor);
-    if (node.op === "reshape") return node.inputs[0]!.reshape(...node.attributes.shape);
+    const replace = (replacements as { readonly [K in Op]?: (node: Node) => AnyTensor })[node.op];
+    if (replace) return replace(node);
     const slim = broadcasting.has(node.op) ? withoutExpansion(tensor) : tensor;
-    if (slim.node.op === "add") return joinPads(addBeforeMoving(slim));
-    return slim.node.op === "mul" ? foldScalars(slim) : slim;
-  }) as G;
+    return simplifications[node.op]?.(slim) ?? slim;
+  });
+  return { ...lowered, lowered: true };
 }

@@ -1,5 +1,6 @@
 import { float32, type NDArray } from "../ndarray.ts";
 import { emit, varying } from "../onnx/emit.ts";
+import { lower } from "../onnx/lower.ts";
 import { conv2d } from "../tensor/tensor.ts";
 import { f32, type Graph, trace } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
@@ -41,7 +42,10 @@ async function probe(backend: Backend): Promise<number> {
     ]),
   );
   const convolve = async (channelBlock: number): Promise<NDArray> => {
-    await using model = await backend.load(emit(graph, { channelBlock }), { state: new Map(), inPlace: new Set() });
+    await using model = await backend.load(emit(lower(graph), { channelBlock }), {
+      state: new Map(),
+      inPlace: new Set(),
+    });
     return (await model.run(values, ["y"])).get("y")!;
   };
   const expected = await convolve(1);

@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import { type DType, filled, int32, type NDArray, type Numeric, type Shape, sizeOf } from "../ndarray.ts";
-import type { Attributes, Op, ResultType } from "./ops.ts";
-import { shapeRules, show, type Type } from "./shape.ts";
+import { type Attributes, type Op, type ResultType, resultOf } from "./ops.ts";
+import { show, type Type } from "./shape.ts";
 
 /** One application of an operator: a discriminated union over all of them. */
 export type Node<K extends Op = Op> = {
@@ -221,7 +221,7 @@ export function apply<K extends Op, D extends DType>(
   inputs: readonly Tensor<D>[],
   attributes: Attributes[K],
 ): Tensor<ResultType<K, D>> {
-  const type = shapeRules[op](inputs, attributes, op) as Type<ResultType<K, D>>;
+  const type = resultOf(op, inputs, attributes) as Type<ResultType<K, D>>;
   return new Tensor({ op, inputs, attributes } as unknown as Node, type);
 }
 

@@ -6,6 +6,7 @@ import type { WritableArray } from "../../src/formats/npy.ts";
 import { readNpz, writeNpz } from "../../src/formats/npz.ts";
 import { encodePng } from "../../src/images/png.ts";
 import { emit } from "../../src/onnx/emit.ts";
+import { lower } from "../../src/onnx/lower.ts";
 import { normals } from "../../src/random.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 import { tinyModel } from "../support/tiny-model.ts";
@@ -52,7 +53,7 @@ beforeAll(async () => {
     corner: x.slice(2, 0, 2).slice(3, 0, 2).reshape(4, 4),
     scores: x.reshape(4, 4, 16).mean([2]).slice(1, 0, 3),
   }));
-  await writeFile(at("eye.onnx"), emit(graph, { weights: "inside", nameOutput: (name) => name }).bytes);
+  await writeFile(at("eye.onnx"), emit(lower(graph), { weights: "inside", nameOutput: (name) => name }).bytes);
   const declaration = { input: "x", channels: 1, features: "corner", logits: "scores", batch: 4 };
   await writeFile(at("eye.json"), JSON.stringify({ ...declaration, classes: ["circle", "square", "star"] }));
 });

@@ -9,6 +9,7 @@ import type { SweepValues } from "../../src/cli/commands/sweep.ts";
 import { gridOf, kindOf } from "../../src/cli/sweep/grid.ts";
 import { writeNpz } from "../../src/formats/npz.ts";
 import { emit } from "../../src/onnx/emit.ts";
+import { lower } from "../../src/onnx/lower.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 import { guidestar, temporaryFolder } from "./world.ts";
 
@@ -186,7 +187,10 @@ describe("sweep", () => {
     const seenBy = async (folder: string, scale: number) => {
       await mkdir(at(folder), { recursive: true });
       const graph = trace({ x: f32(32, 1, 28, 28) }, ({ x }) => ({ y: x.reshape(32, 4, 196).mean([2]).mul(scale) }));
-      await writeFile(at(folder, "net.onnx"), emit(graph, { weights: "inside", nameOutput: (name) => name }).bytes);
+      await writeFile(
+        at(folder, "net.onnx"),
+        emit(lower(graph), { weights: "inside", nameOutput: (name) => name }).bytes,
+      );
       const declaration = { input: "x", channels: 1, features: "y", range: [-1, 1] };
       await writeFile(at(folder, "net.json"), JSON.stringify(declaration));
       return sweep("seen", ...real, "--detector", at(folder, "net.onnx"));

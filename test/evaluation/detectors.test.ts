@@ -13,6 +13,7 @@ import { statistics } from "../../src/evaluation/metrics/statistics.ts";
 import { readNpz, writeNpz } from "../../src/formats/npz.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
 import { emit } from "../../src/onnx/emit.ts";
+import { lower } from "../../src/onnx/lower.ts";
 import { normals } from "../../src/random.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
@@ -28,7 +29,7 @@ function echo(batch: number, ...shape: number[]): Uint8Array {
     map: pixels.mul(2),
     scores: pixels.reshape(batch, shape[0]!, -1).mean([2]),
   }));
-  return emit(graph, { weights: "inside", nameOutput: (name) => name }).bytes;
+  return emit(lower(graph), { weights: "inside", nameOutput: (name) => name }).bytes;
 }
 const declare = (rest: object): DetectorDeclaration =>
   parseDeclaration(JSON.stringify({ input: "pixels", features: "pool", batch: 2, ...rest }), "d.json");
