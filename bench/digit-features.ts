@@ -15,7 +15,7 @@ import type { NDArray } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { countParameters } from "../src/nn/module.ts";
 import { openBackend } from "../src/runtime/node.ts";
-import { oneHot } from "../src/tensor/tensor.ts";
+import { oneHot } from "../src/tensor/functions.ts";
 import type { Task } from "../src/training/task.ts";
 import { train } from "../src/training/train.ts";
 

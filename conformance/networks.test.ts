@@ -10,8 +10,8 @@ import { type Network, parameterShapes } from "../src/nn/module.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
+import { oneHot } from "../src/tensor/functions.ts";
 import { gradients } from "../src/tensor/gradient.ts";
-import { oneHot } from "../src/tensor/tensor.ts";
 import { Spec, trace } from "../src/tensor/trace.ts";
 
 const data = new URL("./data/", import.meta.url);

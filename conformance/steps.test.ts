@@ -20,8 +20,9 @@ import { openBackend } from "../src/runtime/node.ts";
 import { ddimReverseStep, ddimStep } from "../src/sampling/ddim.ts";
 import { ddpmStep } from "../src/sampling/ddpm.ts";
 import type { Step } from "../src/sampling/step.ts";
+import { concat } from "../src/tensor/functions.ts";
 import { gradients } from "../src/tensor/gradient.ts";
-import { concat, full, type Tensor } from "../src/tensor/tensor.ts";
+import { full, type Tensor } from "../src/tensor/tensor.ts";
 import { compute, expectClose } from "../test/support/compute.ts";
 
 interface Case {

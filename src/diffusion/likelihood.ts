@@ -1,4 +1,5 @@
-import { type Tensor, where } from "../tensor/tensor.ts";
+import { where } from "../tensor/functions.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Coefficients, NoiseSchedule } from "./noise-schedule.ts";
 import { type Prediction, reverseMean } from "./prediction.ts";
 import { meanPerImage, perImage, posteriorMean } from "./process.ts";

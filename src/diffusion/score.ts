@@ -1,4 +1,5 @@
-import { type Tensor, where } from "../tensor/tensor.ts";
+import { where } from "../tensor/functions.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import type { Coefficients } from "./noise-schedule.ts";
 import type { Prediction } from "./prediction.ts";
 import { perImage } from "./process.ts";

@@ -8,7 +8,8 @@ import { parameterSpecs } from "../nn/module.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
-import { oneHot, readRight } from "../tensor/tensor.ts";
+import { oneHot } from "../tensor/functions.ts";
+import { readRight } from "../tensor/read-right.ts";
 import { f32, i32, trace } from "../tensor/trace.ts";
 import { chartSvg } from "./chart.ts";
 

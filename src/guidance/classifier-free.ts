@@ -1,6 +1,7 @@
 import type { CoefficientName, Coefficients } from "../diffusion/noise-schedule.ts";
 import type { Prediction } from "../diffusion/prediction.ts";
-import { concat, type Tensor } from "../tensor/tensor.ts";
+import { concat } from "../tensor/functions.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { linear, type Mix, plusPlus } from "./mix.ts";
 import { labelsOf, type Predictor, repeated, type Scale } from "./predictor.ts";
 

@@ -1,7 +1,8 @@
 import { reverseMean } from "../diffusion/prediction.ts";
 import { shiftScore } from "../diffusion/score.ts";
+import { oneHot } from "../tensor/functions.ts";
 import { gradients } from "../tensor/gradient.ts";
-import { type Labels, oneHot, type Tensor } from "../tensor/tensor.ts";
+import type { Labels, Tensor } from "../tensor/tensor.ts";
 import { labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
 
 /** A noisy classifier with its weights: x_t [N, C, H, W] and timesteps [N] to logits [N, K]. */

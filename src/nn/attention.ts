@@ -1,5 +1,6 @@
 import { ModelError } from "../errors.ts";
-import { concat, type Tensor } from "../tensor/tensor.ts";
+import { concat } from "../tensor/functions.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { groupNorm } from "./group-norm.ts";
 import { pointwise } from "./layers.ts";
 import { module, parameter, zeroInit } from "./module.ts";

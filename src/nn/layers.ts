@@ -1,5 +1,6 @@
 import { ShapeError } from "../errors.ts";
-import { conv2d as convolve, type Labels, oneHot, type Tensor } from "../tensor/tensor.ts";
+import { conv2d as convolve, oneHot } from "../tensor/functions.ts";
+import type { Labels, Tensor } from "../tensor/tensor.ts";
 import { type Initialization, module, parameter } from "./module.ts";
 
 /** U(-1/sqrt(fanIn), 1/sqrt(fanIn)): PyTorch's start of convolutions and linear layers. */

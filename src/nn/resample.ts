@@ -1,5 +1,6 @@
 import { float32 } from "../ndarray.ts";
-import { averagePool2d, constant, type Tensor, upsampleNearest2d } from "../tensor/tensor.ts";
+import { averagePool2d, upsampleNearest2d } from "../tensor/functions.ts";
+import { constant, type Tensor } from "../tensor/tensor.ts";
 import { conv2d } from "./layers.ts";
 import { module } from "./module.ts";
 

@@ -1,5 +1,6 @@
 import { float32 } from "../ndarray.ts";
-import { concat, constant, type Tensor } from "../tensor/tensor.ts";
+import { concat } from "../tensor/functions.ts";
+import { constant, type Tensor } from "../tensor/tensor.ts";
 
 /**
  * Sinusoidal embedding [cos(t w_i) | sin(t w_i)] with w_i = maxPeriod^(-i / (width / 2)) (Vaswani et al. 2017).

@@ -1,7 +1,8 @@
 import { float32, sizeOf } from "../ndarray.ts";
+import { concat } from "../tensor/functions.ts";
 import { broadcasting, type Op } from "../tensor/ops.ts";
 import { show } from "../tensor/shape.ts";
-import { type AnyTensor, apply, concat, constant, type Node, type Tensor } from "../tensor/tensor.ts";
+import { type AnyTensor, apply, constant, type Node, type Tensor } from "../tensor/tensor.ts";
 import { type Graph, rewrite } from "../tensor/trace.ts";
 
 /** Pixels of an image from which on its own products are long enough. */

@@ -25,20 +25,7 @@ export { integers, normals, permutation, uniforms } from "../random.ts";
 export type { Backend, BackendOptions, Device, LoadedModel, LoadOptions } from "../runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "../runtime/compile.ts";
 export { provideEngine } from "../runtime/engine.ts";
+export * from "../tensor/functions.ts";
 export { gradients } from "../tensor/gradient.ts";
-export {
-  type AnyTensor,
-  averagePool2d,
-  concat,
-  constant,
-  conv2d,
-  full,
-  type Labels,
-  type Operand,
-  oneHot,
-  scalar,
-  Tensor,
-  upsampleNearest2d,
-  where,
-} from "../tensor/tensor.ts";
+export { type AnyTensor, constant, full, type Labels, type Operand, scalar, Tensor } from "../tensor/tensor.ts";
 export { b8, f32, f64, format, type Graph, i32, i64, type Spec, trace } from "../tensor/trace.ts";

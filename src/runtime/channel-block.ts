@@ -1,7 +1,7 @@
 import { float32, type NDArray } from "../ndarray.ts";
 import { emit, varying } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
-import { conv2d } from "../tensor/tensor.ts";
+import { conv2d } from "../tensor/functions.ts";
 import { f32, type Graph, trace } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
 

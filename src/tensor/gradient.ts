@@ -1,8 +1,9 @@
 import { ShapeError } from "../errors.ts";
 import type { Shape, Tree } from "../ndarray.ts";
+import { where } from "./functions.ts";
 import type { Attributes, Op } from "./ops.ts";
 import { show } from "./shape.ts";
-import { type AnyTensor, apply, full, scalar, Tensor, where } from "./tensor.ts";
+import { type AnyTensor, apply, full, scalar, Tensor } from "./tensor.ts";
 
 /** Inputs that only select: no gradient flows to them, and they are no float32. */
 interface Selecting {

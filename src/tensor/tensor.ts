@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import { type DType, filled, int32, type NDArray, type Numeric, type Shape, sizeOf } from "../ndarray.ts";
+import { type DType, filled, type NDArray, type Numeric, type Shape, sizeOf } from "../ndarray.ts";
 import { type Attributes, type Op, type ResultType, resultOf } from "./ops.ts";
 import { show, type Type } from "./shape.ts";
 
@@ -212,7 +212,8 @@ function reduce(x: Tensor, op: "sum" | "max", axes: number | readonly number[] |
 
 const isNumber = (operand: Operand<DType>, value: number): boolean => typeof operand === "number" && operand === value;
 
-const like = <D extends DType>({ dtype }: Type<D>, operand: Operand<D>): Tensor<D> =>
+/** An operand as a tensor: a number becomes a constant of the type of `tensor`. */
+export const like = <D extends DType>({ dtype }: Type<D>, operand: Operand<D>): Tensor<D> =>
   typeof operand === "number" ? number(operand, dtype) : operand;
 
 /** Applies an operator: checks the shapes and makes the tensor. The methods and functions here are its friendlier face. */
@@ -245,54 +246,3 @@ export function scalar(value: number, dtype: Numeric = "float32"): Tensor<Numeri
 
 /** A float32 tensor full of one number. */
 export const full = (shape: Shape, value: number): Tensor => scalar(value).expand(...shape);
-
-/** Element by element: `a` where the condition holds, else `b`. */
-export function where<D extends DType>(condition: Tensor<"bool">, a: Operand<NoInfer<D>>, b: Tensor<D>): Tensor<D>;
-export function where<D extends DType = "float32">(
-  condition: Tensor<"bool">,
-  a: Operand<D>,
-  b: Operand<NoInfer<D>>,
-): Tensor<D>;
-export function where(condition: Tensor<"bool">, a: Operand<DType>, b: Operand<DType>): AnyTensor {
-  const type = typeof a === "number" ? (typeof b === "number" ? scalar(b) : b) : a;
-  return apply<"where", DType>("where", [condition, like(type, a), like(type, b)], {});
-}
-
-export const concat = <D extends DType>(tensors: readonly Tensor<D>[], axis: number): Tensor<D> =>
-  tensors.length === 1
-    ? tensors[0]!
-    : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
-
-/** labels int32 or int64 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
-export const oneHot = (labels: Labels, classes: number): Tensor =>
-  labels
-    .reshape(-1, 1)
-    .equal(
-      constant(
-        int32(
-          [1, classes],
-          Int32Array.from({ length: classes }, (_, i) => i),
-        ),
-      ).cast(labels.dtype),
-    )
-    .cast("float32");
-
-/** 1 where the label's logit is above all others, 0 where another is as large or one is NaN: logits [N, K], labels [N] -> float32 [N]. */
-export const readRight = (logits: Tensor, labels: Labels): Tensor => {
-  const classes = logits.shape[1]!;
-  const isOwn = oneHot(labels, classes).equal(1);
-  // Products with `oneHot` would make infinite logits NaN, and the largest of several may pass over a NaN.
-  const own = where(isOwn, logits, 0).sum(1, true);
-  const less = where(isOwn, Number.NEGATIVE_INFINITY, logits).less(own);
-  return less.cast("float32").sum(1).equal(classes).cast("float32");
-};
-
-/** x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. */
-export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor, { stride = 1, padding = 0 } = {}): Tensor =>
-  apply("conv2d", bias ? [x, weight, bias] : [x, weight], { stride, padding });
-
-/** Mean over blocks of factor x factor pixels: [N, C, H, W] -> [N, C, H / factor, W / factor]. */
-export const averagePool2d = (x: Tensor, factor: number): Tensor => apply("averagePool2d", [x], { factor });
-
-/** Every pixel repeated factor x factor times: [N, C, H, W] -> [N, C, factor H, factor W]. */
-export const upsampleNearest2d = (x: Tensor, factor: number): Tensor => apply("upsampleNearest2d", [x], { factor });

@@ -13,7 +13,7 @@ import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { readRight } from "../../src/tensor/tensor.ts";
+import { readRight } from "../../src/tensor/read-right.ts";
 import { f32, i32, trace } from "../../src/tensor/trace.ts";
 import { tinyModel } from "../support/tiny-model.ts";
 

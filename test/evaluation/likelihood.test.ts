@@ -21,7 +21,7 @@ import "../../src/public/node-engine.ts";
 import { normals } from "../../src/random.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { concat } from "../../src/tensor/tensor.ts";
+import { concat } from "../../src/tensor/functions.ts";
 import { f32, type Spec, trace } from "../../src/tensor/trace.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 

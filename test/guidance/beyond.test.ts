@@ -11,7 +11,8 @@ import type { Denoiser } from "../../src/guidance/predictor.ts";
 import { float32, int32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { ddimStep } from "../../src/sampling/ddim.ts";
-import { oneHot, type Tensor } from "../../src/tensor/tensor.ts";
+import { oneHot } from "../../src/tensor/functions.ts";
+import type { Tensor } from "../../src/tensor/tensor.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { exactClassifier, exactDenoiser, labels, nullLabel } from "../support/mixture.ts";
 

@@ -7,7 +7,8 @@ import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidanc
 import { type Condition, denoiserPredictor, type Scale } from "../../src/guidance/predictor.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
-import { concat, full, oneHot, type Tensor } from "../../src/tensor/tensor.ts";
+import { concat, oneHot } from "../../src/tensor/functions.ts";
+import { full, type Tensor } from "../../src/tensor/tensor.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { exactClassifier, exactDenoiser, labels, nullLabel } from "../support/mixture.ts";
 

@@ -3,8 +3,8 @@ import { float32, type Shape } from "../../src/ndarray.ts";
 import { channelBlockOf } from "../../src/runtime/channel-block.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { conv2d } from "../../src/tensor/functions.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
-import { conv2d } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 import { evaluate } from "../support/interpreter.ts";
 

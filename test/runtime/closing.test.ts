@@ -9,7 +9,7 @@ test("a backend may be closed at once, also while a program is being compiled", 
   const program = `
     const { openBackend } = await import(${source("runtime/node.ts")});
     const { compile } = await import(${source("runtime/compile.ts")});
-    const { conv2d } = await import(${source("tensor/tensor.ts")});
+    const { conv2d } = await import(${source("tensor/functions.ts")});
     const { f32, trace } = await import(${source("tensor/trace.ts")});
     const graph = trace({ x: f32(1, 32, 9, 9), w: f32(64, 32, 3, 3) }, ({ x, w }) => ({ y: conv2d(x, w).silu() }));
     const backend = await openBackend({ programs: "none" });

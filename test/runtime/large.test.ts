@@ -18,7 +18,7 @@ import { compile } from "../../src/runtime/compile.ts";
 import { largeFrom } from "../../src/runtime/fixed-values.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { weightsOnDisk } from "../../src/runtime/weights-on-disk.ts";
-import { conv2d } from "../../src/tensor/tensor.ts";
+import { conv2d } from "../../src/tensor/functions.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 
 let folder: string;

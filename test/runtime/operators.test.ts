@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, test } from "vitest";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { averagePool2d, conv2d, upsampleNearest2d } from "../../src/tensor/tensor.ts";
+import { averagePool2d, conv2d, upsampleNearest2d } from "../../src/tensor/functions.ts";
 import { allCases, define, normal } from "../support/cases.ts";
 import { expectClose, interpret, run } from "../support/runs.ts";
 

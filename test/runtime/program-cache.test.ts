@@ -9,8 +9,8 @@ import type { Backend, LoadOptions } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { openProgramCache } from "../../src/runtime/program-cache.ts";
+import { concat, conv2d } from "../../src/tensor/functions.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
-import { concat, conv2d } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 
 let folder: string;

@@ -4,7 +4,8 @@ import { bool, type DType, float32, float64, int32, int64 } from "../../src/ndar
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { concat, scalar, type Tensor, where } from "../../src/tensor/tensor.ts";
+import { concat, where } from "../../src/tensor/functions.ts";
+import { scalar, type Tensor } from "../../src/tensor/tensor.ts";
 import { b8, f32, f64, i32, i64, trace } from "../../src/tensor/trace.ts";
 
 let backend: Backend;

@@ -1,20 +1,9 @@
 import { type DType, float32, int32, type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
 import { normals, permutation } from "../../src/random.ts";
+import { averagePool2d, concat, conv2d, oneHot, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import type { Op } from "../../src/tensor/ops.ts";
-import {
-  type AnyTensor,
-  apply,
-  averagePool2d,
-  concat,
-  constant,
-  conv2d,
-  oneHot,
-  scalar,
-  type Tensor,
-  upsampleNearest2d,
-  where,
-} from "../../src/tensor/tensor.ts";
+import { type AnyTensor, apply, constant, scalar, type Tensor } from "../../src/tensor/tensor.ts";
 import { input } from "../../src/tensor/trace.ts";
 
 /** A value for an input: float32 and int32 numbers, so that every engine is given exactly the same. */

@@ -1,7 +1,8 @@
 import type { Coefficients } from "../../src/diffusion/noise-schedule.ts";
 import type { Classifier } from "../../src/guidance/classifier.ts";
 import type { Denoiser } from "../../src/guidance/predictor.ts";
-import { concat, scalar, type Tensor } from "../../src/tensor/tensor.ts";
+import { concat } from "../../src/tensor/functions.ts";
+import { scalar, type Tensor } from "../../src/tensor/tensor.ts";
 
 /** Images of one number, x_0 ~ N(centre, deviation^2) with centre -1 for class 0 and 1 for class 1, the classes equally likely. */
 export const deviation = 0.2;

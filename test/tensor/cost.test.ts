@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { countFlops } from "../../src/tensor/cost.ts";
+import { conv2d } from "../../src/tensor/functions.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
-import { conv2d } from "../../src/tensor/tensor.ts";
 import { f32, input } from "../../src/tensor/trace.ts";
 
 test("a matrix product costs two operations per multiply-add, its gradients twice as much", () => {

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { where } from "../../src/tensor/functions.ts";
 import { gradients, topological } from "../../src/tensor/gradient.ts";
-import { full, type Tensor, where } from "../../src/tensor/tensor.ts";
+import { full, type Tensor } from "../../src/tensor/tensor.ts";
 import { f32, input } from "../../src/tensor/trace.ts";
 import { allCases, compositeCases, differentiate, leavesOf, operatorCases, weighted } from "../support/cases.ts";
 import { evaluate, type Given } from "../support/interpreter.ts";

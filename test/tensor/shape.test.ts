@@ -1,19 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { type DType, float32 } from "../../src/ndarray.ts";
+import { averagePool2d, concat, conv2d, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
 import { type Op, operators } from "../../src/tensor/ops.ts";
-import {
-  type AnyTensor,
-  apply,
-  averagePool2d,
-  concat,
-  constant,
-  conv2d,
-  scalar,
-  type Tensor,
-  upsampleNearest2d,
-  where,
-} from "../../src/tensor/tensor.ts";
+import { type AnyTensor, apply, constant, scalar, type Tensor } from "../../src/tensor/tensor.ts";
 import { f32 as floats, input, i32 as integers } from "../../src/tensor/trace.ts";
 import { allCases, leavesOf } from "../support/cases.ts";
 import { evaluate } from "../support/interpreter.ts";

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { float32, type Shape, sizeOf } from "../../src/ndarray.ts";
-import { concat, constant, full, oneHot, type Tensor, where } from "../../src/tensor/tensor.ts";
+import { concat, oneHot, where } from "../../src/tensor/functions.ts";
+import { constant, full, type Tensor } from "../../src/tensor/tensor.ts";
 import { i32, input } from "../../src/tensor/trace.ts";
 import { evaluate } from "../support/interpreter.ts";
 

@@ -1,8 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
+import { conv2d } from "../../src/tensor/functions.ts";
 import { gradients, topological } from "../../src/tensor/gradient.ts";
-import { type AnyTensor, constant, conv2d, type Tensor } from "../../src/tensor/tensor.ts";
+import { type AnyTensor, constant, type Tensor } from "../../src/tensor/tensor.ts";
 import { checkValue, f32, format, type Graph, i32, input, rewrite, trace } from "../../src/tensor/trace.ts";
 import { evaluate } from "../support/interpreter.ts";
 

@@ -1,6 +1,7 @@
 import { adapt, type Module } from "../../nn/module.ts";
 import { resizeBilinear } from "../../nn/resample.ts";
-import { concat, type Labels, type Tensor } from "../../tensor/tensor.ts";
+import { concat } from "../../tensor/functions.ts";
+import type { Labels, Tensor } from "../../tensor/tensor.ts";
 import type { UNetConfig } from "./config.ts";
 import { unet } from "./unet.ts";
 

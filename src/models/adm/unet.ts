@@ -3,7 +3,8 @@ import { groupNorm } from "../../nn/group-norm.ts";
 import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
-import { concat, type Labels, type Tensor } from "../../tensor/tensor.ts";
+import { concat } from "../../tensor/functions.ts";
+import type { Labels, Tensor } from "../../tensor/tensor.ts";
 import type { UNetConfig } from "./config.ts";
 import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
 

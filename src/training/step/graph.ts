@@ -1,7 +1,8 @@
 import { UsageError } from "../../errors.ts";
 import type { NDArray, Shape, Tree } from "../../ndarray.ts";
+import { concat, where } from "../../tensor/functions.ts";
 import { gradients } from "../../tensor/gradient.ts";
-import { type AnyTensor, concat, type Tensor, where } from "../../tensor/tensor.ts";
+import type { AnyTensor, Tensor } from "../../tensor/tensor.ts";
 import { f32, flatten, isTensor, mapTree, Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
 import { trackedAverages } from "../averages.ts";
 import { adamwDefaults, type Tensors } from "./adamw.ts";

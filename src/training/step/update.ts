@@ -1,5 +1,6 @@
 import { float32, type NDArray, type Shape, sizeOf } from "../../ndarray.ts";
-import { concat, scalar, type Tensor } from "../../tensor/tensor.ts";
+import { concat } from "../../tensor/functions.ts";
+import { scalar, type Tensor } from "../../tensor/tensor.ts";
 import { type EmaOptions, ema, emaWeight, powerEmaWeight, trackedLengths } from "../averages.ts";
 import {
   type AdamWCoefficients,

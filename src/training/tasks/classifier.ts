@@ -1,7 +1,9 @@
 import type { ProcessConfig } from "../../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../../diffusion/process.ts";
 import type { NDArray } from "../../ndarray.ts";
-import { oneHot, readRight, type Tensor } from "../../tensor/tensor.ts";
+import { oneHot } from "../../tensor/functions.ts";
+import { readRight } from "../../tensor/read-right.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
 import { noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
 import type { Weights } from "../step/values.ts";
