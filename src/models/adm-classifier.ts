@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { encoderUnet } from "./adm/classifier.ts";
 import { type ClassifierConfig, pools } from "./adm/config.ts";
 import { classifierPreset } from "./adm/presets.ts";

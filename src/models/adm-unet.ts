@@ -1,4 +1,4 @@
-import { z } from "zod";
+import * as z from "zod";
 import { adapt } from "../nn/module.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { UNetConfig } from "./adm/config.ts";

@@ -1,3 +1,20 @@
+/**
+ * Diffusion: processes and their noise schedules, predictors, guidance, solvers, and `draw`, the loop that puts them together. A denoiser
+ * is any function of a noisy image and its timestep; guidance maps predictors to predictors; a solver asks a predictor and knows
+ * nothing else.
+ *
+ * ```ts
+ * import { coefficients, noiseSchedule } from "guidestar/diffusion";
+ *
+ * const schedule = noiseSchedule({ schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" });
+ * const { alpha, sigma } = coefficients(schedule, [0, 500, 999]);
+ * const energy = alpha.data.map((value, i) => value ** 2 + sigma.data[i] ** 2);
+ * console.log(energy.map((value) => value.toFixed(3)).join(" ")); // 1 1 1
+ * ```
+ *
+ * @module diffusion
+ */
+
 export { type LogNormal, logitNormalTime, logNormalSigma } from "../diffusion/level-sampler.ts";
 export { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
 export { type LossKind, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";

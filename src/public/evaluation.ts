@@ -1,3 +1,22 @@
+/**
+ * How good samples are, and how likely images are to a model. A detector sees features in images; distances and scores are taken from
+ * those. `evaluate` gives all of them in one report, `variationalBound` bits per dimension.
+ *
+ * ```ts
+ * import { frechetDistance, matrixOf, moments } from "guidestar/evaluation";
+ * import { openBackend } from "guidestar/node";
+ * import { float32, normals } from "guidestar/tensor";
+ *
+ * await using backend = await openBackend();
+ * const features = (seed, shift) => matrixOf(float32([5000, 2], normals(seed, 0, 10000).map((z) => z + shift)));
+ * const real = await moments([features(0, 0)], { backend });
+ * const samples = await moments([features(1, 1)], { backend });
+ * console.log(frechetDistance(samples, real).toFixed(0)); // 2
+ * ```
+ *
+ * @module evaluation
+ */
+
 export { type Chart, chartSvg } from "../evaluation/chart.ts";
 export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
 export type { Detector, Observation } from "../evaluation/detectors/detector.ts";

@@ -1,3 +1,20 @@
+/**
+ * Families of networks and models. A family is one value: how its config is checked, what a network takes and gives, how it is built.
+ * `registerFamily` makes one of your own known, so that folders that name it load. A model is a record and the weights of its networks.
+ *
+ * ```ts
+ * import { admUnet } from "guidestar/models";
+ * import { countParameters } from "guidestar/nn";
+ *
+ * const data = { imageShape: [1, 28, 28], classes: 10, nullLabel: true, learnedVariance: true };
+ * const config = admUnet.presets.tiny(data);
+ * console.log(admUnet.signature(config).nullLabel); // 10
+ * console.log(countParameters(admUnet.build(config)) < 1e6); // true
+ * ```
+ *
+ * @module models
+ */
+
 export type { Model, Weights } from "../checkpoint/model.ts";
 export { modelFromFiles } from "../checkpoint/model-files.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "../checkpoint/schema.ts";

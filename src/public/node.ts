@@ -1,3 +1,19 @@
+/**
+ * What needs Node: its engine, onnxruntime-node in a worker thread; model folders, data sets and checkpoints on the disk; locks and
+ * atomic writes.
+ *
+ * ```ts
+ * import { bundledModels, loadModel } from "guidestar/node";
+ *
+ * console.log((await bundledModels()).join(" ")); // digits
+ * const { classes, imageShape } = await loadModel("digits");
+ * console.log(classes.join(" ")); // 0 1 2 3 4 5 6 7 8 9
+ * console.log(imageShape.join(" ")); // 1 28 28
+ * ```
+ *
+ * @module node
+ */
+
 import "./node-engine.ts";
 
 export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";

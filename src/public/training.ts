@@ -1,3 +1,27 @@
+/**
+ * Training: a task says what is learnt (weights, batches and a loss), `train` is the loop, an async iterable of events. The tasks of the
+ * literature are here, and what they are made of.
+ *
+ * ```ts
+ * import { openBackend } from "guidestar/node";
+ * import { float32, normals } from "guidestar/tensor";
+ * import { train, trained } from "guidestar/training";
+ *
+ * // The slope of y = 3 x, from 32 points for each update.
+ * const line = {
+ *   weights: { slope: float32([1]) },
+ *   batchAt: (step) => ({ x: float32([32], normals(step, 0, 32)) }),
+ *   loss: ({ slope }, { x }) => ({ objective: slope.mul(x).sub(x.mul(3)).square() }),
+ * };
+ *
+ * await using backend = await openBackend();
+ * const { slope } = await trained(train(line, { backend, steps: 300, learningRate: 0.05, emaRate: 0.9 }));
+ * console.log(slope.data[0].toFixed(2)); // 3.00
+ * ```
+ *
+ * @module training
+ */
+
 export {
   type PowerProfile,
   powerEmaWeight,

@@ -6,6 +6,8 @@ export interface Bundle {
   readonly code: OutputFile;
   /** What the bundle would import where it runs, as "file -> module": in a browser there is nothing to import from. */
   readonly missing: readonly string[];
+  /** Files that the code is of. */
+  readonly files: readonly string[];
 }
 
 /** A program that imports the built package by its name, bundled as for a browser. */
@@ -24,5 +26,6 @@ export async function bundleForBrowser(program: string): Promise<Bundle> {
   const missing = Object.entries(metafile.inputs).flatMap(([file, { imports }]) =>
     imports.filter(({ external }) => external).map(({ path }) => `${file} -> ${path}`),
   );
-  return { code: outputFiles[0]!, missing };
+  const [output] = Object.values(metafile.outputs);
+  return { code: outputFiles[0]!, missing, files: Object.keys(output!.inputs) };
 }
