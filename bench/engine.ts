@@ -7,7 +7,7 @@ import { unet } from "../src/models/adm/unet.ts";
 import { float32, type NDArray, type Shape } from "../src/ndarray.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
-import { ddpmStep } from "../src/sampling/ddpm.ts";
+import { ddpmStep } from "../src/samplers/solvers/ddpm.ts";
 import { countFlops } from "../src/tensor/cost.ts";
 import { conv2d } from "../src/tensor/functions.ts";
 import { gradients } from "../src/tensor/gradient.ts";

@@ -5,9 +5,10 @@ import { collectFeatures, features } from "../src/evaluation/features.ts";
 import type { Estimate } from "../src/evaluation/metrics/bootstrap.ts";
 import type { NDArray } from "../src/ndarray.ts";
 import { openBackend } from "../src/runtime/node.ts";
+import type { Sampler, SamplerOptions } from "../src/samplers/sampler.ts";
+import { makeSampler, type SamplerKind } from "../src/samplers/samplers.ts";
 import { joined } from "../src/sampling/batches.ts";
 import { collect, sample } from "../src/sampling/sample.ts";
-import { makeSampler, type Sampler, type SamplerKind, type SamplerSettings } from "../src/sampling/sampler.ts";
 
 /** Pictures of each candidate, drawn in rounds in which all candidates take their turn. `PICTURES=250 npm run bench -- samplers` is quicker. */
 const [pictures, rounds] = [Number(process.env.PICTURES ?? 1000), 5];
@@ -32,7 +33,7 @@ const candidates: readonly Sampler[] = [
       ["sa-solver", { steps: 12 }],
       ["sa-solver", { steps: 20 }],
       ["sa-solver", { steps: 20, eta: 1 }],
-    ] satisfies [SamplerKind, SamplerSettings][]
+    ] satisfies [SamplerKind, SamplerOptions][]
   ).map(([kind, settings]) => makeSampler(kind, settings)),
 ];
 

@@ -17,9 +17,9 @@ import { type GuidanceOptions, guide } from "../src/guidance/guide.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { openBackend } from "../src/runtime/node.ts";
-import { ddimReverseStep, ddimStep } from "../src/sampling/ddim.ts";
-import { ddpmStep } from "../src/sampling/ddpm.ts";
-import type { Step } from "../src/sampling/step.ts";
+import type { SolverStep } from "../src/samplers/solver.ts";
+import { ddimReverseStep, ddimStep } from "../src/samplers/solvers/ddim.ts";
+import { ddpmStep } from "../src/samplers/solvers/ddpm.ts";
 import { concat } from "../src/tensor/functions.ts";
 import { gradients } from "../src/tensor/gradient.ts";
 import { full, type Tensor } from "../src/tensor/tensor.ts";
@@ -158,7 +158,7 @@ describe.each(cases)("$schedule $steps as $respacing, $mean_type, $var_type", (e
     /** One step from x_t with the noise that was drawn for the result of that name. */
     async function expectStep(
       name: string,
-      step: Step,
+      step: SolverStep,
       { guided, eta = 0 }: { guided?: GuidanceOptions["form"]; eta?: number },
     ): Promise<void> {
       const c = { ...coefficients(chain, indices, { eta }), ...roundedCoefficients(chain, indices, eta) };

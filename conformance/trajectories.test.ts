@@ -2,8 +2,9 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { openBackend } from "../src/runtime/node.ts";
+import { ddim } from "../src/samplers/solvers/ddim.ts";
+import { ddpm } from "../src/samplers/solvers/ddpm.ts";
 import { sample } from "../src/sampling/sample.ts";
-import { ddim, ddpm } from "../src/sampling/sampler.ts";
 import { file, type Noise, referenceModel } from "./support/reference-model.ts";
 
 interface Trajectory extends Noise {

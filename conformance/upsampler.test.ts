@@ -8,8 +8,8 @@ import { normals } from "../src/random.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
+import { ddpm } from "../src/samplers/solvers/ddpm.ts";
 import { sample } from "../src/sampling/sample.ts";
-import { ddpm } from "../src/sampling/sampler.ts";
 import { f32, i32, trace } from "../src/tensor/trace.ts";
 import { file, referenceModel } from "./support/reference-model.ts";
 

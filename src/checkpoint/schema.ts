@@ -1,6 +1,8 @@
 import * as z from "zod";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
+import { UsageError } from "../errors.ts";
 import type { ConfigProblem } from "../models/family.ts";
+import { readSamplerRecord, type SamplerRecord } from "../samplers/samplers.ts";
 
 /*
  * model.json: everything about a model but its weights. Bounds keep a damaged or hostile file from asking for absurd networks.
@@ -46,37 +48,43 @@ const noisySchema = z.strictObject({
   process: processSchema.omit({ prediction: true, variance: true }),
 });
 
-/** The samplers that there are; `sampling/sampler.ts` makes them. */
-export const samplerKinds = [
-  "ddim",
-  "ddpm",
-  "euler",
-  "heun",
-  "dpm++2m",
-  "dpm++2m-sde",
-  "sa-solver",
-  "langevin",
-  "pc",
-] as const;
-
-/** Which noise levels a sampler visits; `sampling/levels.ts` says what they are. */
-export const levelSpacings = ["chain", "karras", "geometric"] as const;
+/** What a function reads of a JSON object; the UsageError that it throws is the schema's problem. */
+export const readBy = <T>(read: (json: Readonly<Record<string, unknown>>) => T) =>
+  z.record(z.string(), z.unknown()).transform((json, context): T => {
+    try {
+      return read(json);
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error;
+      context.addIssue({ code: "custom", message: error.message });
+      return z.NEVER;
+    }
+  });
 
 /** Settings of `sample` where the caller gives none. */
-const samplingSchema = z.strictObject({
-  sampler: z.enum(samplerKinds).optional(),
-  steps: z.union([count, z.string()]).optional(),
-  levels: z.enum(levelSpacings).optional(),
-  eta: z.number().min(0).max(1).optional(),
-  churn: z.number().min(0).optional(),
-  order: z.int().min(1).max(4).optional(),
-  /** Scale of classifier-free guidance; 1 is off. */
-  classifierFree: z.number().optional(),
-  /** Scale of classifier guidance; 0 is off. */
-  classifier: z.number().optional(),
-  /** Scale of classifier guidance where the denoiser is told no class. */
-  unconditionalClassifier: z.number().optional(),
-});
+const samplingSchema = z
+  .looseObject({
+    /** Scale of classifier-free guidance; 1 is off. */
+    classifierFree: z.number().optional(),
+    /** Scale of classifier guidance; 0 is off. */
+    classifier: z.number().optional(),
+    /** Scale of classifier guidance where the denoiser is told no class. */
+    unconditionalClassifier: z.number().optional(),
+  })
+  .pipe(
+    readBy(
+      ({
+        classifierFree,
+        classifier,
+        unconditionalClassifier,
+        ...sampler
+      }): SamplerRecord & Partial<Record<"classifierFree" | "classifier" | "unconditionalClassifier", number>> => ({
+        ...readSamplerRecord(sampler),
+        ...({ classifierFree, classifier, unconditionalClassifier } as Partial<
+          Record<"classifierFree" | "classifier" | "unconditionalClassifier", number>
+        >),
+      }),
+    ),
+  );
 
 export const modelFormat = "guidestar-model-2";
 

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { UsageError } from "../errors.ts";
 import { onnxFile } from "../onnx/file.ts";
+import { ddim } from "../samplers/solvers/ddim.ts";
 import { exportGraph } from "../sampling/export.ts";
 import { settle } from "../sampling/settings.ts";
 import { show, type Type } from "../tensor/shape.ts";
@@ -24,8 +25,7 @@ export async function runExport(
     throw new UsageError(`${idle.join(", ")} belongs to --what step, not to --what ${what}; leave it out`);
 
   const model = await loadModel(name);
-  const sampler = values.sampler ?? model.sampling?.sampler ?? "ddim";
-  const asked = runOptions({ ...values, sampler, class: "all", seed: 0, count: 1 }, model);
+  const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model, undefined, ddim);
   const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
   const { bytes, externalData } = onnxFile(exported, basename(out));
   /** Tensor by tensor, each read when it is written. */

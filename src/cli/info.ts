@@ -2,7 +2,7 @@ import { findModel, loadModel } from "../checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { describeNoise } from "../diffusion/process-config.ts";
 import { denoiserSignature } from "../models/families.ts";
-import type { Sampler } from "../sampling/sampler.ts";
+import type { Sampler } from "../samplers/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { InfoValues } from "./commands/info.ts";

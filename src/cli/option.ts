@@ -1,4 +1,4 @@
-import { UsageError } from "../errors.ts";
+import { choice as choiceSetting, number, readSetting, type Setting, whole as wholeSetting } from "../setting.ts";
 
 /** One option of a command. The key under which a table holds it gives the flag: `checkpointEvery` is `--checkpoint-every`. */
 export interface Option<T> {
@@ -56,41 +56,41 @@ export const text = <const S extends Settings<string>>(
   settings?: S,
 ): Kind<string, S> => option(placeholder, help, settings, (value) => value);
 
+/** The option of a setting: its texts mean what the setting reads in them. */
+export const ofSetting = <T, const S extends Settings<T>>(setting: Setting<T>, settings?: S): Kind<T, S> => {
+  const { placeholder = "yes|no" } = setting;
+  // The help's column of options is as wide as the longest: many choices stand beside it.
+  const wide = placeholder.length > 24;
+  return option(
+    wide ? "name" : placeholder,
+    wide ? `${setting.help}: ${placeholder.replaceAll("|", ", ")}` : setting.help,
+    settings,
+    (value, flag) => readSetting(setting, value, flag),
+  );
+};
+
 export const choice = <const C extends readonly string[], const S extends Settings<C[number]>>(
   choices: C,
   help: string,
   settings?: S,
-): Kind<C[number], S> =>
-  option<C[number], S>(...described(choices, help), settings, (value, flag) => {
-    if (choices.includes(value)) return value;
-    throw new UsageError(`${flag} must be one of ${choices.join(", ")} but is "${value}"`);
-  });
-
-/** Placeholder and help of choices. The help's column of options is as wide as the longest: many choices stand beside it. */
-function described(choices: readonly string[], help: string): [placeholder: string, help: string] {
-  const placeholder = choices.join("|");
-  return placeholder.length <= 24 ? [placeholder, help] : ["name", `${help}: ${choices.join(", ")}`];
-}
+): Kind<C[number], S> => ofSetting<C[number], S>(choiceSetting(choices, help, { cost: "none" }), settings);
 
 export interface Range {
   readonly least?: number;
   readonly most?: number;
 }
-
-function numberIn(value: string, flag: string, { least = -Infinity, most = Infinity }: Range, whole: boolean): number {
-  const result = Number(value);
-  const fits = value.trim() !== "" && result >= least && result <= most && (!whole || Number.isSafeInteger(result));
-  if (fits && Number.isFinite(result)) return result;
-  const range = most !== Infinity ? ` from ${least} to ${most}` : least !== -Infinity ? ` of at least ${least}` : "";
-  throw new UsageError(`${flag} must be a ${whole ? "whole " : ""}number${range} but is "${value}"`);
-}
+const rangeOf = ({ least, most }: Range) => ({
+  ...(least !== undefined && { from: least }),
+  ...(most !== undefined && { to: most }),
+  cost: "none" as const,
+});
 
 /** A whole number, by default of at least 1. */
 export const whole = <const S extends Settings<number> & Range>(help: string, settings?: S): Kind<number, S> =>
-  option("n", help, settings, (value, flag) => numberIn(value, flag, { least: 1, ...settings }, true));
+  ofSetting<number, S>(wholeSetting(help, rangeOf({ least: 1, ...settings })), settings);
 
 export const real = <const S extends Settings<number> & Range>(help: string, settings?: S): Kind<number, S> =>
-  option("x", help, settings, (value, flag) => numberIn(value, flag, settings ?? {}, false));
+  ofSetting<number, S>(number(help, rangeOf(settings ?? {})), settings);
 
 /** A value with a form of its own. */
 export const custom = <T, const S extends Settings<T>>(

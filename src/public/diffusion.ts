@@ -69,26 +69,41 @@ export {
 export { type Momentum, type Projection, projected as projectedMix } from "../guidance/projected.ts";
 export { factorAt, type ScaleSchedule } from "../guidance/schedule.ts";
 export { type ScoreNetwork, scorePredictor } from "../guidance/score-network.ts";
+export { type LevelSpacing, type Steps, samplingSchedule } from "../samplers/levels.ts";
+export {
+  defineSampler,
+  registerSampler,
+  type Sampler,
+  type SamplerDefinition,
+  type SamplerMaker,
+  type SamplerOptions,
+  solverOf,
+} from "../samplers/sampler.ts";
+export { type AskedSampler, makeSampler, type SamplerKind } from "../samplers/samplers.ts";
+export type { Evaluation, Solver, SolverStep, StepInputs, StepResult } from "../samplers/solver.ts";
+export { ddim, ddimReverseStep, ddimStep } from "../samplers/solvers/ddim.ts";
+export { ddpm, ddpmStep } from "../samplers/solvers/ddpm.ts";
+export { dpm2m } from "../samplers/solvers/dpm-2m.ts";
+export { dpm2mSde } from "../samplers/solvers/dpm-2m-sde.ts";
+export { euler } from "../samplers/solvers/euler.ts";
+export { heun } from "../samplers/solvers/heun.ts";
+export { langevin } from "../samplers/solvers/langevin.ts";
+export { pc as predictorCorrector } from "../samplers/solvers/pc.ts";
+export { saSolver } from "../samplers/solvers/sa-solver.ts";
 export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "../sampling/cascade.ts";
-export { ddimReverseStep, ddimStep } from "../sampling/ddim.ts";
-export { ddpmStep } from "../sampling/ddpm.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/encode.ts";
 export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
 export type { Guidance, SettledGuidance } from "../sampling/guidance.ts";
-export { type LangevinOptions, langevinSolver, predictorCorrector } from "../sampling/langevin.ts";
-export { type LevelSpacing, type Steps, samplingSchedule } from "../sampling/levels.ts";
 export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
 export { collect, type SampleEvent, type SampleOptions, sample } from "../sampling/sample.ts";
-export {
-  ddim,
-  ddpm,
-  makeSampler,
-  type Sampler,
-  type SamplerKind,
-  type SamplerSettings,
-  solverOf,
-} from "../sampling/sampler.ts";
 export { type Run, type RunOptions, settle } from "../sampling/settings.ts";
-export type { Evaluation, Solver } from "../sampling/solver.ts";
 export type { Start } from "../sampling/start.ts";
-export type { Step, StepInputs, StepResult } from "../sampling/step.ts";
+export {
+  choice as choiceSetting,
+  number as numberSetting,
+  type Setting,
+  type Settings,
+  type SettingValues,
+  toggle as toggleSetting,
+  whole as wholeSetting,
+} from "../setting.ts";

@@ -4,8 +4,8 @@ import { denoiserSignature } from "../models/families.ts";
 import { float32, type NDArray } from "../ndarray.ts";
 import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
+import { samplingSchedule } from "../samplers/levels.ts";
 import { show } from "../tensor/shape.ts";
-import { samplingSchedule } from "./levels.ts";
 import { type SampleEvent, type SampleOptions, sample } from "./sample.ts";
 import { type Described, type Run, type RunOptions, settle } from "./settings.ts";
 

@@ -6,15 +6,14 @@ import { float32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import { openEngine } from "../runtime/engine.ts";
+import { type Steps, samplingSchedule } from "../samplers/levels.ts";
+import { ddim, ddimReverseStep } from "../samplers/solvers/ddim.ts";
 import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
-import { ddimReverseStep } from "./ddim.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import { type Steps, samplingSchedule } from "./levels.ts";
 import type { SampleEvent } from "./sample.ts";
-import { ddim } from "./sampler.ts";
-import { type Run, type RunOptions, settle, usualSteps } from "./settings.ts";
+import { type Run, type RunOptions, settle } from "./settings.ts";
 import { mixed } from "./start.ts";
 
 export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batch"> {
@@ -35,7 +34,7 @@ export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | 
  */
 export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): Run {
   const { images, labels, guidance, clip, batch } = options;
-  const { steps = usualSteps("ddim", denoiserOf(model)) } = options;
+  const { steps = Math.min(ddim.steps, denoiserOf(model).process.steps) } = options;
   checkSteady(guidance ?? {}, "encode");
   const [count = 0, ...rest] = images.shape;
   if (count === 0 || show(rest) !== show(model.imageShape))

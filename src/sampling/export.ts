@@ -7,16 +7,16 @@ import { logProbability } from "../guidance/classifier.ts";
 import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignature } from "../models/families.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { parameterSpecs } from "../nn/module.ts";
+import { samplingSchedule } from "../samplers/levels.ts";
+import { solverOf } from "../samplers/sampler.ts";
+import type { Solver } from "../samplers/solver.ts";
 import { oneHot, where } from "../tensor/functions.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
 import { type AnyTensor, constant, type Labels, type Tensor } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { stepGraph } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import { samplingSchedule } from "./levels.ts";
-import { solverOf } from "./sampler.ts";
 import type { Run } from "./settings.ts";
-import type { Solver } from "./solver.ts";
 
 /** Parts of a model that can be written as programs of their own. */
 const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;

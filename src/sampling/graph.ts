@@ -5,12 +5,12 @@ import { ModelError } from "../errors.ts";
 import { type GuidedModel, guide } from "../guidance/guide.ts";
 import { classifierNetwork, denoiserNetwork, denoiserSignature } from "../models/families.ts";
 import { parameterSpecs } from "../nn/module.ts";
+import { guidanceForm } from "../samplers/sampler.ts";
+import type { Solver } from "../samplers/solver.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, i32, type Spec, trace } from "../tensor/trace.ts";
 import { asksWeak, guidanceMemory, scheduledScales } from "./guidance.ts";
-import { guidanceForm } from "./sampler.ts";
 import type { Run } from "./settings.ts";
-import type { Solver } from "./solver.ts";
 
 /**
  * One evaluation of a solver for all images of a batch as a graph: x_t, noise, coefficients, the solver's memory and numbers,

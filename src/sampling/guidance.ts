@@ -8,9 +8,9 @@ import type { Projection } from "../guidance/projected.ts";
 import { checkSchedule, factorAt, type ScaleSchedule, scaleAt } from "../guidance/schedule.ts";
 import { checkPercentile } from "../guidance/threshold.ts";
 import { denoiserSignature } from "../models/families.ts";
+import type { Sampler } from "../samplers/sampler.ts";
+import type { Solver } from "../samplers/solver.ts";
 import { show } from "../tensor/shape.ts";
-import type { Sampler } from "./sampler.ts";
-import type { Solver } from "./solver.ts";
 
 /** How strongly, and by what, sampling is steered towards the labels. */
 export interface Guidance {

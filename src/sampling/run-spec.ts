@@ -1,30 +1,14 @@
 import * as z from "zod";
-import { describeProblems, levelSpacings } from "../checkpoint/schema.ts";
+import { describeProblems, readBy } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
 import { scheduleNames } from "../guidance/schedule.ts";
+import { completed, definitionOf } from "../samplers/sampler.ts";
 import type { SettledGuidance } from "./guidance.ts";
-import type { Sampler } from "./sampler.ts";
 
 const label = z.int().min(0).max(65535);
 const seed = z.int().min(0);
-const steps = z.union([z.int().min(1), z.string()]);
 const most = 1_000_000;
-const visited = { steps, levels: z.enum(levelSpacings).optional() };
-const eta = z.number().min(0).max(1);
-const sampler = z.discriminatedUnion("kind", [
-  z.strictObject({ kind: z.literal("ddim"), ...visited, eta }),
-  z.strictObject({ kind: z.literal("ddpm"), ...visited }),
-  z.strictObject({ kind: z.enum(["euler", "heun"]), ...visited, churn: z.number().min(0) }),
-  z.strictObject({ kind: z.literal("dpm++2m"), ...visited }),
-  z.strictObject({ kind: z.literal("dpm++2m-sde"), ...visited, eta }),
-  z.strictObject({ kind: z.literal("sa-solver"), ...visited, eta, order: z.int().min(1).max(4) }),
-  z.strictObject({
-    kind: z.enum(["langevin", "pc"]),
-    ...visited,
-    corrections: z.int().min(1).max(1000),
-    snr: z.number().gt(0).lt(1),
-  }),
-]) satisfies z.ZodType<Sampler>;
+const sampler = readBy((json) => completed(definitionOf({ kind: String(json.kind) }), { levels: "chain", ...json }));
 const guidance = z.strictObject({
   classifier: z.number(),
   classifierFree: z.number(),

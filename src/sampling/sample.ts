@@ -7,14 +7,14 @@ import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import { openEngine } from "../runtime/engine.ts";
+import { samplingSchedule } from "../samplers/levels.ts";
+import { solverOf } from "../samplers/sampler.ts";
+import type { Evaluation } from "../samplers/solver.ts";
 import { show } from "../tensor/shape.ts";
 import { joined, rowsOf, split } from "./batches.ts";
 import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
 import { remembering, type Scales, scalesAt, withoutGuidance } from "./guidance.ts";
-import { samplingSchedule } from "./levels.ts";
-import { solverOf } from "./sampler.ts";
 import { type Run, type RunOptions, settle } from "./settings.ts";
-import type { Evaluation } from "./solver.ts";
 import {
   blend,
   checkStart,

@@ -64,9 +64,19 @@ describe("sample --upsampler", () => {
   test("takes its own sampler and steps", async () => {
     const ddim = ["--upsampler-sampler", "ddim", "--upsampler-steps", "4,2"];
     await cascade("--count", "1", ...ddim, "--out", at("own.png"));
-    expect((await specOf(at("own.png"))).upsampler.sampler).toEqual({ kind: "ddim", steps: "4,2", eta: 0 });
+    expect((await specOf(at("own.png"))).upsampler.sampler).toEqual({
+      kind: "ddim",
+      steps: "4,2",
+      levels: "chain",
+      eta: 0,
+    });
     await cascade("--count", "1", ...ddim, "--upsampler-eta", "0.5", "--out", at("random.png"));
-    expect((await specOf(at("random.png"))).upsampler.sampler).toEqual({ kind: "ddim", steps: "4,2", eta: 0.5 });
+    expect((await specOf(at("random.png"))).upsampler.sampler).toEqual({
+      kind: "ddim",
+      steps: "4,2",
+      levels: "chain",
+      eta: 0.5,
+    });
     expect(await sameBytes(at("own.png"), at("random.png"))).toBe(false);
     const refused = await cascade("--upsampler-eta", "0.5", "--out", at("none.png"));
     expect(refused).toMatchObject({

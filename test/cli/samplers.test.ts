@@ -56,7 +56,7 @@ describe("samplers on the command line", () => {
   test("--respacing keeps the timesteps that the reference keeps, which a number of steps does not", async () => {
     const drawn = ["--model", at("model"), "--sampler", "ddpm"];
     await sample(...drawn, "--respacing", "4", "--out", at("respaced.png"));
-    expect((await specOf(at("respaced.png"))).sampler).toEqual({ kind: "ddpm", steps: "4" });
+    expect((await specOf(at("respaced.png"))).sampler).toEqual({ kind: "ddpm", steps: "4", levels: "chain" });
     await sample(...drawn, "--steps", "4", "--out", at("spread.png"));
     expect(await sameBytes(at("respaced.png"), at("spread.png"))).toBe(false);
   });
@@ -67,7 +67,10 @@ describe("samplers on the command line", () => {
     [["--sampler", "ddpm", "--churn", "3"], /--churn belongs to euler, heun, but the sampler is ddpm/],
     [["--sampler", "dpm++2m", "--eta", "0.5"], /--eta belongs to ddim, dpm\+\+2m-sde, sa-solver/],
     [["--levels", "karras", "--steps", "ddim10"], /are timesteps of a chain, but levels "karras" lie between them/],
-    [["--sampler", "heun", "--steps", "0"], /steps must be a whole number from 1 to 10000 but is 0/],
+    [
+      ["--sampler", "heun", "--steps", "0"],
+      /--steps must be a whole number from 1, or timesteps as papers write them .* but is "0"/,
+    ],
     [["--threshold", "0"], /threshold must be a percentile above 0, to 100, but is 0/],
     [["--sampler", "unipc"], /--sampler must be one of ddim, ddpm, euler/],
   ])("%s is refused", async (argv, message) => {

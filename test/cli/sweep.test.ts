@@ -75,7 +75,7 @@ describe("the grid", () => {
   test.each([
     [["--classifier-scale", "3:1"], /"3:1" should rise/],
     [["--unconditional", "maybe"], /yes, no or yes,no but got "maybe"/],
-    [["--cfg-scale", "1,two"], /--cfg-scale must be a number but is "two"/],
+    [["--cfg-scale", "1,two"], /--cfg-scale must be a finite number but is "two"/],
     [["--reference-count", "10"], /give that too/],
   ])("refuses %j", async (argv, message) => {
     const { code, messages } = await sweep("refused", ...argv);

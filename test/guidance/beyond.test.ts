@@ -10,7 +10,7 @@ import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidanc
 import type { Denoiser } from "../../src/guidance/predictor.ts";
 import { float32, int32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
-import { ddimStep } from "../../src/sampling/ddim.ts";
+import { ddimStep } from "../../src/samplers/solvers/ddim.ts";
 import { oneHot } from "../../src/tensor/functions.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { compute, expectClose } from "../support/compute.ts";

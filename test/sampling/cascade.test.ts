@@ -5,9 +5,10 @@ import { float32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { ddim } from "../../src/samplers/solvers/ddim.ts";
+import { ddpm } from "../../src/samplers/solvers/ddpm.ts";
 import { type CascadeEvent, type CascadeOptions, cascade } from "../../src/sampling/cascade.ts";
 import { collect, sample } from "../../src/sampling/sample.ts";
-import { ddim, ddpm } from "../../src/sampling/sampler.ts";
 import { loadedTinyModel, loadedTinyUpsampler } from "../support/tiny-model.ts";
 
 const base = loadedTinyModel();

@@ -6,10 +6,10 @@ import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { samplingSchedule } from "../../src/samplers/levels.ts";
+import { ddim } from "../../src/samplers/solvers/ddim.ts";
 import { encode, reconstructionErrors } from "../../src/sampling/encode.ts";
-import { samplingSchedule } from "../../src/sampling/levels.ts";
 import { collect, sample } from "../../src/sampling/sample.ts";
-import { ddim } from "../../src/sampling/sampler.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 
 let backend: Backend;

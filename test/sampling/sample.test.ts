@@ -5,9 +5,12 @@ import "../../src/public/node-engine.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { respacingOf } from "../../src/sampling/levels.ts";
+import { respacingOf } from "../../src/samplers/levels.ts";
+import type { Sampler } from "../../src/samplers/sampler.ts";
+import { makeSampler } from "../../src/samplers/samplers.ts";
+import { ddim } from "../../src/samplers/solvers/ddim.ts";
+import { ddpm } from "../../src/samplers/solvers/ddpm.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
-import { ddim, ddpm, makeSampler, type Sampler } from "../../src/sampling/sampler.ts";
 import { settle } from "../../src/sampling/settings.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 

@@ -4,9 +4,10 @@ import { float32, type NDArray } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
+import { ddim } from "../../src/samplers/solvers/ddim.ts";
+import { ddpm } from "../../src/samplers/solvers/ddpm.ts";
 import { reconstructionErrors } from "../../src/sampling/encode.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
-import { ddim, ddpm } from "../../src/sampling/sampler.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
 
 const model = loadedTinyModel();

@@ -7,8 +7,8 @@ import { float32, int32, type NDArray, sizeOf, type Tree } from "../../src/ndarr
 import { type Network, parameterShapes } from "../../src/nn/module.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
+import { ddpm } from "../../src/samplers/solvers/ddpm.ts";
 import { sample } from "../../src/sampling/sample.ts";
-import { ddpm } from "../../src/sampling/sampler.ts";
 import { flatten } from "../../src/tensor/trace.ts";
 import { compileTraining } from "../../src/training/step/program.ts";
 import { updateValues } from "../../src/training/step/update.ts";

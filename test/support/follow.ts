@@ -4,7 +4,7 @@ import { float32, int32, sizeOf, type Tree } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
-import type { Solver } from "../../src/sampling/solver.ts";
+import type { Solver } from "../../src/samplers/solver.ts";
 import { f32, flatten, i32, mapTree, trace } from "../../src/tensor/trace.ts";
 import { evaluate, type Given } from "./interpreter.ts";
 

@@ -19,6 +19,7 @@ export const importRules: readonly ImportRule[] = [
   },
   { room: "diffusion", may: { tensor: "all" } },
   { room: "guidance", may: { tensor: "all", diffusion: "all" } },
+  { room: "samplers", may: { tensor: "all", diffusion: "all", guidance: "all" } },
 
   // The engine: a graph becomes bytes, bytes become a program.
   { room: "onnx", may: { tensor: "all" } },
@@ -62,6 +63,7 @@ export const importRules: readonly ImportRule[] = [
       nn: "all",
       models: "all",
       diffusion: "all",
+      samplers: ["schema.ts"],
       formats: "all",
       files: "all",
       training: ["average-folder.ts", "run-folder.ts"],
@@ -88,6 +90,7 @@ export const importRules: readonly ImportRule[] = [
       diffusion: "all",
       guidance: "all",
       nn: "all",
+      samplers: "all",
       models: "all",
       checkpoint: "all",
       runtime: ["encode.ts", "sample.ts"],

@@ -18,7 +18,7 @@ import { integers, normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { ddimStep } from "../../src/sampling/ddim.ts";
+import { ddimStep } from "../../src/samplers/solvers/ddim.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 import { trained, type Weights } from "../../src/training/events.ts";

@@ -1,34 +1,18 @@
-import { samplerKinds } from "../../checkpoint/schema.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, text, whole } from "../option.ts";
-import { sample } from "./sample.ts";
+import { guidanceOptions } from "./guidance-options.ts";
+import { samplerOptions } from "./sampler-options.ts";
 
-const {
-  steps,
-  respacing,
-  levels,
-  eta,
-  churn,
-  order,
-  corrections,
-  snr,
-  cfgScale,
-  classifierScale,
-  unconditional,
-  gradientAt,
-} = sample.options;
+const { cfgScale, classifierScale, unconditional, gradientAt } = guidanceOptions;
 
 /** What a step is made of. */
 export const stepOptions = {
-  sampler: choice(samplerKinds, "as of sample", { otherwise: "the model's, else ddim, whose step remembers nothing" }),
-  steps,
-  respacing,
-  levels,
-  eta,
-  churn,
-  order,
-  corrections,
-  snr,
+  ...samplerOptions,
+  sampler: {
+    ...samplerOptions.sampler,
+    help: "as of sample",
+    otherwise: "the model's, else ddim, whose step remembers nothing",
+  },
   cfgScale,
   classifierScale,
   unconditional,

@@ -1,10 +1,7 @@
-import { levelSpacings, samplerKinds } from "../../checkpoint/schema.ts";
 import { define, type ValuesOf } from "../command.ts";
-import { choice, custom, real, text, toggle, whole } from "../option.ts";
+import { choice, real, text, toggle, whole } from "../option.ts";
 import { guidanceOptions } from "./guidance-options.ts";
-
-const steps = <const S extends { otherwise: string }>(help: string, settings: S) =>
-  custom("n|spec", help, (value) => (/^\d+$/.test(value) ? Number(value) : value), settings);
+import { samplerNotes, samplerOptions, samplerOptionsOf } from "./sampler-options.ts";
 
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
@@ -13,31 +10,7 @@ const options = {
     most: 100_000,
     otherwise: "one of each class, 16 of a single one",
   }),
-  sampler: choice(samplerKinds, "how noise becomes a picture: see below", { otherwise: "the model's, else dpm++2m" }),
-  steps: steps('steps, spread evenly; or as papers write them: "ddim25", "10,10,20"', {
-    otherwise: "the model's, else what is usual for the sampler",
-  }),
-  respacing: text(
-    "spec",
-    'in place of --steps, the timesteps of the reference\'s --timestep_respacing: "250" keeps the first and the last',
-  ),
-  levels: choice(
-    levelSpacings,
-    "noise levels to visit: evenly by the model's timesteps, dense where there is little noise, or by one factor",
-    { otherwise: "the model's, else chain for ddim, ddpm, sa-solver, karras for the others" },
-  ),
-  eta: real("randomness of ddim, dpm++2m-sde and sa-solver: 0 none, 1 as much as ddpm", {
-    least: 0,
-    most: 1,
-    otherwise: "the model's, else 0; 1 for dpm++2m-sde",
-  }),
-  churn: real("noise that euler and heun add and remove again, over all steps", {
-    least: 0,
-    otherwise: "the model's, else 0",
-  }),
-  order: whole("images that a step of sa-solver is predicted from", { most: 4, otherwise: "the model's, else 1" }),
-  corrections: whole("Langevin steps of langevin and pc at each noise level", { most: 1000, otherwise: "5 and 1" }),
-  snr: real("size of these steps: above 0, below 1", { otherwise: "0.25 and 0.16" }),
+  ...samplerOptions,
   ...guidanceOptions,
   seed: whole("seed of the first picture; the others follow: n + 1, n + 2, ...", {
     fallback: 0,
@@ -54,15 +27,7 @@ const options = {
     otherwise: "1",
   }),
   upsampler: text("name|folder", "model that enlarges the pictures, told the same classes"),
-  upsamplerSampler: choice(samplerKinds, "sampler of the upsampler", { otherwise: "the upsampler's, else dpm++2m" }),
-  upsamplerSteps: steps("steps of the upsampler, as --steps", {
-    otherwise: "the upsampler's, else 10 for dpm++2m, 50 for ddim, 250 for ddpm",
-  }),
-  upsamplerEta: real("randomness of the upsampler's sampler, as --eta", {
-    least: 0,
-    most: 1,
-    otherwise: "the upsampler's, as of --eta",
-  }),
+  ...samplerOptionsOf("upsampler", "the upsampler"),
   out: text("file.png", "the sheet", { fallback: "samples.png" }),
   npz: text("file.npz", "also the pictures as numpy arrays: arr_0 uint8 [N, H, W, C], arr_1 labels"),
   gif: text("file.gif", "also the sheet at every step, smaller where that would be huge; with --upsampler, its steps"),
@@ -90,10 +55,7 @@ export const sample = define({
   ],
   options,
   notes:
-    "Samplers. ddim: straight steps along the probability flow, or random ones (--eta). ddpm: ancestral sampling, many steps. euler, heun: the " +
-    "flow by Euler's and Heun's method, heun with two runs of the network a step; --churn makes them random. dpm++2m, dpm++2m-sde: " +
-    "DPM-Solver++ of second order, for the flow and at random. sa-solver: Adams predictor and corrector of any --order. langevin: " +
-    "annealed Langevin dynamics. pc: ancestral steps, each corrected by Langevin dynamics.\n" +
+    `Samplers:\n${samplerNotes}` +
     "Two conventions of classifier-free guidance are in use: scale s mixes eps_u + s (eps_c - eps_u), so that 1 is off; w counts from " +
     "there, w = s - 1. --cfg-scale takes s.\n" +
     "A picture depends on its own seed alone, not on how many are drawn with it.",

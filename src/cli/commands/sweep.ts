@@ -2,40 +2,15 @@ import { UsageError } from "../../errors.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, type Option, text, toggle, whole } from "../option.ts";
 import { evaluate } from "./evaluate.ts";
+import { guidanceOptions } from "./guidance-options.ts";
 import { sample } from "./sample.ts";
+import { samplerOptions } from "./sampler-options.ts";
 
-/** Options of `sample` that say what is drawn, and where it goes, or what --steps says too; all others are settings, and may be swept. */
-const held = [
-  "model",
-  "class",
-  "count",
-  "seed",
-  "respacing",
-  "batchSize",
-  "fromLatents",
-  "init",
-  "strength",
-  "mask",
-  "resample",
-  "upsampler",
-  "upsamplerSampler",
-  "upsamplerSteps",
-  "upsamplerEta",
-  "out",
-  "npz",
-  "gif",
-  "json",
-  "from",
-  "device",
-  "threads",
-] as const;
-type SampleOptions = (typeof sample)["options"];
-type Setting = Exclude<keyof SampleOptions, (typeof held)[number]>;
-
+const { respacing: _, ...samplerSettings } = samplerOptions;
 /** The options of `sample` that may be swept. */
-export const settings = Object.keys(sample.options).filter(
-  (key) => !(held as readonly string[]).includes(key),
-) as Setting[];
+const swept = { ...samplerSettings, ...guidanceOptions };
+type Swept = typeof swept;
+export const settings = Object.keys(swept) as (keyof Swept)[];
 
 const plainNumber = /^-?(\d+\.?\d*|\.\d+)(e-?\d+)?$/i;
 
@@ -89,9 +64,9 @@ function several<T>({
 }
 
 type Several = {
-  readonly [K in Setting]: SampleOptions[K] extends Option<infer T> ? Option<readonly T[] | undefined> : never;
+  readonly [K in keyof Swept]: Swept[K] extends Option<infer T> ? Option<readonly T[] | undefined> : never;
 };
-const axes = Object.fromEntries(settings.map((key) => [key, several<unknown>(sample.options[key])])) as Several;
+const axes = Object.fromEntries(settings.map((key) => [key, several<unknown>(swept[key])])) as Several;
 
 const options = {
   model: sample.options.model,

@@ -1,10 +1,10 @@
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import { samplerSettings } from "../../sampling/sampler.ts";
 import type { Start } from "../../sampling/start.ts";
 import { guidanceOptions } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
+import { samplerOptions } from "../commands/sampler-options.ts";
 import { flagOf } from "../option.ts";
 import { type Latents, readLatents } from "./latents.ts";
 import { modelMask, modelPicture, readInput } from "./picture.ts";
@@ -14,7 +14,7 @@ export type InputRecord = NonNullable<RunSpec["input"]>;
 
 /** Options that latents decide. */
 const decidedByLatents = [
-  ...["count", "seed", "sampler", "steps", "respacing", "levels", ...samplerSettings],
+  ...["count", "seed", ...Object.keys(samplerOptions)],
   ...Object.keys(guidanceOptions).filter((key) => key !== "cfgScale"),
 ];
 const ofPictures = ["init", "strength", "mask", "resample"];

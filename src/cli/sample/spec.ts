@@ -3,12 +3,14 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { readPngText } from "../../images/png.ts";
 import { denoiserSignature } from "../../models/families.ts";
+import { type Sampler, type SamplerDefinition, samplerSettings } from "../../samplers/sampler.ts";
+import { type BundledSettings, settleSampler } from "../../samplers/samplers.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
-import { changeSampler, type Sampler, samplerSettings, samplersWith } from "../../sampling/sampler.ts";
-import { defaultSampler, type Run, type RunOptions } from "../../sampling/settings.ts";
+import type { Run, RunOptions } from "../../sampling/settings.ts";
 import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
-import { flagOf } from "../option.ts";
+import type { samplerOptions } from "../commands/sampler-options.ts";
+import { flagOf, type Values } from "../option.ts";
 import { guidanceOf } from "./guidance.ts";
 
 /** The spec that a PNG carries. Throws DataError where there is none. */
@@ -58,22 +60,23 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
-type SamplerValues = Partial<
-  Pick<
-    SampleValues,
-    "sampler" | "steps" | "respacing" | "levels" | "eta" | "churn" | "order" | "corrections" | "snr" | "cfgPlusPlus"
-  >
->;
+type SamplerValues = Partial<Values<typeof samplerOptions>> & Partial<Pick<GuidanceValues, "cfgPlusPlus">>;
 type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batchSize"> & SamplerValues & Partial<GuidanceValues>;
 
 /**
  * The run that the options ask for.
  *
  * @param weak the model that `weakModel` names
+ * @param usual the sampler where neither options nor model say which
  */
-export function runOptions(values: RunValues, model: Model, weak?: Model): RunOptions {
+export function runOptions(
+  values: RunValues,
+  model: Model,
+  weak?: Model,
+  usual?: SamplerDefinition,
+): RunOptions & { readonly sampler: Sampler } {
   const { class: names, seed, batchSize: batch } = values;
-  const sampler = samplerOf(values, model);
+  const sampler = samplerOf(values, model, "--", usual);
   const guidance = guidanceOf(values);
   if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
     throw new UsageError("--gradient-at mean belongs to ddpm; leave it out, or give --sampler ddpm");
@@ -142,36 +145,22 @@ export const describeInput = (input: RunSpec["input"]): string => {
 };
 
 /** A model's sampler with what options ask for, whose flags begin with `prefix`. */
-export function samplerOf(
-  { sampler, steps, respacing, levels, cfgPlusPlus, ...settings }: SamplerValues,
-  model: Model,
-  prefix = "--",
-): Sampler {
+export function samplerOf(values: SamplerValues, model: Model, prefix = "--", usual?: SamplerDefinition): Sampler {
+  const { sampler, steps, respacing, levels, cfgPlusPlus } = values;
   if (steps !== undefined && respacing !== undefined)
     throw new UsageError("--steps and --respacing both say which steps are taken; leave one out");
-  // CFG++ is for DDIM alone.
-  const own = defaultSampler(model, sampler ?? (cfgPlusPlus ? "ddim" : undefined));
-  const { kind } = own;
-  const { churn, order, corrections, snr } = settings;
-  // No randomness is what other samplers than ddpm have anyway.
-  const idle = settings.eta === 0 && kind !== "ddpm" && !samplersWith("eta").includes(kind);
-  const given = {
-    steps: respacing ?? steps,
-    levels,
-    eta: idle ? undefined : settings.eta,
-    churn,
-    order,
-    corrections,
-    snr,
-  };
-  for (const setting of samplerSettings) {
-    const kinds = samplersWith(setting);
-    if (given[setting] !== undefined && !kinds.includes(kind))
-      throw new UsageError(
-        `${prefix}${setting} belongs to ${kinds.join(", ")}, but the sampler is ${kind}; leave it out, or give another ${prefix}sampler`,
-      );
-  }
-  return changeSampler(own, given);
+  const own = Array.from(samplerSettings().keys(), (name) => [name, values[name as keyof BundledSettings]]);
+  return settleSampler(
+    { ...Object.fromEntries(own), kind: sampler, steps: respacing ?? steps, levels },
+    {
+      record: model.sampling,
+      process: model.denoiser?.process,
+      usual,
+      nameOf: (name) => `${prefix}${flagOf(name).slice(2)}`,
+      // CFG++ is for samplers that take its noise.
+      ...(cfgPlusPlus && { reads: "renoise" }),
+    },
+  );
 }
 
 /** "enlarged by runs/large, ddim 25 steps" */

@@ -21,25 +21,27 @@ export interface Upsampler {
  * others than those of the record
  */
 export async function openUpsampler(
-  { upsampler: folder, upsamplerSampler, upsamplerSteps, upsamplerEta }: SampleValues,
+  { upsampler: folder, ...values }: SampleValues,
   { base, run, before }: { readonly base: Model; readonly run: Run; readonly before: RunSpec | undefined },
 ): Promise<Upsampler | undefined> {
   if (before) return reopen(before, folder);
+  const given = Object.entries(values).filter(([key, value]) => key.startsWith("upsampler") && value !== undefined);
   if (folder === undefined) {
-    const without = Object.entries({ upsamplerSampler, upsamplerSteps, upsamplerEta }).filter(
-      ([, value]) => value !== undefined,
-    );
-    if (without.length === 0) return undefined;
+    if (given.length === 0) return undefined;
     throw new UsageError(
-      `${without.map(([key]) => flagOf(key)).join(", ")}: says how the upsampler draws, but there is none; give --upsampler FOLDER too`,
+      `${given.map(([key]) => flagOf(key)).join(", ")}: says how the upsampler draws, but there is none; give --upsampler FOLDER too`,
     );
   }
   const model = await loadModel(folder);
   const { sampler, guidance, clip, batch } = settleUpsampling(base, model, run, {
-    sampler: samplerOf({ sampler: upsamplerSampler, steps: upsamplerSteps, eta: upsamplerEta }, model, "--upsampler-"),
+    sampler: samplerOf(Object.fromEntries(given.map(([key, value]) => [nameOf(key), value])), model, "--upsampler-"),
   });
   return { model, record: { name: folder, denoiser: model.denoiser!.sha256, sampler, guidance, clip, batch } };
 }
+
+/** The option of the sampler that one of the upsampler repeats: upsamplerSteps -> steps. */
+const nameOf = (key: string): string =>
+  key.charAt("upsampler".length).toLowerCase() + key.slice("upsampler".length + 1);
 
 async function reopen({ upsampler: record }: RunSpec, folder: string | undefined): Promise<Upsampler | undefined> {
   if (!record && folder === undefined) return undefined;

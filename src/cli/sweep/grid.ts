@@ -58,7 +58,12 @@ const hashOf = ({ denoiser }: Model): string => denoiser?.sha256.slice(0, 12) ??
 
 /** Two cells of equal key draw the same pictures. */
 export const keyOf = ({ settings }: Pick<Cell, "settings">): string =>
-  JSON.stringify(Object.entries(settings).toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  JSON.stringify(
+    Object.entries(settings)
+      // Version 0.1.0 did not say so of every sampler.
+      .filter(([name, value]) => !(name === "levels" && value === "chain"))
+      .toSorted(([a], [b]) => (a < b ? -1 : 1)),
+  );
 
 /** Cells of equal kind take equally long for a picture: their sampler steps as often, and the same networks take part. */
 export const kindOf = ({ run: { sampler, guidance }, weak }: Cell): string =>

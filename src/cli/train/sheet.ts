@@ -6,8 +6,8 @@ import { grid } from "../../images/grid.ts";
 import { toUint8 } from "../../images/planes.ts";
 import { encodePng } from "../../images/png.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { ddim } from "../../samplers/solvers/ddim.ts";
 import { collect, sample } from "../../sampling/sample.ts";
-import { ddim } from "../../sampling/sampler.ts";
 
 /** Pictures on a sheet: two rows of at most ten classes. */
 const columns = 10;

@@ -3,9 +3,9 @@ import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffu
 import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
-import { ddimReverseStep, ddimStep } from "../../src/sampling/ddim.ts";
-import { ddpmStep } from "../../src/sampling/ddpm.ts";
-import type { Step } from "../../src/sampling/step.ts";
+import type { SolverStep } from "../../src/samplers/solver.ts";
+import { ddimReverseStep, ddimStep } from "../../src/samplers/solvers/ddim.ts";
+import { ddpmStep } from "../../src/samplers/solvers/ddpm.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { deviation, exactClassifier, exactDenoiser, nullLabel } from "../support/mixture.ts";
 
@@ -19,7 +19,12 @@ const process: ProcessConfig = {
 const count = 400;
 
 /** Every image by a whole chain from noise, with the exact model of the mixture, asked for class 1. */
-async function draw(step: Step, respacing: string, options: GuidanceOptions, eta = 0): Promise<ArrayLike<number>> {
+async function draw(
+  step: SolverStep,
+  respacing: string,
+  options: GuidanceOptions,
+  eta = 0,
+): Promise<ArrayLike<number>> {
   const chain = noiseSchedule(process, respacing);
   let data: ArrayLike<number> = normals(7, 999, count);
   for (let i = chain.timesteps.length - 1; i >= 0; i--) {
@@ -45,7 +50,7 @@ function moments(values: ArrayLike<number>): { mean: number; deviation: number }
 }
 
 describe("samples of a mixture of two normals have the mean and the spread of the class asked for", () => {
-  const ways: [string, Step, GuidanceOptions, number][] = [
+  const ways: [string, SolverStep, GuidanceOptions, number][] = [
     ["ancestral, class given", ddpmStep, { form: "mean" }, 0],
     ["ancestral, classifier at x_t", ddpmStep, { form: "mean", unconditional: true, classifier: 1 }, 0],
     ["ancestral, score shifted", ddpmStep, { form: "score", unconditional: true, classifier: 1 }, 0],

@@ -1,8 +1,8 @@
-import type { levelSpacings } from "../checkpoint/schema.ts";
 import { type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
 import { type NoiseSchedule, noiseSchedule, scheduleOfLevels } from "../diffusion/noise-schedule.ts";
 import { isContinuous, type ProcessConfig } from "../diffusion/process-config.ts";
 import { UsageError } from "../errors.ts";
+import { choice, custom } from "../setting.ts";
 
 /**
  * How often and where along the chain a sampler steps. A number: so many, evenly, each at the start of its part of the chain, so that
@@ -18,6 +18,29 @@ export type Steps = number | string;
  * them well too.
  */
 export type LevelSpacing = (typeof levelSpacings)[number];
+const levelSpacings = ["chain", "karras", "geometric"] as const;
+
+/** What every sampler can be told beside its own settings. */
+export const visiting = {
+  steps: custom(
+    {
+      help: 'steps, spread evenly; or as papers write them: "ddim25", "10,10,20"',
+      placeholder: "n|spec",
+      expected: 'a whole number from 1, or timesteps as papers write them ("ddim25", "10,10,20"),',
+      accepts: (value): value is Steps =>
+        typeof value === "number"
+          ? Number.isSafeInteger(value) && value >= 1
+          : typeof value === "string" && value !== "",
+      read: (text) => (/^\d+$/.test(text) ? Number(text) : text),
+    },
+    { cost: "value" },
+  ),
+  levels: choice(
+    levelSpacings,
+    "noise levels to visit: evenly by the model's timesteps, dense where there is little noise, or by one factor",
+    { cost: "value" },
+  ),
+};
 
 /** The respacing that `steps` means: a number n becomes n sections of one step each. */
 export const respacingOf = (steps: Steps): string =>
@@ -33,7 +56,7 @@ const endsInNoise = (process: ProcessConfig): boolean => process.zeroTerminalSnr
  */
 export function samplingSchedule(
   process: ProcessConfig,
-  { steps, levels = "chain" }: { readonly steps: Steps; readonly levels?: LevelSpacing },
+  { steps, levels = "chain" }: { readonly steps: Steps; readonly levels?: LevelSpacing | undefined },
 ): NoiseSchedule {
   if (levels === "chain" && typeof steps === "number" && endsInNoise(process)) {
     const whole = noiseSchedule(process);

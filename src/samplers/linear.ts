@@ -1,8 +1,7 @@
 import type { CoefficientRow } from "../diffusion/noise-schedule.ts";
 import { perImage } from "../diffusion/process.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Solver } from "./solver.ts";
-import type { Step } from "./step.ts";
+import type { Solver, SolverStep } from "./solver.ts";
 
 /**
  * A sum of images, by their factors: `x`, at which the predictor was asked; `x0`, the image that it then expected; `noise`; and
@@ -73,7 +72,7 @@ export function linearSolver(evaluations: readonly (readonly LinearEvaluation[])
 }
 
 const linearStep =
-  (slots: readonly string[]): Step =>
+  (slots: readonly string[]): SolverStep =>
   (predictor, { x, noise, coefficients, condition, memory = {}, numbers = {} }) => {
     const sum = (target: string, images: Readonly<Record<string, Tensor>>): Tensor | undefined => {
       const terms = Object.entries(images).flatMap(([source, image]) => {

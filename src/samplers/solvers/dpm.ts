@@ -1,7 +1,7 @@
-import { type NoiseLevel, noiseless, noiseRatio } from "../diffusion/noise-level.ts";
-import { coefficientRow, type NoiseSchedule } from "../diffusion/noise-schedule.ts";
-import { type LinearEvaluation, linearSolver } from "./linear.ts";
-import type { Solver } from "./solver.ts";
+import { type NoiseLevel, noiseless, noiseRatio } from "../../diffusion/noise-level.ts";
+import { coefficientRow, type NoiseSchedule } from "../../diffusion/noise-schedule.ts";
+import { type LinearEvaluation, linearSolver } from "../linear.ts";
+import type { Solver } from "../solver.ts";
 
 /**
  * DPM-Solver++(2M) and its stochastic form, Lu et al. 2022b: the linear part of the reverse equation is solved exactly, and the

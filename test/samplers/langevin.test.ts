@@ -15,10 +15,11 @@ import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { langevinSolver, predictorCorrector } from "../../src/sampling/langevin.ts";
+import { makeSampler } from "../../src/samplers/samplers.ts";
+import type { Evaluation, Solver } from "../../src/samplers/solver.ts";
+import { langevin } from "../../src/samplers/solvers/langevin.ts";
+import { pc } from "../../src/samplers/solvers/pc.ts";
 import { collect, sample } from "../../src/sampling/sample.ts";
-import { makeSampler } from "../../src/sampling/sampler.ts";
-import type { Evaluation, Solver } from "../../src/sampling/solver.ts";
 import { full } from "../../src/tensor/tensor.ts";
 import { f32, trace } from "../../src/tensor/trace.ts";
 import { loadedTinyModel } from "../support/tiny-model.ts";
@@ -97,7 +98,7 @@ test.each([0.2, 0.4])("Langevin dynamics of step r = %d settles where its recurs
   const mixture: Mixture = { centres: [[0.5, 0.5]], weights: [1], labels: [0], deviation: 0.3 };
   const chain = chainOf("cosine", [0.75, 1], 1);
   const [{ alpha, sigma }] = chain.levels as [(typeof chain.levels)[0]];
-  const solver = langevinSolver(chain, { corrections: Math.ceil(6 / snr ** 2), snr });
+  const solver = langevin.solver(chain, { corrections: Math.ceil(6 / snr ** 2), snr });
   const { mean, variance } = moments(await walk(mixture, solver, solver.plan[0]!.slice(0, -1), noiseOf(3)));
   // x' = (1 - q)(x - m) + m + sigma sqrt(2 s) z for a normal distribution of mean m and variance v, with s = 2 r^2 and q = s sigma^2 / v.
   const v = (alpha * 0.3) ** 2 + sigma ** 2;
@@ -119,10 +120,10 @@ describe("of two distributions far apart, one has a fifth of the points", () => 
   const shareOf = (points: readonly number[]): number => points.filter((x, i) => i % 2 === 0 && x < 0).length / count;
 
   test.each([
-    ["annealed Langevin dynamics", langevinSolver, 48, 20],
-    ["predictor and corrector", predictorCorrector, 32, 2],
-  ] as const)("%s finds it", async (_, solverFor, levels, corrections) => {
-    const solver = solverFor(chainOf("exploding", [0.03, 20], levels), { corrections, snr: 0.25 });
+    ["annealed Langevin dynamics", langevin, 48, 20],
+    ["predictor and corrector", pc, 32, 2],
+  ] as const)("%s finds it", async (_, sampler, levels, corrections) => {
+    const solver = sampler.solver(chainOf("exploding", [0.03, 20], levels), { corrections, snr: 0.25 });
     const points = await walk(mixture, solver, solver.plan.flat(), noiseOf(20));
     const { mean, variance } = moments(points.filter((_, i) => i % 2 === 0 && points[i]! > 0));
     expect(Math.abs(shareOf(points) - 0.2)).toBeLessThan(0.04); // four standard deviations
@@ -130,22 +131,19 @@ describe("of two distributions far apart, one has a fifth of the points", () => 
     expect(Math.abs(Math.sqrt(variance) - 0.2)).toBeLessThan(0.03);
   });
 
-  test.each([langevinSolver, predictorCorrector])(
-    "it does not matter which process $name goes down",
-    async (solver) => {
-      const points = async (process: "exploding" | "cosine"): Promise<number[]> => {
-        const chain = chainOf(process, [0.03, 20], 8);
-        const { alpha } = chain.levels.at(-1)!;
-        const made = solver(chain, { corrections: 2, snr: 0.25 });
-        return walk(mixture, made, made.plan.flat(), noiseOf(20 * alpha));
-      };
-      const [exploding, cosine] = [await points("exploding"), await points("cosine")];
-      expect(Math.max(...exploding.map((x, i) => Math.abs(x - cosine[i]!)))).toBeLessThan(1e-3);
-    },
-  );
+  test.each([langevin, pc])("it does not matter which process $kind goes down", async (sampler) => {
+    const points = async (process: "exploding" | "cosine"): Promise<number[]> => {
+      const chain = chainOf(process, [0.03, 20], 8);
+      const { alpha } = chain.levels.at(-1)!;
+      const made = sampler.solver(chain, { corrections: 2, snr: 0.25 });
+      return walk(mixture, made, made.plan.flat(), noiseOf(20 * alpha));
+    };
+    const [exploding, cosine] = [await points("exploding"), await points("cosine")];
+    expect(Math.max(...exploding.map((x, i) => Math.abs(x - cosine[i]!)))).toBeLessThan(1e-3);
+  });
 
   test("without annealing, points go to what is nearest: half of them. Figure 3, Song & Ermon 2019", async () => {
-    const solver = langevinSolver(chainOf("exploding", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
+    const solver = langevin.solver(chainOf("exploding", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
     const share = shareOf(await walk(mixture, solver, solver.plan.flat(), noiseOf(4)));
     expect(Math.abs(share - 0.5)).toBeLessThan(0.05);
   });
@@ -168,8 +166,10 @@ describe("as samplers of a model", () => {
 
   test("settings out of range, or of other samplers, are refused", () => {
     expect(() => makeSampler("pc", { corrections: 0 })).toThrow(/corrections must be a whole number from 1 to 1000/);
-    expect(() => makeSampler("langevin", { snr: 1 })).toThrow(/snr must be above 0/);
-    expect(() => makeSampler("ddim", { snr: 0.1 })).toThrow(/sampler ddim has no snr; .* langevin, pc/);
-    expect(() => makeSampler("pc", { eta: 0.1 })).toThrow(/sampler pc has no eta/);
+    expect(() => makeSampler("langevin", { snr: 1 })).toThrow(/snr must be a number above 0 and below 1 but is 1/);
+    expect(() => makeSampler("ddim", { snr: 0.1 })).toThrow(/snr belongs to langevin, pc, but the sampler is ddim/);
+    expect(() => makeSampler("pc", { eta: 0.1 })).toThrow(
+      /eta belongs to ddim, dpm\+\+2m-sde, sa-solver, but the sampler is pc/,
+    );
   });
 });
