@@ -4,6 +4,7 @@ import { ShapeError } from "./errors.ts";
 export type DType = "float32" | "float64" | "int32" | "int64" | "bool";
 /** Those of numbers. */
 export type Numeric = Exclude<DType, "bool">;
+/** Sizes of the axes, outermost first; [] is that of a single number. */
 export type Shape = readonly number[];
 
 interface ArrayOf {

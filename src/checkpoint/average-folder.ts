@@ -13,15 +13,19 @@ import { averagesFolder, averagesFormat, fileName, stepOf } from "./run-folder.t
 export interface Average {
   /** The step that it ends at. */
   readonly step: number;
+  /** How many snapshots it was put together from. */
   readonly snapshots: number;
+  /** The average, by state-dict key. */
   readonly weights: Weights;
   /** See `Reconstruction`. */
   readonly error: number;
 }
 
+/** Settings of `averageOfLength`. */
 export interface AverageOptions {
   /** The step that the average ends at, by default that of the newest snapshot; it must be a snapshot's. */
   readonly step?: number | undefined;
+  /** Ends the work before the next tensor, by throwing the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -17,13 +17,18 @@ import {
 } from "./model-folder.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
+/** What model.json is to say of the network, apart from what its weights tell. */
 export type NetworkToImport =
   | ({ readonly role: "denoiser" } & Described<DenoiserRecord>)
   | ({ readonly role: "classifier" } & Described<ClassifierRecord>);
 
+/** What `importNetwork` writes. */
 export interface ImportOptions extends SaveOptions {
+  /** The network, which its tensors must fit. */
   readonly network: NetworkToImport;
+  /** Its weights by state-dict key, which are read as they are written. */
   readonly tensors: Readonly<Record<string, LazyTensor>>;
+  /** Images and classes of the model. */
   readonly model: Pick<ModelRecord, "classes" | "imageShape" | "preprocessing">;
   /** Where the tensors come from, for errors. */
   readonly source: string;

@@ -139,19 +139,25 @@ type Saved = Pick<DenoiserRecord, "file" | "sha256" | "parameters">;
 /** A network's record before it is saved. */
 export type Described<R> = Omit<R, keyof Saved>;
 
+/** A network as `saveModel` takes it. */
 export interface NetworkToSave<R> {
   readonly record: Described<R>;
   readonly weights: Weights;
 }
 
+/** What `saveModel` writes: images, classes, and one network or both. */
 export interface ModelToSave extends Pick<ModelRecord, "classes" | "imageShape" | "preprocessing" | "sampling"> {
+  /** Takes the place of the folder's denoiser. */
   readonly denoiser?: NetworkToSave<DenoiserRecord>;
+  /** Takes the place of the folder's classifier. */
   readonly classifier?: NetworkToSave<ClassifierRecord>;
 }
 
+/** How `saveModel` and `importNetwork` write. */
 export interface SaveOptions {
   /** How the folder keeps weights: float32 by default. */
   readonly storage?: "float32" | "float16";
+  /** Ends the writing by throwing the signal's reason; the folder stays as it was. */
   readonly signal?: AbortSignal;
 }
 

@@ -24,6 +24,7 @@ export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 export interface Model extends ModelRecord {
   /** Where it came from, for messages and records. */
   readonly source: string;
+  /** Weights of each network that the record has, by state-dict key. */
   readonly weights: { readonly [R in NetworkRole]?: Weights };
 }
 

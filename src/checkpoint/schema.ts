@@ -104,9 +104,13 @@ export const modelSchema = z.strictObject({
   classifier: noisySchema.optional(),
 });
 
+/** What model.json holds, apart from its version: the images, the classes, and a record of each network. */
 export type ModelRecord = z.infer<typeof modelSchema>;
+/** A denoiser in model.json: its family and config, its process, and the file of its weights. */
 export type DenoiserRecord = z.infer<typeof denoiserSchema>;
+/** A noisy classifier in model.json: its family and config, the process whose noise it knows, and the file of its weights. */
 export type ClassifierRecord = z.infer<typeof noisySchema>;
+/** Settings of sampling that a model brings for those that a call leaves open. */
 export type SamplingDefaults = z.infer<typeof samplingSchema>;
 
 /** What schemas found wrong below a path, as one line: where each problem is, and what was expected. */

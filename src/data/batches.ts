@@ -6,12 +6,17 @@ import type { Split } from "./content.ts";
 
 /** Images [N, C, H, W] in [-1, 1] and their labels [N]. */
 export interface Batch {
+  /** [N, C, H, W] in [-1, 1]. */
   readonly x: NDArray<"float32">;
+  /** [N], indices into the data set's classes. */
   readonly y: NDArray<"int32">;
 }
 
+/** How `batchSequence` cuts a split into batches. */
 export interface BatchOptions {
+  /** Images in each batch. */
   readonly batchSize: number;
+  /** Seed of the order and of the augmentation, a whole number from 0. */
   readonly seed: number;
   /** Mirror half of the images, left to right. Off where that changes what an image is: digits, letters. */
   readonly flip?: boolean;

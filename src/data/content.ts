@@ -2,6 +2,7 @@ import type { LayoutName, Skipped } from "./layout.ts";
 
 /** Images and labels in memory; a pixel value v stands for v / 127.5 - 1. */
 export interface Split {
+  /** Number of images. */
   readonly count: number;
   /** [C, H, W] of one image. */
   readonly shape: readonly [channels: 1 | 3, height: number, width: number];

@@ -10,6 +10,7 @@ import { npzImages } from "./npz.ts";
 import { type PackOptions, pack } from "./pack.ts";
 import { openSource, type Source } from "./source.ts";
 
+/** A data set in memory: what `openDataset` gives. */
 export interface Dataset extends Content {
   /** As it was given. */
   readonly path: string;
@@ -19,6 +20,7 @@ export interface Dataset extends Content {
   readonly cache: { readonly file: string; readonly state: "read" | "written" | Error } | undefined;
 }
 
+/** Settings of `openDataset`. */
 export interface DatasetOptions extends PackOptions {
   /** 1 grey (luma of coloured images, ITU-R BT.601), 3 colour; without it, grey if every image is. */
   readonly channels?: 1 | 3 | undefined;

@@ -3,7 +3,9 @@
  * panels or a panel's own.
  */
 
+/** A line of a chart. */
 export interface Line {
+  /** Name in the legend. */
   readonly label: string;
   /** A CSS colour. */
   readonly color: string;
@@ -11,6 +13,7 @@ export interface Line {
   readonly points: readonly (readonly [x: number, y: number])[];
 }
 
+/** One pair of axes and its lines. */
 export interface Panel {
   /** Name and unit of the y axis. */
   readonly label: string;
@@ -21,6 +24,7 @@ export interface Panel {
   readonly lines: readonly Line[];
 }
 
+/** What `chartSvg` draws: panels above each other. */
 export interface Chart {
   readonly title: string;
   readonly subtitle?: string;

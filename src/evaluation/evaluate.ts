@@ -12,9 +12,11 @@ import { type Moments, moments, type Statistics } from "./metrics/statistics.ts"
 
 /** Real images: their features; or their statistics, from which the Frechet distances alone follow. */
 export interface ReferenceSet extends Partial<FeatureSet> {
+  /** Mean and covariance of all its features; without them they are taken from `features`. */
   readonly statistics?: Statistics;
 }
 
+/** Settings of `evaluate`. */
 export interface EvaluateOptions extends EngineOptions {
   /** Neighbours of precision and recall. Default 3. */
   readonly k?: number;
@@ -28,6 +30,7 @@ export interface EvaluateOptions extends EngineOptions {
 
 /** Metrics of samples; those that nothing was given for are missing. */
 export interface Report {
+  /** How many images the numbers are of. */
   readonly counts: {
     readonly samples: number;
     /** Images behind the reference's statistics; undefined without a reference, or where its file doesn't say. */
@@ -35,12 +38,19 @@ export interface Report {
     /** Images whose features are there, for precision, recall and the kernel distance. */
     readonly referenceFeatures: number;
   };
+  /** Frechet distance of the features, 0 and up, smaller is better. FID is that of Inception's features (Heusel et al. 2017). */
   readonly fid?: Estimate;
+  /** The same of the spatial features (Nash et al. 2021). */
   readonly sfid?: Estimate;
+  /** Share of samples that could be real, 0 ... 1 (Kynkäänniemi et al. 2019). */
   readonly precision?: Estimate;
+  /** Share of the reference that samples cover, 0 ... 1 (Kynkäänniemi et al. 2019). */
   readonly recall?: Estimate;
+  /** Kernel distance of the features, smaller is better (Bińkowski et al. 2018). */
   readonly kid?: Estimate;
+  /** How sure and how varied the detector's classes are, 1 ... K, larger is better (Salimans et al. 2016). */
   readonly inceptionScore?: Estimate;
+  /** Share of samples that the detector takes for the class they were asked to be, 0 ... 1. */
   readonly accuracy?: Estimate;
   /** What a reader of the numbers must know. */
   readonly warnings: readonly string[];

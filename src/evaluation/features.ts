@@ -6,9 +6,11 @@ import { type Matrix, matrixOf } from "./metrics/matrix.ts";
 /** Images [N, C, H, W] in [-1, 1], all at once or in batches. */
 export type Images = NDArray<"float32"> | AsyncIterable<NDArray<"float32">> | Iterable<NDArray<"float32">>;
 
+/** Settings of `features`. */
 export interface FeatureOptions {
   /** Most images at a time. Default 64. */
   readonly batch?: number;
+  /** Ends the work before the next batch: the iterator throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

@@ -20,6 +20,7 @@ export type ClassifierNetwork = Module<[x: Tensor, t: Tensor]>;
 
 /** What a denoiser takes and gives. */
 export interface DenoiserSignature {
+  /** [C, H, W] of the images that it denoises. */
   readonly imageShape: ImageShape;
   /** Channels of the output: C, or 2 C with a learned variance. */
   readonly outChannels: number;
@@ -33,12 +34,15 @@ export interface DenoiserSignature {
 
 /** What a classifier of noised images takes and gives. */
 export interface ClassifierSignature {
+  /** [C, H, W] of the images that it reads. */
   readonly imageShape: ImageShape;
+  /** Number of logits. */
   readonly classes: number;
 }
 
 /** Checks a config that comes from a file. A schema of zod is one; any object with this method will do. */
 export interface ConfigSchema<Config> {
+  /** Gives the config, or what is wrong in it; never throws. */
   safeParse(
     value: unknown,
   ):
@@ -46,9 +50,11 @@ export interface ConfigSchema<Config> {
     | { readonly success: false; readonly error: { readonly issues: readonly ConfigProblem[] } };
 }
 
+/** What is wrong in a config. */
 export interface ConfigProblem {
   /** Keys that lead to the wrong value. */
   readonly path: readonly PropertyKey[];
+  /** What was expected, as a sentence. */
   readonly message: string;
 }
 
@@ -56,6 +62,7 @@ export interface ConfigProblem {
 export interface DataShape {
   /** [C, H, W], H = W. */
   readonly imageShape: ImageShape;
+  /** Number of classes. */
   readonly classes: number;
 }
 

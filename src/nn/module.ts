@@ -17,6 +17,7 @@ export interface Parameter {
   readonly initialization: Initialization;
 }
 
+/** A parameter of a module: its shape, and how `initialize` starts it. */
 export const parameter = (shape: Shape, initialization: Initialization): Parameter => ({
   kind: "parameter",
   shape,
@@ -34,6 +35,7 @@ export type Child =
   | undefined
   | readonly Child[]
   | Children;
+/** The parts of a module by name. */
 export interface Children {
   readonly [name: string]: Child;
 }
@@ -48,6 +50,7 @@ export interface Module<Inputs extends readonly unknown[], Result = Tensor> {
    * Throws ModelError where a parameter is missing, ShapeError (naming the child) where shapes do not fit.
    */
   (parameters: Parameters, ...inputs: Inputs): Result;
+  /** The parts it is made of, whose names make the keys of its parameters. */
   readonly children: Children;
   /** The function of the inputs alone, with the parameters that `parameters` holds under `path`. */
   withParameters(parameters: Parameters, path?: string): (...inputs: Inputs) => Result;

@@ -6,6 +6,7 @@ import type { OnnxModel } from "../onnx/writer.ts";
 /** Where programs run. */
 export type Device = "cpu" | "webgpu";
 
+/** Settings of `openBackend`. */
 export interface BackendOptions {
   /** Default "cpu". */
   readonly device?: Device;
@@ -18,6 +19,7 @@ export interface BackendOptions {
   readonly programs?: "none" | { readonly folder?: string; readonly limit?: number };
 }
 
+/** How a backend is to load a model. */
 export interface LoadOptions {
   /** Initial values of inputs that the backend keeps: after each run an input takes the value of the output with its name. */
   readonly state: ReadonlyMap<string, NDArray>;
@@ -36,7 +38,9 @@ export interface LoadOptions {
  * output is called `outputName(name)` there.
  */
 export interface LoadedModel extends AsyncDisposable {
+  /** Runs the model once. Gives the outputs that are named, and updates the state. */
   run(inputs: ReadonlyMap<string, NDArray>, outputs: readonly string[]): Promise<Map<string, NDArray>>;
+  /** Values of the states that are named, as they are now. */
   readState(names: readonly string[]): Promise<Map<string, NDArray>>;
 }
 
@@ -76,7 +80,10 @@ export interface ProgramCache {
 
 /** Something that runs ONNX models. Disposing it frees every model it loaded. */
 export interface Backend extends AsyncDisposable {
+  /** Where it runs. */
   readonly device: Device;
+  /** Where compiled programs are kept from one start to the next, if anywhere. */
   readonly programs?: ProgramCache;
+  /** Loads a model. Throws RuntimeFailure where the engine cannot. */
   load(model: OnnxModel, options: LoadOptions): Promise<LoadedModel>;
 }

@@ -20,6 +20,7 @@ import { bytesIn, carrying } from "./fixed-values.ts";
 import { identityOf } from "./identity.ts";
 import { inPlaceStates } from "./in-place.ts";
 
+/** What `compile` fixes, and what it keeps between runs. */
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
   /** Values of inputs that never change: they become weights of the program, packed for speed. */
   readonly bind?: { readonly [K in B]: ValuesOf<I[K]> };

@@ -13,6 +13,7 @@ export function where(condition: Tensor<"bool">, a: Operand<DType>, b: Operand<D
   return apply<"where", DType>("where", [condition, like(type, a), like(type, b)], {});
 }
 
+/** Tensors joined along an axis, whose sizes add up; all others are equal. Throws ShapeError where they are not. */
 export const concat = <D extends DType>(tensors: readonly Tensor<D>[], axis: number): Tensor<D> =>
   tensors.length === 1
     ? tensors[0]!

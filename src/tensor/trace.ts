@@ -13,10 +13,15 @@ export class Spec<out D extends DType = DType> implements Type<D> {
     this.shape = shape;
   }
 }
+/** A float32 input of this shape: what `trace` takes. */
 export const f32 = (...shape: number[]): Spec<"float32"> => new Spec("float32", shape);
+/** A float64 input of this shape. */
 export const f64 = (...shape: number[]): Spec<"float64"> => new Spec("float64", shape);
+/** An int32 input of this shape: labels, indices. */
 export const i32 = (...shape: number[]): Spec<"int32"> => new Spec("int32", shape);
+/** An int64 input of this shape. */
 export const i64 = (...shape: number[]): Spec<"int64"> => new Spec("int64", shape);
+/** A bool input of this shape. */
 export const b8 = (...shape: number[]): Spec<"bool"> => new Spec("bool", shape);
 
 /** The tree of tensors that a traced function gets for a tree of specs. */

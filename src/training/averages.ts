@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 
+/** The running average of the weights, with which one samples. */
 export interface EmaOptions {
   /** Share of the old running average of the weights that an update keeps; 0.9999 by default. */
   emaRate?: number;
@@ -28,6 +29,7 @@ export const ema = (average: Tensor, parameter: Tensor, weight: Tensor): Tensor 
 
 /** An average as it stands after `step` updates. */
 export interface PowerProfile {
+  /** Updates that it covers. */
   readonly step: number;
   /** Standard deviation of its weights over the steps, as a share of the steps. */
   readonly length: number;

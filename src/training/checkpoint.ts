@@ -2,7 +2,9 @@ import type { TrackedAverage } from "./averages.ts";
 import type { Weights } from "./step/values.ts";
 import type { Watch } from "./watch.ts";
 
+/** A value that JSON can hold. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+/** An object that JSON can hold. */
 export type JsonObject = { readonly [key: string]: Json };
 
 /** The averages of which others are put together after training. See averages.ts. */
@@ -10,16 +12,21 @@ export type Averages = Readonly<Record<TrackedAverage, Weights>>;
 
 /** Everything that a run needs to go on bit for bit after `step` updates. Random numbers are functions of (seed, step). */
 export interface Checkpoint {
+  /** Finished updates. */
   readonly step: number;
+  /** The weights, by name; the same names below. */
   readonly params: Weights;
-  /** AdamW's running mean and mean square of the gradient. */
+  /** AdamW's running mean of the gradient. */
   readonly m: Weights;
+  /** AdamW's running mean square of the gradient. */
   readonly v: Weights;
+  /** The running average of the weights. */
   readonly ema: Weights;
   /** Where the run keeps them. */
   readonly averages?: Averages;
   /** What the task itself remembers, such as the loss history of the timestep sampler. */
   readonly task: Json;
+  /** What tells an exploding loss: see watch.ts. */
   readonly watch: Watch;
   /** What the run was started with. */
   readonly config: JsonObject;
@@ -27,7 +34,9 @@ export interface Checkpoint {
 
 /** A checkpoint that is kept: what it is, without its arrays, which are read when they are asked for. */
 export interface SavedCheckpoint extends Pick<Checkpoint, "step" | "config"> {
+  /** Where it is, for messages. */
   readonly path: string;
+  /** Its arrays and all else. Throws ModelError where they are damaged. */
   read(): Promise<Checkpoint>;
 }
 

@@ -38,6 +38,7 @@ export function dropLabels(
   return { ...labels, data: labels.data.map((label, i) => (u[i]! < dropout ? nullLabel : label)) };
 }
 
+/** Settings of `noiseSampler`. */
 export interface NoiseSamplerOptions {
   /** Of every draw; 0 by default. */
   readonly seed?: number;

@@ -15,7 +15,9 @@ import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
 import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
 
+/** Settings of `train`; those of AdamW, of the learning rate and of the averages are among them. */
 export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions {
+  /** Where it runs. */
   backend: Backend;
   /** Updates in all, those of a resumed run included. */
   steps: number;

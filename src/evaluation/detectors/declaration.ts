@@ -3,6 +3,7 @@ import { ModelError } from "../../errors.ts";
 import { float32 } from "../../ndarray.ts";
 import { constant, type Tensor } from "../../tensor/tensor.ts";
 
+/** A number for all channels, or one for each. */
 const perChannel = z.union([z.number(), z.array(z.number()).min(1).max(3)]);
 
 /** How images become the input of an ONNX file, and which of its outputs are what. */
@@ -34,6 +35,7 @@ const declarationSchema = z.strictObject({
   /** Images at a time, where the file takes no other number. */
   batch: z.int().positive().default(32),
 });
+/** How images become the input of an ONNX file, and which of its outputs are what: see `guidestar evaluate --help`. */
 export type DetectorDeclaration = z.infer<typeof declarationSchema>;
 
 /** Reads the declaration of a detector from JSON text. Throws ModelError that names what is wrong. */

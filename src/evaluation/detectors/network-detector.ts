@@ -21,10 +21,15 @@ export type FeatureNetwork = (
   readonly logits: Tensor;
 };
 
+/** A network of this library as a detector. */
 export interface NetworkDetectorOptions extends Pick<Detector, "name" | "classes"> {
+  /** [C, H, W] of the images that will come. */
   readonly imageShape: readonly [channels: number, height: number, width: number];
+  /** What sees the features. */
   readonly network: FeatureNetwork;
+  /** Values of its parameters, by state-dict key. */
   readonly weights: Weights;
+  /** Where it runs. */
   readonly backend: Backend;
   /** Most images at a time; the features don't depend on it. Default 50. */
   readonly batch?: number;

@@ -7,14 +7,17 @@ import { f32, trace } from "../../tensor/trace.ts";
 import { type DetectorDeclaration, preprocess } from "./declaration.ts";
 import type { Detector, Observation } from "./detector.ts";
 
+/** A network of an ONNX file as a detector. */
 export interface OnnxDetectorOptions {
   /** For reports. */
   readonly name: string;
   /** The ONNX file. */
   readonly bytes: Uint8Array;
+  /** What the file takes and gives, from `parseDeclaration`. */
   readonly declaration: DetectorDeclaration;
   /** [C, H, W] of the images that will come. */
   readonly imageShape: readonly [channels: number, height: number, width: number];
+  /** Where it runs. */
   readonly backend: Backend;
 }
 

@@ -14,11 +14,13 @@ export interface BoundTerm {
 
 /** The variational bound of a set of images: means over them. */
 export interface Bound {
+  /** How many images it is the mean of. */
   readonly images: number;
   /** Bits per dimension: `prior` and every term's `vb`. */
   readonly total: number;
   /** Standard error of `total`, from how much the images differ; 0 for a single one. */
   readonly standardError: number;
+  /** KL(q(x_T | x_0) || N(0, 1)), bits per dimension. */
   readonly prior: number;
   /** From the least noisy timestep, whose `vb` is the decoder's term. */
   readonly terms: readonly BoundTerm[];

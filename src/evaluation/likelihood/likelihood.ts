@@ -25,6 +25,7 @@ export interface ImageSource {
   };
 }
 
+/** Settings of `variationalBound`. */
 export interface BoundOptions {
   /** Timesteps to keep, as `spaceTimesteps` reads it; the bound is that of the shorter chain. All by default. */
   readonly respacing?: string;
@@ -46,6 +47,7 @@ export interface BoundOptions {
 export interface BoundEvent {
   /** 1 ... runs: how many runs of the program are done. */
   readonly run: number;
+  /** Runs of the program in all. */
   readonly runs: number;
   /** Positions of the images. */
   readonly positions: readonly number[];

@@ -2,14 +2,17 @@ import { integers } from "../../random.ts";
 
 /** A number, and how far it would vary with other images of the same kind. */
 export interface Estimate {
+  /** The number. */
   readonly value: number;
   /** Standard deviation over bootstrap resamples (Efron 1979). */
   readonly error: number;
 }
 
+/** How errors are found by resampling. */
 export interface BootstrapOptions {
   /** Resamples behind an error. */
   readonly replicates?: number;
+  /** Seed of the resamples, a whole number from 0. Default 0. */
   readonly seed?: number;
 }
 

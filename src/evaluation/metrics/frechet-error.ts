@@ -4,6 +4,7 @@ import { factorOf, frechetDistance } from "./frechet.ts";
 import { eigenvalues, type Matrix, timesTransposed } from "./matrix.ts";
 import type { Moments } from "./statistics.ts";
 
+/** Settings of `frechetError`; 30 resamples by default. */
 export interface FrechetErrorOptions extends BootstrapOptions {
   /** Which distance it is the error of, so that both have draws of their own. Default "frechet". */
   readonly of?: "frechet" | "spatial";

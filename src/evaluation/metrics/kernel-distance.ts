@@ -4,6 +4,7 @@ import { type BootstrapOptions, deviation, type Estimate, purposes, resample } f
 import { type Matrix, timesTransposed } from "./matrix.ts";
 import { blockedProducts, centreOf, checkWidths, type EngineOptions, type ProductOptions } from "./products.ts";
 
+/** Settings of `kernelDistance`; 50 resamples by default. */
 export interface KernelDistanceOptions extends BootstrapOptions, EngineOptions {
   /** Most images of each set, chosen by the seed: the cost grows with the square. Default 5,000. */
   readonly most?: number;

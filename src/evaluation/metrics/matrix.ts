@@ -8,8 +8,11 @@ import type { NDArray } from "../../ndarray.ts";
 
 /** Rows of numbers, one row per image: [rows, columns], row-major. */
 export interface Matrix {
+  /** Rows: images. */
   readonly rows: number;
+  /** Columns: dimensions of the features. */
   readonly columns: number;
+  /** [rows, columns], row-major. */
   readonly data: Float32Array | Float64Array;
 }
 

@@ -10,11 +10,13 @@ import {
   squaredNorms,
 } from "./products.ts";
 
+/** Settings of `precisionRecall`. */
 export interface PrecisionRecallOptions extends BootstrapOptions, EngineOptions {
   /** Neighbours that make the radius of an image; 3 in the paper. */
   readonly k?: number;
 }
 
+/** What `precisionRecall` gives; each is a share, 0 ... 1, and its error. */
 export interface PrecisionRecall {
   /** The share of samples inside the reference's manifold: how many could be real. */
   readonly precision: Estimate;

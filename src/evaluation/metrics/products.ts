@@ -15,8 +15,11 @@ export interface ProductBlock {
   readonly stride: number;
 }
 
+/** Where sums of products run. */
 export interface EngineOptions {
+  /** Where programs run. */
   readonly backend: Backend;
+  /** Ends the work before the next run of a program, by throwing the signal's reason. */
   readonly signal?: AbortSignal | undefined;
 }
 

@@ -22,9 +22,11 @@ export interface Statistics extends Moments {
   readonly spatial?: Moments;
 }
 
+/** Settings of `moments` and `statistics`. */
 export interface StatisticsOptions {
   /** Where sums of products are taken, in float64, which CPUs have; by default a backend of its own, for as long as it takes. */
   readonly backend?: Backend;
+  /** Ends the work before the next batch, by throwing the signal's reason. */
   readonly signal?: AbortSignal;
 }
 

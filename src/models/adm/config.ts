@@ -51,6 +51,7 @@ export const usualLowResolution = (imageSize: number): number => Math.max(1, Mat
 
 /** How a classifier turns activations into one vector per image. */
 export const pools = ["adaptive", "attention", "spatial", "spatial_v2"] as const;
+/** How a classifier makes logits of its last feature maps, by the names of openai/guided-diffusion. */
 export type Pool = (typeof pools)[number];
 
 /** A classifier of noised images; `encoderUnet` makes it. */

@@ -3,6 +3,7 @@ import type { BackboneConfig, ClassifierConfig, UNetConfig } from "./config.ts";
 
 /** Sizes of networks that a CPU trains, for people who don't want to choose each number. */
 export const presetNames = ["tiny", "small", "base"] as const;
+/** Names of the sizes. */
 export type PresetName = (typeof presetNames)[number];
 
 /** A size, apart from what the data determine. */

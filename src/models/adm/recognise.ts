@@ -14,7 +14,9 @@ export interface Untold {
   readonly imageSize?: number | undefined;
   /** Heads by their number or width. */
   readonly numHeads?: number | undefined;
+  /** Channels of a head, in place of the number of heads. */
   readonly numHeadChannels?: number | undefined;
+  /** Whether queries, keys and values are split before the heads (openai/guided-diffusion's `QKVAttention`) or after. */
   readonly useNewAttentionOrder?: boolean | undefined;
   /** Needed only where several numbers give the same tensors. */
   readonly numResBlocks?: number | undefined;

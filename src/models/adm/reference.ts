@@ -5,6 +5,7 @@ import { type NetworkConfig, type Pool, pools, usualLowResolution } from "./conf
 export interface ReferenceConfig {
   /** Name of its class. */
   readonly kind: string;
+  /** Its arguments by name, as `argparse` or a JSON file gives them. */
   readonly config: Readonly<Record<string, unknown>>;
 }
 

@@ -12,7 +12,9 @@ import { mapValues } from "./values.ts";
 
 /** What a loss function gives for a batch: the objective, of which the mean is made small, and anything to report, each [N]. */
 export interface Loss {
+  /** [N], of which the mean is made small. */
   readonly objective: Tensor;
+  /** Numbers to report, each [N]. */
   readonly metrics?: Tensors;
 }
 

@@ -10,12 +10,14 @@ import type { Weights } from "../step/values.ts";
 import type { Task } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
+/** What the loss of a noisy classifier depends on. */
 export interface ClassifierLossOptions {
   /** Logits [N, classes] of x_t [N, C, H, W] at the network's timestep [N]. */
   network: (params: Tensors, x: Tensor, t: Tensor) => Tensor;
   process: ProcessConfig;
 }
 
+/** What `classifierTask` and `trainClassifier` train, and on what. */
 export interface ClassifierOptions extends ClassifierLossOptions, DataOptions {
   /** Initial weights of the network, by name. */
   weights: Weights;

@@ -2,7 +2,9 @@ import type { NDArray } from "../../ndarray.ts";
 
 /** Images x [N, C, H, W] in [-1, 1] and their classes y [N]. */
 export interface Batch {
+  /** [N, C, H, W] in [-1, 1]. */
   readonly x: NDArray<"float32">;
+  /** [N] */
   readonly y: NDArray<"int32">;
 }
 
@@ -11,6 +13,7 @@ export type BatchAt = (step: number) => Batch | Promise<Batch>;
 
 /** Data of a training run, of denoiser, classifier and score network alike. */
 export interface DataOptions {
+  /** The data. */
   batchAt: BatchAt;
   /** Of every random draw: noise, timesteps, dropped labels. 0 by default. */
   seed?: number;

@@ -24,6 +24,7 @@ export interface DenoiserLossOptions {
   lossWeight?: LossWeight;
 }
 
+/** What `denoiserTask` and `trainDenoiser` train, and on what. */
 export interface DenoiserOptions extends DenoiserLossOptions, DataOptions {
   /** Initial weights of the network, by name. */
   weights: Weights;

@@ -8,6 +8,7 @@ import type { Weights } from "../step/values.ts";
 import type { Task } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
+/** What `scoreTask` and `trainScore` train, and on what. */
 export interface ScoreOptions extends DataOptions {
   /**
    * The score of x = x_0 + sigma noise [N, C, H, W] at sigma [N], of x's shape. It may be a gradient itself, `energyScore` of an energy
@@ -16,6 +17,7 @@ export interface ScoreOptions extends DataOptions {
   network: (params: Tensors, x: Tensor, sigma: Tensor, y?: Tensor<"int32">) => Tensor;
   /** Initial weights of the network, by name. */
   weights: Weights;
+  /** Smallest and largest standard deviation of the noise. */
   sigmaRange: SigmaRange;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */
   classes?: number;
