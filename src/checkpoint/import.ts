@@ -2,8 +2,9 @@ import { join } from "node:path";
 import { ModelError, ShapeError } from "../errors.ts";
 import { firstNotFinite, type LazyTensor } from "../formats/lazy-tensor.ts";
 import type { TensorInParts } from "../formats/safetensors.ts";
-import { difference, type Shapes } from "../models/adm/recognise.ts";
+import { difference } from "../models/difference.ts";
 import { classifierNetwork, denoiserNetwork, denoiserSignature, networkOf } from "../models/families.ts";
+import type { Shapes } from "../models/family.ts";
 import { parameterShapes } from "../nn/module.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
 import {

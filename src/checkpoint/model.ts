@@ -3,19 +3,13 @@ import { ModelError } from "../errors.ts";
 import type { ByteSource } from "../formats/bytes.ts";
 import { firstNotFinite } from "../formats/lazy-tensor.ts";
 import { openSafetensors, type SafeTensor } from "../formats/safetensors.ts";
-import { classifierSignature, denoiserSignature, familyOf, networkOf } from "../models/families.ts";
+import { checkedConfig, classifierSignature, denoiserSignature, networkOf } from "../models/families.ts";
 import type { NetworkRole } from "../models/family.ts";
 import type { NDArray, Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
+import { describeProblems } from "../problems.ts";
 import { show } from "../tensor/shape.ts";
-import {
-  type ClassifierRecord,
-  type DenoiserRecord,
-  describeProblems,
-  type ModelRecord,
-  modelSchema,
-  upgradeRecord,
-} from "./schema.ts";
+import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelSchema, upgradeRecord } from "./schema.ts";
 
 /** Learned numbers of a network by state-dict key. */
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;
@@ -80,22 +74,18 @@ export function checkRecord(value: unknown, where: string): ModelRecord {
     throw new ModelError(`${where}: the images' height is ${height} but square images ask for ${width}`);
   const record = {
     ...model,
-    ...(denoiser && { denoiser: checkConfig("denoiser", denoiser, where) }),
-    ...(classifier && { classifier: checkConfig("classifier", classifier, where) }),
+    ...(denoiser && {
+      denoiser: { ...denoiser, config: checkedConfig("denoiser", denoiser, `${where}: denoiser`) },
+    }),
+    ...(classifier && {
+      classifier: { ...classifier, config: checkedConfig("classifier", classifier, `${where}: classifier`) },
+    }),
   };
   const problem =
     (record.denoiser && denoiserProblem(record.denoiser, model)) ??
     (record.classifier && classifierProblem(record.classifier, model));
   if (problem) throw new ModelError(`${where}: ${problem}`);
   return record;
-}
-
-/** A network's record with the config as the schema of its family gives it. */
-function checkConfig<R extends DenoiserRecord | ClassifierRecord>(role: NetworkRole, record: R, where: string): R {
-  const { schema } = familyOf(role, record.kind, `${where}: ${role}.kind`);
-  const result = schema.safeParse(record.config);
-  if (!result.success) throw new ModelError(`${where}: ${describeProblems(result.error, [role, "config"])}`);
-  return { ...record, config: result.data };
 }
 
 type Data = Pick<ModelRecord, "imageShape" | "classes">;

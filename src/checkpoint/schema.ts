@@ -1,7 +1,6 @@
 import * as z from "zod";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
-import type { ConfigProblem } from "../models/family.ts";
 import { readSamplerRecord, type SamplerRecord } from "../samplers/samplers.ts";
 
 /*
@@ -112,16 +111,6 @@ export type DenoiserRecord = z.infer<typeof denoiserSchema>;
 export type ClassifierRecord = z.infer<typeof noisySchema>;
 /** Settings of sampling that a model brings for those that a call leaves open. */
 export type SamplingDefaults = z.infer<typeof samplingSchema>;
-
-/** What schemas found wrong below a path, as one line: where each problem is, and what was expected. */
-export const describeProblems = (
-  { issues }: { readonly issues: readonly ConfigProblem[] },
-  below: readonly string[] = [],
-): string =>
-  issues
-    .slice(0, 4)
-    .map(({ path, message }) => [[...below, ...path].map(String).join("."), message].filter(Boolean).join(": "))
-    .join("; ");
 
 /**
  * A record of format "guidestar-model-1" as one of today's: a network had no kind, and an upsampler's `lowResolution` stood beside its

@@ -1,5 +1,6 @@
 import { ModelError, UsageError } from "../errors.ts";
 import type { Network } from "../nn/module.ts";
+import { describeProblems } from "../problems.ts";
 import { admClassifier } from "./adm-classifier.ts";
 import { admSuperResolution } from "./adm-super-resolution.ts";
 import { admUnet } from "./adm-unet.ts";
@@ -12,6 +13,7 @@ import type {
   DenoiserSignature,
   NetworkFamily,
   NetworkRole,
+  Shapes,
 } from "./family.ts";
 
 /** A network by its family and its config, as model.json has it. */
@@ -71,6 +73,33 @@ export function findFamily(role: NetworkRole, kind: string): NetworkFamily | str
     ? `"${kind}", a family of ${family.role}s; families of ${role}s are ${known}`
     : `"${kind}", but only the families ${known} are known here. registerFamily makes another one known; for the command line, in ` +
         "a module that is loaded first: node --import ./my-family.js";
+}
+
+/** Kinds of all families. */
+export const allKinds = (): string[] => [...families.keys()];
+
+/** The role of the family of this kind; undefined where there is none. */
+export const roleOf = (kind: string): NetworkRole | undefined => families.get(kind)?.role;
+
+/**
+ * The config of a network from elsewhere, as the schema of its family gives it.
+ *
+ * @param where what holds it, for errors
+ * @throws ModelError where the family is not known, or the config does not follow its schema
+ */
+export function checkedConfig(role: NetworkRole, { kind, config }: NetworkDescription, where: string): object {
+  const result = familyOf(role, kind, `${where}.kind`).schema.safeParse(config);
+  if (result.success) return result.data;
+  throw new ModelError(describeProblems(result.error, [`${where}.config`]));
+}
+
+/** The network that the tensors of a checkpoint are of, where a family recognises them. */
+export function recogniseNetwork(tensors: Shapes): NetworkDescription | undefined {
+  for (const family of families.values()) {
+    const config = family.recognise?.(tensors);
+    if (config) return { kind: family.kind, config };
+  }
+  return undefined;
 }
 
 /** A network of either role: enough to list its parameters and to start them. */

@@ -1,4 +1,6 @@
+import type { Shape } from "../ndarray.ts";
 import type { Module } from "../nn/module.ts";
+import type { SchemaProblem } from "../problems.ts";
 import type { Labels, Tensor } from "../tensor/tensor.ts";
 
 /** [C, H, W] of one image. */
@@ -47,16 +49,11 @@ export interface ConfigSchema<Config> {
     value: unknown,
   ):
     | { readonly success: true; readonly data: Config }
-    | { readonly success: false; readonly error: { readonly issues: readonly ConfigProblem[] } };
+    | { readonly success: false; readonly error: { readonly issues: readonly SchemaProblem[] } };
 }
 
-/** What is wrong in a config. */
-export interface ConfigProblem {
-  /** Keys that lead to the wrong value. */
-  readonly path: readonly PropertyKey[];
-  /** What was expected, as a sentence. */
-  readonly message: string;
-}
+/** Shape of every tensor of a checkpoint, by name. */
+export type Shapes = Readonly<Record<string, Shape>>;
 
 /** Images and classes that a network is to fit. */
 export interface DataShape {
@@ -85,6 +82,11 @@ interface Family<Config, Signature, Network, Data> {
   build(config: Config): Network;
   /** Configs for people who don't want to choose each number: sizes by name, which `guidestar train --preset` takes. */
   readonly presets?: Readonly<Record<string, (data: Data) => Config>>;
+  /**
+   * For `guidestar import`: the config that the tensors of a checkpoint are of, by their names and shapes; undefined where they are
+   * not of this family. Without it such a checkpoint is imported by `--config`.
+   */
+  recognise?(tensors: Shapes): Config | undefined;
 }
 
 /** A family of denoisers. A model's config is of the type that `schema` gives: plain JSON. */

@@ -48,7 +48,6 @@ export type {
   ClassifierFamily,
   ClassifierNetwork,
   ClassifierSignature,
-  ConfigProblem,
   ConfigSchema,
   DataShape,
   DenoiserDataShape,
@@ -58,4 +57,7 @@ export type {
   DenoiserSignature,
   ImageShape,
   NetworkFamily,
+  NetworkRole,
+  Shapes,
 } from "../models/family.ts";
+export type { SchemaProblem } from "../problems.ts";

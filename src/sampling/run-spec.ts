@@ -1,7 +1,8 @@
 import * as z from "zod";
-import { describeProblems, readBy } from "../checkpoint/schema.ts";
+import { readBy } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
 import { scheduleNames } from "../guidance/schedule.ts";
+import { describeProblems } from "../problems.ts";
 import { completed, definitionOf } from "../samplers/sampler.ts";
 import type { SettledGuidance } from "./guidance.ts";
 

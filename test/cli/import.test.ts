@@ -131,7 +131,7 @@ describe("command lines of the reference", () => {
     const classifier = await importing(data("classifier_attention.pt"), "whole", ...wholeLine);
     expect(classifier).toMatchObject({
       code: 0,
-      messages: expect.stringContaining("heads of 64 channels, as in the reference"),
+      messages: expect.stringContaining("heads of 64 channels, as in openai/guided-diffusion"),
     });
     await importing(data("unet_adm.pt"), "whole-config", "--config", configOf("unet_adm"));
     await importing(data("classifier_attention.pt"), "whole-config", "--config", configOf("classifier_attention"));
@@ -153,7 +153,7 @@ describe("command lines of the reference", () => {
     const { code, messages } = await importing(data("unet_adm.pt"), "plain", ...line);
     expect({ code, messages }).toMatchObject({
       code: 0,
-      messages: expect.stringContaining("4 heads, as in the reference"),
+      messages: expect.stringContaining("4 heads, as in openai/guided-diffusion"),
     });
     expect((await loadModel(at("plain"))).denoiser!.config).toMatchObject({ numHeads: 4, channelMult: [1, 2] });
   });
@@ -165,7 +165,7 @@ describe("command lines of the reference", () => {
     expect(messages).toContain(
       "note: the command line describes a denoiser too, and --num_head_channels, --use_new_attention_order are about that alone; " +
         "--config or classifier_ options describe the classifier\n" +
-        "note: attention has heads of 64 channels, as in the reference; --config says otherwise\n",
+        "note: attention has heads of 64 channels, as in openai/guided-diffusion; --config says otherwise\n",
     );
     expect({ code, messages }).toMatchObject({
       code: 3,

@@ -1,94 +1,38 @@
 import { readFile } from "node:fs/promises";
 import { ModelError, UsageError } from "../../errors.ts";
-import { type BackboneConfig, type NetworkConfig, usualLowResolution } from "../../models/adm/config.ts";
+import { isAdm } from "../../models/adm/config.ts";
+import { networkFlags, networkOfFlags } from "../../models/adm/flags.ts";
 import { publishedNetworks } from "../../models/adm/published.ts";
-import { isClassifier, recognise, type Shapes } from "../../models/adm/recognise.ts";
-import { configFromReference, type ReferenceConfig } from "../../models/adm/reference.ts";
+import { configFromReference, type ReferenceConfig, referenceKinds } from "../../models/adm/reference.ts";
+import { allKinds, checkedConfig, type NetworkDescription, recogniseNetwork, roleOf } from "../../models/families.ts";
+import type { Shapes } from "../../models/family.ts";
 import type { ImportValues } from "../commands/import.ts";
 
-/** Options that both kinds of network have, each under its name for classifiers. */
-const twins = {
-  num_channels: "classifier_width",
-  num_res_blocks: "classifier_depth",
-  attention_resolutions: "classifier_attention_resolutions",
-  use_scale_shift_norm: "classifier_use_scale_shift_norm",
-  resblock_updown: "classifier_resblock_updown",
-} as const;
-const twinPairs = Object.entries(twins) as [keyof typeof twins, (typeof twins)[keyof typeof twins]][];
-
-/** Options of which one is enough to tell that a command line describes a denoiser and a classifier. */
-const signsOfBoth = [
-  "class_cond",
-  "learn_sigma",
-  "classifier_scale",
-  "classifier_path",
-  "classifier_use_fp16",
-] as const satisfies (keyof ImportValues)[];
-const describesBoth = (values: Partial<ImportValues>): boolean =>
-  signsOfBoth.some((name) => values[name] !== undefined) ||
-  twinPairs.some(([name, twin]) => values[name] !== undefined && values[twin] !== undefined);
-
-/** Options about the inside of a network, of which a classifier takes none from a command line that describes both. */
-const ofInside = [
-  ...twinPairs.map(([name]) => name),
-  "num_heads",
-  "num_heads_upsample",
-  "num_head_channels",
-  "channel_mult",
-  "use_new_attention_order",
-] as const satisfies (keyof ImportValues)[];
-
-/** What flags say of one network, under the names of denoisers. */
-type Flags = Partial<ImportValues>;
-
 /**
- * The network that flags, preset, configuration and tensors make together; the tensors are held to it when they are written.
+ * The network that flags, preset, configuration and tensors make together; the tensors are held to it when they are written. Tensors
+ * that no other family recognises are taken for those of the ADM family, which the flags describe.
  *
- * @param note told where a default of the reference was taken that the tensors cannot confirm
+ * @param note told where a default of openai/guided-diffusion was taken that the tensors cannot confirm
  */
 export async function networkFor(
   values: ImportValues,
   shapes: Shapes,
   file: string,
   note: (text: string) => void,
-): Promise<NetworkConfig> {
-  const given =
+): Promise<NetworkDescription> {
+  const given: NetworkDescription | undefined =
     values.config !== undefined
       ? await readConfig(values.config)
       : values.preset !== undefined
         ? publishedNetworks[values.preset]
-        : undefined;
-  const classifies = given ? given.kind === "adm-classifier" : isClassifier(shapes);
-  const besideDenoiser = classifies && describesBoth(values);
-  const said = withoutEmpty(values);
-  const flags = flagsOf(said, { classifies, besideDenoiser });
-  const dropped = besideDenoiser ? ofInside.filter((name) => said[name] !== undefined) : [];
-  if (dropped.length > 0)
-    note(
-      `the command line describes a denoiser too, and --${dropped.join(", --")} ${dropped.length > 1 ? "are" : "is"} about that alone; --config or classifier_ options describe the classifier`,
+        : recogniseNetwork(shapes);
+  if (given === undefined || isAdm(given)) return about(file, () => networkOfFlags(values, shapes, given, note));
+  const [flag] = networkFlags.filter((name) => values[name] !== undefined);
+  if (flag !== undefined)
+    throw new UsageError(
+      `--${flag} describes networks of openai/guided-diffusion, and this one is of the family ${given.kind}; leave it out`,
     );
-  if (given) return override(given, flags);
-  const described = flags.num_channels !== undefined || flags.num_res_blocks !== undefined || besideDenoiser;
-  const heads = headsOf(flags, { classifies, described, besideDenoiser }, note);
-  return about(file, () => {
-    const network = recognise(shapes, {
-      ...heads,
-      useNewAttentionOrder: flags.use_new_attention_order,
-      imageSize: flags.image_size ?? flags.large_size,
-      numResBlocks: flags.num_res_blocks,
-    });
-    checkClasses(network, flags);
-    if (flags.use_new_attention_order === undefined && !besideDenoiser)
-      note(
-        "attention has its projections in the older order, as the reference by default; --use_new_attention_order True says otherwise",
-      );
-    const channels = network.config.inChannels;
-    if (network.kind === "adm-super-resolution" && (flags.large_size ?? flags.small_size) === undefined)
-      note(
-        `${2 * channels} channels come in, so it is taken for an upsampler of images of ${channels}; --config says otherwise`,
-      );
-    return override(network, flags);
-  });
+  return given;
 }
 
 /** What a function gives; its ModelErrors name the file. */
@@ -100,45 +44,7 @@ function about<T>(file: string, work: () => T): T {
   }
 }
 
-/** Without what command lines of the reference leave out in its own way: --num_head_channels -1, --channel_mult "". */
-const withoutEmpty = (values: ImportValues): Flags =>
-  Object.fromEntries(
-    Object.entries(values).filter(([, value]) => value !== -1 && !(Array.isArray(value) && value.length === 0)),
-  );
-
-/**
- * The flags that are about a network of this kind. A command line of the reference may describe denoiser and classifier at once; what
- * it says of the denoiser is nothing to the classifier then.
- */
-function flagsOf(
-  values: Flags,
-  { classifies, besideDenoiser }: { classifies: boolean; besideDenoiser: boolean },
-): Flags {
-  if (!classifies) return values;
-  const { image_size, num_classes, classifier_pool } = values;
-  const own = Object.fromEntries(twinPairs.map(([name, twin]) => [name, values[twin]]));
-  return { ...(besideDenoiser ? { image_size, num_classes, classifier_pool } : values), ...defined(own) };
-}
-
-/** Attention heads from flags; the reference's own where the network is described without them, as its command lines do. */
-function headsOf(
-  { num_heads, num_head_channels }: Flags,
-  { classifies, described, besideDenoiser }: { classifies: boolean; described: boolean; besideDenoiser: boolean },
-  note: (text: string) => void,
-) {
-  if (num_heads !== undefined || num_head_channels !== undefined)
-    return { numHeads: num_heads, numHeadChannels: num_head_channels };
-  if (!described)
-    throw new UsageError(
-      "the tensors don't tell the attention heads; give --num_heads or --num_head_channels, or the whole network by --preset or --config",
-    );
-  note(
-    `attention has ${classifies ? "heads of 64 channels" : "4 heads"}, as in the reference; ${besideDenoiser ? "--config" : "--num_heads or --num_head_channels"} says otherwise`,
-  );
-  return classifies ? { numHeadChannels: 64 } : { numHeads: 4 };
-}
-
-async function readConfig(path: string): Promise<NetworkConfig> {
+async function readConfig(path: string): Promise<NetworkDescription> {
   const text = await readFile(path, "utf8").catch((cause) => {
     throw new ModelError(`${path}: cannot be read (${(cause as Error).message})`, { cause });
   });
@@ -154,62 +60,11 @@ async function readConfig(path: string): Promise<NetworkConfig> {
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined)
     throw new ModelError(`${path}: "${unknown}" is unknown; expected { "kind": ..., "config": { ... } }`);
-  return about(path, () => configFromReference({ kind, config }));
+  const role = roleOf(kind);
+  if (role) return { kind, config: checkedConfig(role, { kind, config }, `${path}: network`) };
+  if (Object.hasOwn(referenceKinds, kind)) return about(path, () => configFromReference({ kind, config }));
+  throw new ModelError(
+    `${path}: kind is "${kind}"; expected a class of openai/guided-diffusion (${Object.keys(referenceKinds).join(", ")}) or a family of ` +
+      `networks (${allKinds().join(", ")}; registerFamily makes others known)`,
+  );
 }
-
-/** Throws ModelError where flags say other classes than the tensors. */
-function checkClasses(network: NetworkConfig, { class_cond, num_classes }: Flags): void {
-  const classes = network.kind === "adm-classifier" ? network.config.outChannels : network.config.numClasses;
-  const has = `the tensors are of ${network.kind} with ${classes ?? "no"} classes`;
-  if (network.kind !== "adm-classifier" && class_cond !== undefined && class_cond !== (classes !== undefined))
-    throw new ModelError(`--class_cond is ${class_cond ? "True" : "False"} but ${has}`);
-  if (num_classes !== undefined && classes !== undefined && num_classes !== classes)
-    throw new ModelError(`--num_classes is ${num_classes} but ${has}`);
-}
-
-/** A network with what the flags say. */
-function override(network: NetworkConfig, flags: Flags): NetworkConfig {
-  const { num_heads, num_head_channels, num_classes, class_cond } = flags;
-  const imageSize = flags.image_size ?? flags.large_size ?? network.config.imageSize;
-  const backbone = {
-    imageSize,
-    ...defined({
-      modelChannels: flags.num_channels,
-      numResBlocks: flags.num_res_blocks,
-      numHeads: num_heads,
-      numHeadChannels: num_head_channels,
-      // A side above the images' gives 0, which is no resolution.
-      attentionResolutions: flags.attention_resolutions
-        ?.map((side) => Math.floor(imageSize / side))
-        .filter((factor) => factor > 0),
-      channelMult: flags.channel_mult,
-      useScaleShiftNorm: flags.use_scale_shift_norm,
-      resblockUpdown: flags.resblock_updown,
-      useNewAttentionOrder: flags.use_new_attention_order,
-    }),
-  };
-  /** A number of heads replaces their width. */
-  const withHeads = <C extends BackboneConfig>({ numHeadChannels, ...config }: C) =>
-    num_heads !== undefined || numHeadChannels === undefined ? config : { ...config, numHeadChannels };
-
-  if (network.kind === "adm-classifier") {
-    const own = defined({ pool: flags.classifier_pool, outChannels: num_classes });
-    return { kind: network.kind, config: { ...withHeads(network.config), ...backbone, ...own } };
-  }
-  const { numClasses, ...config } = withHeads(network.config);
-  const told = class_cond ?? numClasses !== undefined;
-  const learned = flags.variance ? flags.variance.startsWith("learned") : flags.learn_sigma;
-  const own = defined({
-    numHeadsUpsample: flags.num_heads_upsample,
-    numClasses: told ? (num_classes ?? numClasses ?? 1000) : undefined,
-    outChannels: learned === undefined ? undefined : (learned ? 2 : 1) * config.inChannels,
-  });
-  if (network.kind === "adm-unet") return { kind: network.kind, config: { ...config, ...backbone, ...own } };
-  const lowResolution = flags.small_size ?? usualLowResolution(imageSize);
-  return { kind: network.kind, config: { ...config, ...backbone, ...own, lowResolution } };
-}
-
-const defined = <T extends object>(fields: T): { [K in keyof T]?: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
-  };

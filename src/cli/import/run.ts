@@ -9,8 +9,8 @@ import { lockFolder } from "../../files/lock.ts";
 import type { LazyTensor } from "../../formats/lazy-tensor.ts";
 import { openSafetensors } from "../../formats/safetensors.ts";
 import { openTorch } from "../../formats/torch.ts";
-import type { NetworkConfig } from "../../models/adm/config.ts";
-import { denoiserSignature, signatureOf } from "../../models/families.ts";
+import { cosineNetworks } from "../../models/adm/published.ts";
+import { denoiserSignature, type NetworkDescription, roleOf, signatureOf } from "../../models/families.ts";
 import type { Context } from "../command.ts";
 import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
 import { checkOutputFolder } from "../output.ts";
@@ -39,11 +39,6 @@ export async function runImport(
     const note = (text: string) => terminal.message(`note: ${text}\n`);
     const network = await networkFor(values, shapes, file, note);
     const described = recordOf(network, values);
-    const { lowRes } = described.role === "denoiser" ? denoiserSignature(described) : {};
-    if (lowRes && values.small_size === undefined)
-      note(
-        `it enlarges pictures of ${lowRes[2]}x${lowRes[1]}, a quarter of its own side as the published ones do; --small_size says otherwise`,
-      );
     const ignored = flagsOfNoEffect.filter((name) => given.has(name));
     if (ignored.length > 0) note(`weights don't depend on --${ignored.join(", --")}; ignored`);
     const { role } = described;
@@ -82,9 +77,9 @@ function noteOtherNoise(model: Parameters<typeof checkSameNoise>[0], note: (text
   }
 }
 
-/** The noise that published weights know: cosine for the 64-pixel denoiser and classifier, else linear; 1000 steps. */
-function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport {
-  const cosine = values.preset === "adm-64" || values.preset === "adm-64-classifier";
+/** The network with the noise that it knows: what the flags say, else what published networks were trained on. */
+function recordOf(network: NetworkDescription, values: ImportValues): NetworkToImport {
+  const cosine = values.preset !== undefined && cosineNetworks.includes(values.preset);
   const noise = {
     schedule: values.noise_schedule ?? (cosine ? "cosine" : "linear"),
     steps: values.diffusion_steps ?? 1000,
@@ -92,7 +87,7 @@ function recordOf(network: NetworkConfig, values: ImportValues): NetworkToImport
   } as const;
   // Throws for a schedule that cannot be.
   noiseSchedule({ ...noise, prediction: "eps", variance: "fixedLarge" });
-  if (network.kind === "adm-classifier") return { role: "classifier", ...network, process: noise };
+  if (roleOf(network.kind) === "classifier") return { role: "classifier", ...network, process: noise };
   const { imageShape, outChannels } = denoiserSignature(network);
   if (values.prediction !== undefined && values.predict_xstart !== undefined)
     throw new UsageError("--prediction and --predict_xstart both say what the network predicts; give one of them");

@@ -61,6 +61,10 @@ export interface ClassifierConfig extends BackboneConfig {
   readonly pool?: Pool;
 }
 
+/** Is a network of the ADM family? */
+export const isAdm = (network: { readonly kind: string; readonly config: object }): network is NetworkConfig =>
+  network.kind === "adm-unet" || network.kind === "adm-super-resolution" || network.kind === "adm-classifier";
+
 /** A network of the ADM family by its kind and config, as model.json has them. */
 export type NetworkConfig =
   | { readonly kind: "adm-unet"; readonly config: UNetConfig }

@@ -86,3 +86,9 @@ export const publishedNetworks = {
   "adm-256-classifier": classifier(256),
   "adm-512-classifier": classifier(512),
 } satisfies Record<string, NetworkConfig>;
+
+/** Those of them that were trained on the cosine schedule; the others were on the linear one, all of 1000 steps. */
+export const cosineNetworks: readonly string[] = [
+  "adm-64",
+  "adm-64-classifier",
+] satisfies (keyof typeof publishedNetworks)[];

@@ -1,12 +1,9 @@
 import { ModelError, UsageError } from "../../errors.ts";
-import type { Shape } from "../../ndarray.ts";
 import { parameterShapes } from "../../nn/module.ts";
-import { show } from "../../tensor/shape.ts";
+import { difference } from "../difference.ts";
+import type { Shapes } from "../family.ts";
 import { type NetworkConfig, type Pool, usualLowResolution } from "./config.ts";
 import { networkOf } from "./network.ts";
-
-/** Shape of every tensor of a state dict. */
-export type Shapes = Readonly<Record<string, Shape>>;
 
 /** What a state dict does not tell of its network. */
 export interface Untold {
@@ -25,18 +22,6 @@ export interface Untold {
 /** Are these the tensors of a classifier? It has no upward half. */
 export const isClassifier = (found: Shapes): boolean =>
   !Object.keys(found).some((name) => name.startsWith("output_blocks."));
-
-/** The first tensor that differs from what a network has, as a sentence; undefined where none does. */
-export function difference(found: Shapes, expected: Shapes): string | undefined {
-  for (const [name, shape] of Object.entries(expected)) {
-    const actual = Object.hasOwn(found, name) ? found[name] : undefined;
-    if (!actual) return `tensor "${name}" is missing; expected shape ${show(shape)}`;
-    if (show(actual) !== show(shape))
-      return `tensor "${name}": expected shape ${show(shape)} but found ${show(actual)}`;
-  }
-  const extra = Object.keys(found).find((name) => !Object.hasOwn(expected, name));
-  return extra && `tensor "${extra}" of shape ${show(found[extra]!)} belongs to no part of the network`;
-}
 
 const countDifferences = (found: Shapes, expected: Shapes): number =>
   Object.keys({ ...found, ...expected }).filter((name) => String(found[name]) !== String(expected[name])).length;

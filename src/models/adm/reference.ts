@@ -9,7 +9,8 @@ export interface ReferenceConfig {
   readonly config: Readonly<Record<string, unknown>>;
 }
 
-const kinds = {
+/** Kinds of ours by the names of the classes of openai/guided-diffusion. */
+export const referenceKinds = {
   UNetModel: "adm-unet",
   SuperResModel: "adm-super-resolution",
   EncoderUNetModel: "adm-classifier",
@@ -23,9 +24,11 @@ const ignored = ["dropout", "use_checkpoint", "use_fp16"];
  * Throws ModelError for an unknown kind, an unknown or missing argument, or one of the wrong type.
  */
 export function configFromReference({ kind, config }: ReferenceConfig): NetworkConfig {
-  if (!Object.hasOwn(kinds, kind))
-    throw new ModelError(`network config: kind must be one of ${Object.keys(kinds).join(", ")} but is "${kind}"`);
-  const network = kinds[kind as keyof typeof kinds];
+  if (!Object.hasOwn(referenceKinds, kind))
+    throw new ModelError(
+      `network config: kind must be one of ${Object.keys(referenceKinds).join(", ")} but is "${kind}"`,
+    );
+  const network = referenceKinds[kind as keyof typeof referenceKinds];
   const read = new Set(ignored);
 
   /** The argument where it passes the test, `fallback` where it is absent; no fallback: it must be there. */
