@@ -48,7 +48,8 @@ export function trainingOptions(name: keyof typeof benchmarkConfigs) {
     process: linear,
     microBatch: usualMicroBatch("base"),
     classes: 10,
-    loss: "mse" as const,
+    loss: "hybrid" as const,
+    vlbWeight: 1,
     maxGradientNorm: 1,
   };
 }

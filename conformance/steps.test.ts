@@ -197,17 +197,17 @@ describe.each(cases)("$schedule $steps as $respacing, $mean_type, $var_type", (e
 
   const losses = (
     [
-      ["mse", "MSE"],
-      ["rescaledMse", "RESCALED_MSE"],
-      ["kl", "KL"],
-      ["rescaledKl", "RESCALED_KL"],
+      ["MSE", { loss: "hybrid", vlbWeight: 1 }],
+      ["RESCALED_MSE", { loss: "hybrid" }],
+      ["KL", { loss: "vlb", vlbWeight: 1 }],
+      ["RESCALED_KL", { loss: "vlb" }],
     ] as const
-  ).filter(([, name]) => `${entry.case}/loss/${name}/loss` in reference);
-  test.each(losses)("loss %s and its gradient", async (kind, name) => {
+  ).filter(([name]) => `${entry.case}/loss/${name}/loss` in reference);
+  test.each(losses)("loss %s and its gradient", async (name, options) => {
     const ours = await compute(
       values,
       ({ x0, noise, xt, output, c }) => {
-        const losses = trainingLoss(kind, output, { x0, noise, xt }, c, chain);
+        const losses = trainingLoss(output, { x0, noise, xt }, c, chain, options);
         return { ...losses, gradient: gradients(losses.loss.mean(), { output }).output };
       },
       backend,

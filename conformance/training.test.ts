@@ -128,7 +128,7 @@ describe("five recorded steps", () => {
   test("train a denoiser as the reference does", { timeout: 120_000 }, async () => {
     const run = load("diffusion");
     const network = unet(run.config);
-    const loss = denoiserLoss({ network, process, loss: "rescaledMse" });
+    const loss = denoiserLoss({ network, process, loss: "hybrid" });
     const chain = noiseSchedule(process);
     await follow(loss, {}, network, run, ({ indices, ...batch }) => ({
       ...batch,

@@ -23,10 +23,7 @@ const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } 
 const processes: [string, ProcessConfig][] = [
   ["v-prediction, cosine schedule", { ...common, schedule: "cosine", prediction: "v" }],
   ["flow matching", { ...common, schedule: "flow", prediction: "velocity" }],
-  [
-    "exploding noise, EDM",
-    { ...common, schedule: "exploding", prediction: "edm", sigmaRange: [0.02, 10], dataDeviation: 0.6 },
-  ],
+  ["exploding noise, EDM", { ...common, schedule: "edm", prediction: "edm", sigmaRange: [0.02, 10], sigmaData: 0.6 }],
 ];
 
 // One thread: more have nothing to share in a network this small.

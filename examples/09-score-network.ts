@@ -68,7 +68,7 @@ const draw = async (
   spread?: number,
 ): Promise<void> => {
   const process: ProcessConfig = {
-    schedule: "exploding",
+    schedule: "edm",
     steps: 1000,
     sigmaRange: range,
     prediction: "eps",

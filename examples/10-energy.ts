@@ -38,7 +38,7 @@ const score = (weights: Parameters, x: Tensor, sigma: Tensor): Tensor =>
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
 const process: ProcessConfig = {
-  schedule: "exploding",
+  schedule: "edm",
   steps: 1000,
   sigmaRange: [0.05, 8],
   prediction: "eps",

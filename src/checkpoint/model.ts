@@ -1,4 +1,4 @@
-import { describeNoise, learnsVariance, processProblem } from "../diffusion/process-config.ts";
+import { describeNoise, learnsVariance, processKind, processProblem } from "../diffusion/process-config.ts";
 import { ModelError } from "../errors.ts";
 import type { ByteSource } from "../formats/bytes.ts";
 import { firstNotFinite } from "../formats/lazy-tensor.ts";
@@ -210,11 +210,11 @@ export function checkSameNoise({
     describeNoise(process).replace(/^(\S+) schedule/, '"$1"');
   const [ours, theirs] = [describe(classifier.process), describe(denoiser.process)];
   const { schedule, steps } = denoiser.process;
-  const flag =
-    schedule === "flow" ? "--process flow" : schedule === "exploding" ? "--process edm" : `--schedule ${schedule}`;
+  const kind = processKind(denoiser.process);
+  const flag = kind === "ddpm" ? `--schedule ${schedule}` : `--process ${kind}`;
   if (ours !== theirs)
     throw new ModelError(
       `${source}/model.json: classifier was trained for schedule ${ours}, but the denoiser uses ${theirs}. ` +
-        `Train the classifier with ${flag} --noise-steps ${steps}, or sample with --classifier-scale 0.`,
+        `Train the classifier with ${flag} --diffusion-steps ${steps}, or sample with --classifier-scale 0.`,
     );
 }

@@ -7,7 +7,7 @@ import { makeFolder } from "../files/make-folder.ts";
 import type { ByteSource } from "../formats/bytes.ts";
 import { inParts, openSafetensors, safetensorsParts } from "../formats/safetensors.ts";
 import type { NDArray } from "../ndarray.ts";
-import type { Checkpoint, CheckpointStore } from "../training/checkpoint.ts";
+import type { Checkpoint, CheckpointStore, JsonObject } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";
 
 /**
@@ -99,16 +99,27 @@ export const latestCheckpoint = async (folder: string): Promise<string | undefin
 export interface CheckpointFolderOptions {
   /** Checkpoints that stay; older ones are removed after a new one is safe. */
   keep?: number;
+  /** Makes the config of a checkpoint that another version wrote one of this version. */
+  upgradeConfig?: (config: JsonObject) => JsonObject;
 }
 
 /** Checkpoints as files of a folder, which is made with the first. */
-export function checkpointFolder(folder: string, { keep = 3 }: CheckpointFolderOptions = {}): CheckpointStore {
+export function checkpointFolder(
+  folder: string,
+  { keep = 3, upgradeConfig = (config) => config }: CheckpointFolderOptions = {},
+): CheckpointStore {
   return {
     async latest() {
       const path = await latestCheckpoint(folder);
       if (path === undefined) return undefined;
-      const { step, config } = withFile(path, (source) => openCheckpoint(source, path)).run;
-      return { path, step, config, read: async () => withFile(path, (source) => decodeCheckpoint(source, path)) };
+      const { run } = withFile(path, (source) => openCheckpoint(source, path));
+      const config = upgradeConfig(run.config);
+      return {
+        path,
+        step: run.step,
+        config,
+        read: async () => ({ ...withFile(path, (source) => decodeCheckpoint(source, path)), config }),
+      };
     },
     async save(checkpoint) {
       makeFolder(folder);

@@ -15,11 +15,11 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digit
 const fileName = z.string().regex(/^[\w-]+\.safetensors$/, "expected NAME.safetensors, a file of the same folder");
 
 const processSchema = z.strictObject({
-  schedule: z.enum(["linear", "cosine", "flow", "exploding"]),
+  schedule: z.enum(["linear", "cosine", "flow", "edm"]),
   steps: z.int().min(1).max(1_000_000),
   zeroTerminalSnr: z.boolean().optional(),
   sigmaRange: z.tuple([z.number().positive(), z.number().positive()]).readonly().optional(),
-  dataDeviation: z.number().positive().optional(),
+  sigmaData: z.number().positive().optional(),
   prediction: z.enum(["eps", "x0", "previous", "v", "velocity", "edm"]),
   variance: z.enum(["fixedSmall", "fixedLarge", "learned", "learnedRange"]),
   rescaleTimesteps: z.boolean(),
@@ -113,8 +113,8 @@ export type ClassifierRecord = z.infer<typeof noisySchema>;
 export type SamplingDefaults = z.infer<typeof samplingSchema>;
 
 /**
- * A record of format "guidestar-model-1" as one of today's: a network had no kind, and an upsampler's `lowResolution` stood beside its
- * config. Values of another format stay as they are.
+ * A record of format "guidestar-model-1" as one of today's: a network had no kind, an upsampler's `lowResolution` stood beside its
+ * config, and a process had other names. Values of another format stay as they are.
  */
 export function upgradeRecord(value: unknown): unknown {
   if (!isObject(value) || !("format" in value) || value.format !== "guidestar-model-1") return value;
@@ -122,16 +122,41 @@ export function upgradeRecord(value: unknown): unknown {
   return {
     ...model,
     format: modelFormat,
-    ...(denoiser !== undefined && { denoiser: isObject(denoiser) ? upgradeDenoiser(denoiser) : denoiser }),
+    ...(denoiser !== undefined && { denoiser: upgraded(denoiser, upgradeDenoiser) }),
     ...(classifier !== undefined && {
-      classifier: isObject(classifier) ? { kind: "adm-classifier", ...classifier } : classifier,
+      classifier: upgraded(classifier, (record) => ({ kind: "adm-classifier", ...record })),
     }),
   };
 }
 
-function upgradeDenoiser(record: object): object {
-  const { config, lowResolution, ...rest } = record as { config?: unknown; lowResolution?: unknown };
-  return lowResolution === undefined
-    ? { kind: "adm-unet", config, ...rest }
-    : { kind: "adm-super-resolution", config: isObject(config) ? { ...config, lowResolution } : config, ...rest };
+interface OldNetwork {
+  readonly config?: unknown;
+  readonly lowResolution?: unknown;
+  readonly process?: unknown;
+}
+
+/** A network, and the process that it knows. What is no object stays, for the schema to refuse. */
+function upgraded(network: unknown, upgrade: (network: OldNetwork) => OldNetwork): unknown {
+  if (!isObject(network)) return network;
+  const { process, ...rest } = upgrade(network);
+  return { ...rest, ...(process !== undefined && { process: upgradeProcess(process) }) };
+}
+
+function upgradeDenoiser({ config, lowResolution, ...rest }: OldNetwork): OldNetwork {
+  const [kind, all] =
+    lowResolution === undefined
+      ? ["adm-unet", config]
+      : ["adm-super-resolution", isObject(config) ? { ...config, lowResolution } : config];
+  return { kind, config: all, ...rest } as OldNetwork;
+}
+
+/** `schedule` "edm" was "exploding", `sigmaData` was `dataDeviation`. */
+function upgradeProcess(process: unknown): unknown {
+  if (!isObject(process)) return process;
+  const { dataDeviation, schedule, ...rest } = process as { dataDeviation?: unknown; schedule?: unknown };
+  return {
+    schedule: schedule === "exploding" ? "edm" : schedule,
+    ...rest,
+    ...(dataDeviation !== undefined && { sigmaData: dataDeviation }),
+  };
 }

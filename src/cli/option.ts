@@ -75,6 +75,12 @@ export const choice = <const C extends readonly string[], const S extends Settin
   settings?: S,
 ): Kind<C[number], S> => ofSetting<C[number], S>(choiceSetting(choices, help, { cost: "none" }), settings);
 
+/** The option, where some of its values had earlier names: those are accepted, but not in the help. */
+export const withEarlier = <T>(option: Option<T>, earlier: Readonly<Record<string, string>>): Option<T> => ({
+  ...option,
+  parse: (text, flag) => option.parse(earlier[text] ?? text, flag),
+});
+
 export interface Range {
   readonly least?: number;
   readonly most?: number;

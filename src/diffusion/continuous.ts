@@ -21,7 +21,7 @@ export interface ContinuousNoise {
 /** The noise of a process of continuous time; none where the noise grows in steps. */
 export function continuousNoise(config: Pick<ProcessConfig, "schedule" | "sigmaRange">): ContinuousNoise | undefined {
   if (config.schedule === "flow") return flow;
-  return config.schedule === "exploding" ? exploding(sigmaRangeOf(config)) : undefined;
+  return config.schedule === "edm" ? edm(sigmaRangeOf(config)) : undefined;
 }
 
 /** From the image at t = 0 straight to noise at t = 1. Networks see 1000 t, for their embedding was made for a thousand timesteps. */
@@ -35,7 +35,7 @@ const flow: ContinuousNoise = {
 export const timestepsPerFactor = 1000 / 4;
 
 /** Noise beside the whole image. A chain goes evenly by the seventh root of sigma. Eq. 5, Karras et al. 2022. */
-function exploding([least, most]: readonly [number, number]): ContinuousNoise {
+function edm([least, most]: readonly [number, number]): ContinuousNoise {
   const level = (sigma: number): NoiseLevel => ({ alpha: 1, sigma, timestep: timestepOf(sigma) });
   const timestepOf = (sigma: number): number => timestepsPerFactor * Math.log(sigma);
   const root = (sigma: number): number => sigma ** (1 / 7);

@@ -7,11 +7,12 @@ import { meanPerImage } from "./process.ts";
 
 /**
  * What training makes small:
- * - `mse`: squared error of the prediction; with learned variances plus the variational term (L_hybrid);
- * - `rescaledMse`: the same, the variational term times T / 1000;
- * - `kl`: the variational term; `rescaledKl`: times T, an estimate of the whole bound.
+ * - `simple`: squared error of the prediction (L_simple, Ho et al. 2020);
+ * - `hybrid`: the same, and where variances are learned the variational bound, which teaches them alone (L_hybrid, Nichol & Dhariwal
+ *   2021);
+ * - `vlb`: the variational bound (L_vlb).
  */
-export type LossKind = "mse" | "rescaledMse" | "kl" | "rescaledKl";
+export type LossKind = "simple" | "hybrid" | "vlb";
 
 /** Each [N]; `loss` is the sum of the others. `mse` in squared units of the target, `vb` in bits per dimension. */
 export interface Losses {
@@ -21,7 +22,19 @@ export interface Losses {
 }
 
 /** Weight of an image's squared error: 1, or its signal-to-noise ratio, at most `minSnrLimit`. See `minSnrWeight`. */
-export type LossWeight = "none" | "minSnr";
+export type LossWeight = "none" | "min-snr";
+
+export interface LossOptions {
+  /** `hybrid` by default. */
+  readonly loss?: LossKind;
+  /** Of the squared error at each noise level; none by default. The variational terms have none. */
+  readonly lossWeight?: LossWeight;
+  /**
+   * Factor on the term of the bound: by default T for `vlb`, an estimate of the whole bound, and T / 1000 for `hybrid`, for a chain of T
+   * steps. With 1, `hybrid` and `vlb` are MSE and KL of openai/guided-diffusion.
+   */
+  readonly vlbWeight?: number | undefined;
+}
 
 /** gamma of Hang et al. 2023. */
 const minSnrLimit = 5;
@@ -52,28 +65,25 @@ export function minSnrWeight(
  * Loss of each image.
  *
  * @param output what the network gave at `xt` and `c.timestep`, [N, C or 2C, H, W].
- * @param weight of the squared error; the variational terms have none.
  */
 export function trainingLoss(
-  kind: LossKind,
   output: Tensor,
   images: Noised,
   c: Coefficients,
-  { config, timesteps }: Pick<NoiseSchedule, "config" | "timesteps">,
-  weight: LossWeight = "none",
+  { config, timesteps: { length: steps } }: Pick<NoiseSchedule, "config" | "timesteps">,
+  { loss = "hybrid", lossWeight = "none", vlbWeight = loss === "vlb" ? steps : steps / 1000 }: LossOptions = {},
 ): Losses {
   const { x0, xt } = images;
   const { value, spread } = splitOutput(output, config);
-  if (kind === "kl" || kind === "rescaledKl") {
-    const vb = vbTerm(predict({ value, spread }, xt, c, config), x0, xt, c);
-    const loss = kind === "kl" ? vb : vb.mul(timesteps.length);
-    return { loss, vb: loss };
+  if (loss === "vlb") {
+    const vb = vbTerm(predict({ value, spread }, xt, c, config), x0, xt, c).mul(vlbWeight);
+    return { loss: vb, vb };
   }
   const squaredError = meanPerImage(targetOf(images, c, config).sub(value).square());
-  const mse = weight === "minSnr" ? squaredError.mul(minSnrWeight(c, config)) : squaredError;
-  if (!spread) return { loss: mse, mse };
+  const mse = lossWeight === "min-snr" ? squaredError.mul(minSnrWeight(c, config)) : squaredError;
+  if (!spread || loss === "simple") return { loss: mse, mse };
   // The bound teaches the variance only: its gradient to the mean is stopped. Section 3.1, Nichol & Dhariwal 2021.
   const frozen = predict({ value: value.stopGradient(), spread }, xt, c, config);
-  const vb = vbTerm(frozen, x0, xt, c).mul(kind === "rescaledMse" ? timesteps.length / 1000 : 1);
+  const vb = vbTerm(frozen, x0, xt, c).mul(vlbWeight);
   return { loss: mse.add(vb), mse, vb };
 }

@@ -29,7 +29,7 @@ export interface NoiseRange {
 export function discreteChain(config: ProcessConfig): { levels: NoiseLevel[]; betas?: Float64Array } {
   checkProcess(config);
   const { schedule, steps } = config;
-  if (schedule === "flow" || schedule === "exploding") return { levels: continuousNoise(config)!.levels(steps) };
+  if (schedule === "flow" || schedule === "edm") return { levels: continuousNoise(config)!.levels(steps) };
   const plain = betasOf(schedule, steps);
   const betas = config.zeroTerminalSnr ? zeroTerminalSnr(plain) : plain;
   const timeScale = config.rescaleTimesteps ? 1000 / config.steps : 1;

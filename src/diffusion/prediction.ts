@@ -1,7 +1,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Coefficients } from "./noise-schedule.ts";
 import { epsFromX0, perImage, posteriorMean, vOf, x0FromEps } from "./process.ts";
-import { dataDeviationOf, learnsVariance, type ProcessConfig } from "./process-config.ts";
+import { learnsVariance, type ProcessConfig, sigmaDataOf } from "./process-config.ts";
 
 /**
  * What is known of an image from x_t, whatever the network's output stands for. `eps` and `x0` belong together:
@@ -67,7 +67,7 @@ export function targetOf({ x0, noise, xt }: Noised, c: Coefficients, config: Pro
  * plain squared error of F.
  */
 function preconditioning(xt: Tensor, { sigma }: Pick<Coefficients, "sigma">, config: ProcessConfig) {
-  const deviation = dataDeviationOf(config);
+  const deviation = sigmaDataOf(config);
   const variance = sigma.square().add(deviation ** 2);
   return {
     skip: perImage(variance.reciprocal().mul(deviation ** 2), xt),

@@ -3,9 +3,12 @@ import type { Schedule } from "./schedule.ts";
 
 /**
  * Noise that grows with a continuous time: `flow`, straight from image to noise, alpha = 1 - t and sigma = t (Liu et al. 2023; Lipman
- * et al. 2023); `exploding`, noise beside the whole image, alpha = 1 (Song et al. 2021; Karras et al. 2022).
+ * et al. 2023); `edm`, variance-exploding noise, alpha = 1 (Song et al. 2021; Karras et al. 2022).
  */
-export type ContinuousSchedule = "flow" | "exploding";
+export type ContinuousSchedule = "flow" | "edm";
+
+/** The kinds of processes: noise in steps with alpha^2 + sigma^2 = 1, or one of those of continuous time. */
+export type ProcessKind = "ddpm" | ContinuousSchedule;
 
 /** What a denoiser was trained to be; stored with the model. */
 export interface ProcessConfig {
@@ -18,10 +21,10 @@ export interface ProcessConfig {
    * not tell the image there, so this needs another prediction than eps.
    */
   readonly zeroTerminalSnr?: boolean | undefined;
-  /** Least and largest sigma of the exploding schedule; by default 0.002 and 80. */
+  /** Least and largest sigma of `edm`; by default 0.002 and 80. */
   readonly sigmaRange?: readonly [number, number] | undefined;
-  /** Standard deviation of the images' values, for the exploding schedule, whose networks see x scaled by it; by default 0.5. */
-  readonly dataDeviation?: number | undefined;
+  /** Standard deviation of the images' values, -1 to 1, for `edm`, whose networks see x scaled by it; by default 0.5. */
+  readonly sigmaData?: number | undefined;
   /**
    * What the network's output stands for: the noise, the image, the mean of x_{t-1}, v = alpha eps - sigma x_0, the `velocity` eps - x_0
    * of the flow, or the mixture of image and noise of `edm`. See `targetOf`.
@@ -39,9 +42,13 @@ export interface ProcessConfig {
 /** What of a process a network knows that predicts nothing of it: a classifier. */
 export type NoiseConfig = Omit<ProcessConfig, "prediction" | "variance">;
 
+/** The kind of a process. */
+export const processKind = ({ schedule }: Pick<ProcessConfig, "schedule">): ProcessKind =>
+  schedule === "flow" || schedule === "edm" ? schedule : "ddpm";
+
 /** Does the noise grow with a continuous time, and not in steps? */
 export const isContinuous = ({ schedule }: Pick<ProcessConfig, "schedule">): boolean =>
-  schedule === "flow" || schedule === "exploding";
+  processKind({ schedule }) !== "ddpm";
 
 /** Does the network give the variance, in C channels beside the C of its prediction? */
 export const learnsVariance = ({ variance }: Pick<ProcessConfig, "variance">): boolean =>
@@ -52,12 +59,59 @@ const predictions: Readonly<Record<ProcessConfig["schedule"], readonly ProcessCo
   linear: ["eps", "x0", "previous", "v"],
   cosine: ["eps", "x0", "previous", "v"],
   flow: ["velocity", "x0"],
-  exploding: ["edm", "eps", "x0"],
+  edm: ["edm", "eps", "x0"],
 };
+
+/** What of a process may be chosen; the rest follows from its kind. */
+type Choices<K extends keyof ProcessConfig> = { readonly [P in K]?: ProcessConfig[P] };
+
+/**
+ * Noise in T steps, alpha^2 + sigma^2 = 1. Ho et al. 2020; the cosine schedule is that of Nichol & Dhariwal 2021.
+ *
+ * By default the cosine schedule with T = 1000, and a network that predicts eps and no variance.
+ *
+ * @throws UsageError where choices contradict each other.
+ */
+export const ddpmProcess = ({
+  schedule = "cosine",
+  ...choices
+}: { readonly schedule?: Schedule } & Choices<
+  "steps" | "prediction" | "variance" | "zeroTerminalSnr" | "rescaleTimesteps"
+> = {}): ProcessConfig =>
+  checked({ schedule, steps: 1000, prediction: "eps", variance: "fixedSmall", rescaleTimesteps: false, ...choices });
+
+/**
+ * The flow from image to noise in a straight line, alpha = 1 - t and sigma = t. Liu et al. 2023; Lipman et al. 2023.
+ *
+ * By default the network predicts the velocity eps - x_0. `steps` is how many steps there are where it is sampled as a chain, 1000.
+ *
+ * @throws UsageError where choices contradict each other.
+ */
+export const flowProcess = (choices: Choices<"steps" | "prediction" | "variance"> = {}): ProcessConfig =>
+  checked({ ...continuous, schedule: "flow", prediction: "velocity", ...choices });
+
+/**
+ * Variance-exploding noise, alpha = 1, with the preconditioning of Karras et al. 2022 ("EDM").
+ *
+ * By default sigma is from 0.002 to 80, sigmaData 0.5, and the network predicts EDM's mixture of image and noise. `steps` is how many
+ * steps there are where it is sampled as a chain, 1000.
+ *
+ * @throws UsageError where choices contradict each other.
+ */
+export const edmProcess = (
+  choices: Choices<"steps" | "prediction" | "variance" | "sigmaRange" | "sigmaData"> = {},
+): ProcessConfig => checked({ ...continuous, schedule: "edm", prediction: "edm", ...choices });
+
+const continuous = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+
+function checked(config: ProcessConfig): ProcessConfig {
+  checkProcess(config);
+  return config;
+}
 
 /** What is wrong with a process whose parts contradict each other. */
 export function processProblem(config: ProcessConfig): string | undefined {
-  const { schedule, prediction, zeroTerminalSnr, sigmaRange, dataDeviation } = config;
+  const { schedule, prediction, zeroTerminalSnr, sigmaRange, sigmaData } = config;
   if (!predictions[schedule].includes(prediction))
     return `the ${schedule} schedule needs a prediction of ${predictions[schedule].join(", ")}, but it is ${prediction}`;
   if (zeroTerminalSnr && prediction === "eps")
@@ -69,12 +123,12 @@ export function processProblem(config: ProcessConfig): string | undefined {
     return `zero terminal SNR is for the linear and the cosine schedule, but this is the ${schedule} one; leave it out`;
   if (isContinuous(config) && learnsVariance(config))
     return `variances are learned for steps of a chain, but the ${schedule} schedule has none: choose a fixed variance (--loss simple)`;
-  if (schedule !== "exploding" && (sigmaRange || dataDeviation !== undefined))
-    return "sigmaRange and dataDeviation are for the exploding schedule; leave them out";
+  if (schedule !== "edm" && (sigmaRange || sigmaData !== undefined))
+    return "sigmaRange and sigmaData are for the edm schedule; leave them out";
   if (sigmaRange && !(sigmaRange[0] > 0 && sigmaRange[0] < sigmaRange[1] && sigmaRange[1] < Infinity))
     return `sigmaRange must be two positive numbers, the least one first, but is ${sigmaRange.join(", ")}`;
-  if (dataDeviation !== undefined && !(dataDeviation > 0 && dataDeviation < Infinity))
-    return `dataDeviation must be a positive number but is ${dataDeviation}`;
+  if (sigmaData !== undefined && !(sigmaData > 0 && sigmaData < Infinity))
+    return `sigmaData must be a positive number but is ${sigmaData}`;
   return undefined;
 }
 
@@ -89,8 +143,8 @@ export const describeNoise = (config: NoiseConfig): string =>
   [
     `${config.schedule} schedule, T = ${config.steps}`,
     config.zeroTerminalSnr && "zero terminal SNR",
-    config.schedule === "exploding" && `sigma ${sigmaRangeOf(config).join(" to ")}`,
-    config.schedule === "exploding" && `images of deviation ${dataDeviationOf(config)}`,
+    config.schedule === "edm" && `sigma ${sigmaRangeOf(config).join(" to ")}`,
+    config.schedule === "edm" && `sigmaData ${sigmaDataOf(config)}`,
     config.rescaleTimesteps && "rescaled timesteps",
   ]
     .filter(Boolean)
@@ -98,4 +152,4 @@ export const describeNoise = (config: NoiseConfig): string =>
 
 /** The defaults are those of table 1, Karras et al. 2022. */
 export const sigmaRangeOf = ({ sigmaRange = [0.002, 80] }: Pick<ProcessConfig, "sigmaRange">) => sigmaRange;
-export const dataDeviationOf = ({ dataDeviation = 0.5 }: Pick<ProcessConfig, "dataDeviation">) => dataDeviation;
+export const sigmaDataOf = ({ sigmaData = 0.5 }: Pick<ProcessConfig, "sigmaData">) => sigmaData;

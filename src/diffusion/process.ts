@@ -1,7 +1,7 @@
 import type { Tensor } from "../tensor/tensor.ts";
 import { timestepsPerFactor } from "./continuous.ts";
 import type { Coefficients } from "./noise-schedule.ts";
-import { dataDeviationOf, type ProcessConfig } from "./process-config.ts";
+import { type ProcessConfig, sigmaDataOf } from "./process-config.ts";
 
 /** One number per image [N], shaped to broadcast over x: [N, 1, 1, 1] for images. */
 export const perImage = (values: Tensor, x: Tensor): Tensor => values.reshape(-1, ...x.shape.slice(1).map(() => 1));
@@ -26,7 +26,7 @@ export const vOf = (x0: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coefficients
   eps.mul(perImage(alpha, eps)).sub(x0.mul(perImage(sigma, x0)));
 
 /**
- * What a network sees of x: beside exploding noise, x divided by its deviation, c_in of table 1, Karras et al. 2022; else x itself.
+ * What a network sees of x: beside `edm` noise, x divided by its standard deviation, c_in of table 1, Karras et al. 2022; else x itself.
  * The timestep tells sigma, so that this needs nothing but what networks are told.
  *
  * @param timestep what the network sees as time, [N].
@@ -34,11 +34,11 @@ export const vOf = (x0: Tensor, eps: Tensor, { alpha, sigma }: Pick<Coefficients
 export function networkInput(
   x: Tensor,
   timestep: Tensor,
-  config: Pick<ProcessConfig, "schedule" | "dataDeviation">,
+  config: Pick<ProcessConfig, "schedule" | "sigmaData">,
 ): Tensor {
-  if (config.schedule !== "exploding") return x;
+  if (config.schedule !== "edm") return x;
   const variance = timestep.mul(2 / timestepsPerFactor).exp();
-  return x.div(perImage(variance.add(dataDeviationOf(config) ** 2).sqrt(), x));
+  return x.div(perImage(variance.add(sigmaDataOf(config) ** 2).sqrt(), x));
 }
 
 /** Mean of q(x_{t-1} | x_t, x_0). Eq. 7, Ho et al. 2020. Its variance is the coefficient `posteriorVariance`. */

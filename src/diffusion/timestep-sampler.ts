@@ -1,7 +1,7 @@
 import { ModelError } from "../errors.ts";
 
-/** How training picks timesteps: all alike, or more often where the loss is large and varies (Nichol & Dhariwal 2021, section 3.3). */
-export type TimestepSampling = "uniform" | "loss-second-moment";
+/** How timesteps of a chain are picked: all alike, or more often where the loss is large and varies (section 3.3, Nichol & Dhariwal 2021). */
+type Kind = "uniform" | "loss-second-moment";
 
 /** Recent losses per index, oldest first, for checkpoints: JSON keeps these numbers exactly, so training resumes bit for bit. */
 export type TimestepSamplerState = readonly (readonly number[])[];
@@ -26,7 +26,7 @@ const uniformPart = 0.001;
  * @param state of a sampler of the same kind, to go on from.
  * @throws ModelError where the state is of another length.
  */
-export function timestepSampler(kind: TimestepSampling, steps: number, state?: TimestepSamplerState): TimestepSampler {
+export function timestepSampler(kind: Kind, steps: number, state?: TimestepSamplerState): TimestepSampler {
   const expected = kind === "uniform" ? 0 : steps;
   if (state && state.length !== expected)
     throw new ModelError(

@@ -15,9 +15,15 @@
  * @module diffusion
  */
 
-export { type LogNormal, logitNormalTime, logNormalSigma } from "../diffusion/level-sampler.ts";
+export {
+  type LevelSampling,
+  type LogNormal,
+  logitNormalTime,
+  logNormalSigma,
+  type TimestepSampling,
+} from "../diffusion/level-sampler.ts";
 export { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
-export { type LossKind, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";
+export { type LossKind, type LossOptions, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
 export {
   type CoefficientName,
@@ -41,7 +47,13 @@ export {
   qSample,
   x0FromEps,
 } from "../diffusion/process.ts";
-export type { ContinuousSchedule } from "../diffusion/process-config.ts";
+export {
+  type ContinuousSchedule,
+  ddpmProcess,
+  edmProcess,
+  flowProcess,
+  type ProcessKind,
+} from "../diffusion/process-config.ts";
 export { spaceTimesteps } from "../diffusion/respacing.ts";
 export { betas, type Schedule, zeroTerminalSnr } from "../diffusion/schedule.ts";
 export { score, shiftScore } from "../diffusion/score.ts";

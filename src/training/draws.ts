@@ -1,4 +1,4 @@
-import { coefficientsAt, drawsLevels, type LogNormal, levelSampler } from "../diffusion/level-sampler.ts";
+import { coefficientsAt, drawsLevels, type LevelSampling, levelSampler } from "../diffusion/level-sampler.ts";
 import { type CoefficientName, coefficients, noiseSchedule, type ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { timestepSampler } from "../diffusion/timestep-sampler.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
@@ -42,8 +42,8 @@ export function dropLabels(
 export interface NoiseSamplerOptions {
   /** Of every draw; 0 by default. */
   readonly seed?: number;
-  /** How noise levels are picked: `uniform` over the timesteps (the default), or log-normally by sigma / alpha. */
-  readonly timesteps?: "uniform" | LogNormal;
+  /** How noise levels are picked; `uniform` by default, over the timesteps. */
+  readonly timesteps?: LevelSampling;
 }
 
 /** What a loss on noised images needs beside the images. */

@@ -35,7 +35,7 @@ async function run(argv: readonly string[], onLine: (text: string, child: ChildP
 }
 
 const train = (out: string): string[] => [
-  ...["train", "denoiser", "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch", "4"],
+  ...["train", "denoiser", "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch-size", "4"],
   ...["--threads", "1", "--steps", String(steps), "--checkpoint-every", "5", "--sample-every", "1000"],
 ];
 

@@ -10,8 +10,8 @@ beforeAll(() => writeImages(at("images")));
 
 const train = (network: "denoiser" | "classifier", out: string, ...more: string[]) =>
   guidestar([
-    ...["train", network, "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch", "4"],
-    ...["--threads", "1", "--steps", "4", "--checkpoint-every", "2", "--noise-steps", "40", ...more],
+    ...["train", network, "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch-size", "4"],
+    ...["--threads", "1", "--steps", "4", "--checkpoint-every", "2", "--diffusion-steps", "40", ...more],
   ]);
 const draw = (model: string, ...more: string[]) =>
   guidestar(["sample", "--model", at(model), "--count", "1", "--threads", "1", "--out", at(`${model}.png`), ...more]);
@@ -33,9 +33,9 @@ test.each([
   },
   {
     name: "edm",
-    options: ["--process", "edm", "--data-deviation", "0.6"],
-    process: { schedule: "exploding", prediction: "edm", variance: "fixedSmall", dataDeviation: 0.6 },
-    info: /exploding schedule, T = 40, sigma 0.002 to 80, images of deviation 0.6; predicts edm/,
+    options: ["--process", "edm", "--sigma-data", "0.6"],
+    process: { schedule: "edm", prediction: "edm", variance: "fixedSmall", sigmaData: 0.6 },
+    info: /edm schedule, T = 40, sigma 0.002 to 80, sigmaData 0.6; predicts edm/,
     sampler: ["--sampler", "heun", "--steps", "4", "--classifier-scale", "1"],
   },
 ])(
@@ -77,7 +77,7 @@ test.each([
   [["--zero-terminal-snr"], /x_0 cannot be found from a predicted eps; train with prediction v or x0/],
   [["--process", "flow", "--schedule", "linear"], /--schedule is for --process ddpm, but the process is flow/],
   [["--process", "flow", "--loss", "hybrid"], /choose a fixed variance \(--loss simple\)/],
-  [["--process", "edm", "--prediction", "v"], /the exploding schedule needs a prediction of edm, eps, x0, but it is v/],
+  [["--process", "edm", "--prediction", "v"], /the edm schedule needs a prediction of edm, eps, x0, but it is v/],
 ])("%s is refused before anything is written", async (options, message) => {
   const refused = await train("denoiser", "refused", ...options);
   expect(refused.code).toBe(2);

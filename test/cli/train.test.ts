@@ -10,7 +10,7 @@ const folder = temporaryFolder();
 const at = (...path: string[]): string => join(folder.path, ...path);
 beforeAll(() => writeImages(at("images")));
 
-const tiny = ["--preset", "tiny", "--batch", "4", "--threads", "1"];
+const tiny = ["--preset", "tiny", "--batch-size", "4", "--threads", "1"];
 const train = (network: "denoiser" | "classifier", out: string, ...more: string[]) => [
   ...["train", network, "--data", at("images"), "--out", at(out), ...tiny, "--steps", "6", "--checkpoint-every", "2"],
   ...more,
@@ -102,9 +102,9 @@ describe("training", () => {
     const again = await guidestar(train("denoiser", "straight"));
     expect(again).toMatchObject({ code: 2, out: "" });
     expect(again.messages).toMatch(/already holds a denoiser, trained for 6 steps: go on with --resume/);
-    const changed = await guidestar(train("denoiser", "straight", "--resume", "--batch", "3"));
+    const changed = await guidestar(train("denoiser", "straight", "--resume", "--batch-size", "3"));
     expect(changed.code).toBe(2);
-    expect(changed.messages).toMatch(/--batch was 4 when this run began, and is 3 now/);
+    expect(changed.messages).toMatch(/--batch-size was 4 when this run began, and is 3 now/);
     const open = await guidestar(train("denoiser", "straight", "--resume", "--schedule", "linear"));
     expect(open.messages).toMatch(/--schedule was left open when this run began, and is linear now/);
     await writeImages(at("other"), 5);
@@ -150,9 +150,9 @@ describe("errors come in one line, with an exit code, and nothing written:", () 
     ],
     [
       "a bad number",
-      () => train("denoiser", "failed", "--ema", "2"),
+      () => train("denoiser", "failed", "--ema-rate", "2"),
       2,
-      /--ema must be a number from 0 to 1 but is "2"/,
+      /--ema-rate must be a number from 0 to 1 but is "2"/,
     ],
     [
       "a bad choice",

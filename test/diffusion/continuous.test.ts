@@ -18,7 +18,7 @@ import { compute, expectClose } from "../support/compute.ts";
 
 const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
 const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
-const edm: ProcessConfig = { ...common, schedule: "exploding", prediction: "edm", dataDeviation: 0.4 };
+const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm", sigmaData: 0.4 };
 const shape = [4, 2, 3, 3];
 const random = (stream: number) => float32(shape, normals(17, stream, 72));
 const indices = [0, 300, 700, 999];
@@ -191,11 +191,11 @@ describe("EDM", () => {
 
 test.each([
   [{ ...flow, prediction: "eps" }, /the flow schedule needs a prediction of velocity, x0, but it is eps/],
-  [{ ...edm, prediction: "v" }, /the exploding schedule needs a prediction of edm, eps, x0, but it is v/],
+  [{ ...edm, prediction: "v" }, /the edm schedule needs a prediction of edm, eps, x0, but it is v/],
   [{ ...edm, schedule: "cosine" }, /the cosine schedule needs a prediction of eps, x0, previous, v, but it is edm/],
   [{ ...flow, variance: "learnedRange" }, /choose a fixed variance/],
   [{ ...flow, zeroTerminalSnr: true }, /zero terminal SNR is for the linear and the cosine schedule/],
-  [{ ...flow, sigmaRange: [1, 2] }, /for the exploding schedule; leave them out/],
+  [{ ...flow, sigmaRange: [1, 2] }, /for the edm schedule; leave them out/],
   [{ ...edm, sigmaRange: [3, 2] }, /two positive numbers, the least one first, but is 3, 2/],
 ] as [ProcessConfig, RegExp][])("a process that contradicts itself: %o", (config, message) => {
   expect(() => noiseSchedule(config)).toThrow(message);

@@ -5,7 +5,7 @@ import { normals, uniforms } from "../../src/random.ts";
 
 const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
 const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
-const edm: ProcessConfig = { ...common, schedule: "exploding", prediction: "edm" };
+const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm" };
 const cosine: ProcessConfig = { ...common, schedule: "cosine", prediction: "v" };
 const count = 20_000;
 const draws = { uniforms: () => uniforms(3, 0, count), normals: () => normals(3, 0, count) };
@@ -23,7 +23,7 @@ describe("uniform", () => {
     expect(Math.min(...times)).toBeGreaterThanOrEqual(0.001);
     expect(Math.max(...times)).toBeLessThanOrEqual(1);
   });
-  test("in ln(sigma) of exploding noise", () => {
+  test("in ln(sigma) of edm", () => {
     const logs = levelSampler(edm, "uniform")(draws).map(({ sigma }) => Math.log(sigma));
     const [low, high] = [Math.log(0.002), Math.log(80)];
     expect(mean(logs)).toBeCloseTo((low + high) / 2, 1);
@@ -50,7 +50,7 @@ test("logit-normal time of the flow", () => {
 });
 
 test("between the timesteps of a chain, and never outside of it", () => {
-  const levels = levelSampler(cosine, { mean: 0, deviation: 20 })(draws);
+  const levels = levelSampler(cosine, { mean: 0, std: 20 })(draws);
   for (const { alpha, sigma, timestep } of levels) {
     expect(alpha ** 2 + sigma ** 2).toBeCloseTo(1, 9);
     expect(timestep).toBeGreaterThanOrEqual(0);

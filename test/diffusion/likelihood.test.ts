@@ -87,12 +87,12 @@ test("the hybrid loss teaches the mean by the squared error alone and the varian
   const ours = await compute(values, ({ x0, noise, output, c }) => {
     const images = { x0, noise, xt: qSample(x0, noise, c) };
     const gradient = (loss: ReturnType<typeof trainingLoss>["loss"]) => gradients(loss.sum(), { output }).output;
-    const hybrid = trainingLoss("mse", output, images, c, chain);
+    const hybrid = trainingLoss(output, images, c, chain, { loss: "hybrid", vlbWeight: 1 });
     return {
       hybrid: gradient(hybrid.loss),
       mse: gradient(hybrid.mse!),
       vb: gradient(hybrid.vb!),
-      bound: gradient(trainingLoss("kl", output, images, c, chain).loss),
+      bound: gradient(trainingLoss(output, images, c, chain, { loss: "vlb", vlbWeight: 1 }).loss),
     };
   });
   const [hybrid, mse, vb, bound] = [ours.hybrid!, ours.mse!, ours.vb!, ours.bound!].map(({ data }) => Array.from(data));

@@ -88,7 +88,7 @@ describe("min-SNR weights", () => {
       const lossOf = (prediction: "eps" | "x0" | "v") => {
         const process = { ...config, prediction };
         const output = targetOf({ x0: guess, noise: implied, xt }, c, process);
-        return trainingLoss("mse", output, { x0, noise, xt }, c, noiseSchedule(process), "minSnr").loss;
+        return trainingLoss(output, { x0, noise, xt }, c, noiseSchedule(process), { lossWeight: "min-snr" }).loss;
       };
       const direct = meanPerImage(error.mul(0.1).square()).mul(minSnrWeight(c, { prediction: "x0" }));
       return { eps: lossOf("eps"), x0: lossOf("x0"), v: lossOf("v"), direct };

@@ -80,12 +80,12 @@ const noiseOf = (deviation: number): NDArray<"float32"> =>
   );
 
 /** Noise beside the whole image, geometric; or levels of the cosine schedule with the same ratios. */
-function chainOf(process: "exploding" | "cosine", range: readonly [number, number], levels: number): NoiseSchedule {
+function chainOf(process: "edm" | "cosine", range: readonly [number, number], levels: number): NoiseSchedule {
   const sigmas = Array.from({ length: levels }, (_, i) => sigmaAt(range, levels > 1 ? i / (levels - 1) : 0));
   const { at } = noiseRange(config);
   return scheduleOfLevels(
     config,
-    sigmas.map((sigma) => (process === "exploding" ? { alpha: 1, sigma, timestep: 0 } : at(sigma))),
+    sigmas.map((sigma) => (process === "edm" ? { alpha: 1, sigma, timestep: 0 } : at(sigma))),
   );
 }
 
@@ -123,7 +123,7 @@ describe("of two distributions far apart, one has a fifth of the points", () => 
     ["annealed Langevin dynamics", langevin, 48, 20],
     ["predictor and corrector", pc, 32, 2],
   ] as const)("%s finds it", async (_, sampler, levels, corrections) => {
-    const solver = sampler.solver(chainOf("exploding", [0.03, 20], levels), { corrections, snr: 0.25 });
+    const solver = sampler.solver(chainOf("edm", [0.03, 20], levels), { corrections, snr: 0.25 });
     const points = await walk(mixture, solver, solver.plan.flat(), noiseOf(20));
     const { mean, variance } = moments(points.filter((_, i) => i % 2 === 0 && points[i]! > 0));
     expect(Math.abs(shareOf(points) - 0.2)).toBeLessThan(0.04); // four standard deviations
@@ -132,18 +132,18 @@ describe("of two distributions far apart, one has a fifth of the points", () => 
   });
 
   test.each([langevin, pc])("it does not matter which process $kind goes down", async (sampler) => {
-    const points = async (process: "exploding" | "cosine"): Promise<number[]> => {
+    const points = async (process: "edm" | "cosine"): Promise<number[]> => {
       const chain = chainOf(process, [0.03, 20], 8);
       const { alpha } = chain.levels.at(-1)!;
       const made = sampler.solver(chain, { corrections: 2, snr: 0.25 });
       return walk(mixture, made, made.plan.flat(), noiseOf(20 * alpha));
     };
-    const [exploding, cosine] = [await points("exploding"), await points("cosine")];
+    const [exploding, cosine] = [await points("edm"), await points("cosine")];
     expect(Math.max(...exploding.map((x, i) => Math.abs(x - cosine[i]!)))).toBeLessThan(1e-3);
   });
 
   test("without annealing, points go to what is nearest: half of them. Figure 3, Song & Ermon 2019", async () => {
-    const solver = langevin.solver(chainOf("exploding", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
+    const solver = langevin.solver(chainOf("edm", [0.03, 20], 1), { corrections: 256, snr: 0.25 });
     const share = shareOf(await walk(mixture, solver, solver.plan.flat(), noiseOf(4)));
     expect(Math.abs(share - 0.5)).toBeLessThan(0.05);
   });

@@ -186,7 +186,7 @@ describe("the levels of processes of every kind, also of those that start withou
   const processes: ProcessConfig[] = [
     { ...base, schedule: "linear", prediction: "v", zeroTerminalSnr: true },
     { ...base, schedule: "flow", prediction: "velocity" },
-    { ...base, schedule: "exploding", prediction: "edm" },
+    { ...base, schedule: "edm", prediction: "edm" },
   ];
   const samplers = [
     makeSampler("ddpm", { steps: 60 }),

@@ -1,5 +1,4 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
 import {
   coefficientColumns,
   coefficientRow,
@@ -72,7 +71,7 @@ const runOf = (process: ProcessConfig, options: Partial<DenoiserOptions>): Denoi
   weights: initialize(network, 0),
   process,
   batchAt: (step) => ({ x: points(step, batchSize), y: int32([batchSize]) }),
-  loss: "mse",
+  loss: "simple",
   seed: 0,
   ...options,
 });
@@ -111,13 +110,13 @@ async function compileStep(process: ProcessConfig, weights: Weights) {
 const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
 const cosine = { ...common, schedule: "cosine" } as const;
 const runs: [string, ProcessConfig, Partial<DenoiserOptions>][] = [
-  ["v with min-SNR weights", { ...cosine, prediction: "v" }, { lossWeight: "minSnr" }],
+  ["v with min-SNR weights", { ...cosine, prediction: "v" }, { lossWeight: "min-snr" }],
   ["v down to zero SNR", { ...common, schedule: "linear", prediction: "v", zeroTerminalSnr: true }, {}],
-  ["flow, logit-normal times", { ...common, schedule: "flow", prediction: "velocity" }, { timesteps: logitNormalTime }],
+  ["flow, logit-normal times", { ...common, schedule: "flow", prediction: "velocity" }, { timesteps: "logit-normal" }],
   [
     "EDM, log-normal sigma",
-    { ...common, schedule: "exploding", prediction: "edm", dataDeviation: 0.5 },
-    { timesteps: logNormalSigma },
+    { ...common, schedule: "edm", prediction: "edm", sigmaData: 0.5 },
+    { timesteps: "log-normal" },
   ],
 ];
 
@@ -175,9 +174,9 @@ describe.each(runs)("%s", (_, process, options) => {
 describe("what cannot be trained is refused before it starts", () => {
   const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
   test.each([
-    [flow, { loss: "kl" }, /the variational bound .* are about/],
+    [flow, { loss: "vlb" }, /the variational bound .* are about/],
     [flow, { timesteps: "loss-second-moment" }, /the flow schedule has none; draw them uniformly/],
-    [{ ...cosine, prediction: "previous" }, { timesteps: logNormalSigma }, /mean of x_\{t-1\} are about/],
+    [{ ...cosine, prediction: "previous" }, { timesteps: "log-normal" }, /mean of x_\{t-1\} are about/],
     [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, deviation: 0 } }, /deviation must be above 0 but is 0/],
     [{ ...cosine, prediction: "eps", zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],
   ] as [ProcessConfig, Partial<DenoiserOptions>, RegExp][])("%o %o", (process, options, message) => {

@@ -18,6 +18,6 @@ export const trainClassifier = define({
   options,
   notes:
     "Writes classifier.safetensors, checkpoints/ and metrics.jsonl into --out, and joins the model.json there. Classifier and denoiser " +
-    "must know the same noise: --schedule and --noise-steps follow the denoiser that is there.",
+    "must know the same noise: --schedule and --diffusion-steps follow the denoiser that is there.",
 });
 export type ClassifierValues = ValuesOf<typeof trainClassifier>;

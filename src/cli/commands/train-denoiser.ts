@@ -1,23 +1,31 @@
 import { define, type ValuesOf } from "../command.ts";
-import { choice, real, toggle, whole } from "../option.ts";
+import { choice, real, toggle, whole, withEarlier } from "../option.ts";
 import { familyOption, trainOptions } from "./train-options.ts";
 
 const options = {
   ...trainOptions,
   family: familyOption("denoiser"),
-  dropoutLabel: real(
+  labelDropout: real(
     "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
     {
       fallback: 0.1,
       least: 0,
       most: 1,
+      aliases: ["dropout-label"],
     },
   ),
-  loss: choice(
-    ["hybrid", "simple", "bound"],
-    "hybrid: squared error and learned variances; simple: squared error only; bound: the variational bound",
-    { otherwise: "hybrid; simple with flow and edm" },
+  loss: withEarlier(
+    choice(
+      ["hybrid", "simple", "vlb"],
+      "hybrid: squared error and learned variances; simple: squared error only; vlb: the variational bound",
+      { otherwise: "hybrid; simple with flow and edm" },
+    ),
+    { bound: "vlb" },
   ),
+  vlbWeight: real("factor on the term of the variational bound", {
+    least: 0,
+    otherwise: "T with vlb, T/1000 with hybrid",
+  }),
   lossWeight: choice(
     ["none", "min-snr"],
     "of the squared error at each noise level; min-snr is quicker with eps, x0 and v",

@@ -15,17 +15,26 @@ export const trainOptions = {
     fallback: "small",
   }),
   steps: whole("steps in all", { fallback: 20000 }),
-  batch: whole("images per step", { fallback: 64 }),
+  batchSize: whole("images per step", { fallback: 64, aliases: ["batch"] }),
   microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16, for base 4" }),
   seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
   learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
-  warmUp: whole("steps over which the learning rate rises", { least: 0, otherwise: "a tenth of --steps, at most 200" }),
+  warmUpSteps: whole("steps over which the learning rate rises", {
+    least: 0,
+    otherwise: "a tenth of --steps, at most 200",
+    aliases: ["warm-up"],
+  }),
   decay: choice(["none", "linear", "cosine"], "how the learning rate falls to 0 at the end", { fallback: "cosine" }),
-  clipGradient: real("longest gradient; longer ones are shortened to it", { fallback: 1, least: 0 }),
-  ema: real("rate of the running average of the weights, which is what is saved; it starts lower", {
+  maxGradientNorm: real("largest norm of the gradient, which is clipped to it; 0 for no limit", {
+    fallback: 1,
+    least: 0,
+    aliases: ["clip-gradient"],
+  }),
+  emaRate: real("rate of the running average of the weights, which is what is saved; it starts lower", {
     fallback: 0.9999,
     least: 0,
     most: 1,
+    aliases: ["ema"],
   }),
   process: choice(
     ["ddpm", "flow", "edm"],
@@ -34,13 +43,18 @@ export const trainOptions = {
       otherwise: "that of the model in --out, else ddpm",
     },
   ),
-  dataDeviation: real("standard deviation of pixel values, -1 to 1, for --process edm", { least: 0, otherwise: "0.5" }),
+  sigmaData: real("standard deviation of pixel values, -1 to 1, for --process edm", {
+    least: 0,
+    otherwise: "0.5",
+    aliases: ["data-deviation"],
+  }),
   schedule: choice(["linear", "cosine"], "noise schedule of --process ddpm", {
     otherwise: "that of the model in --out, else cosine",
   }),
   zeroTerminalSnr: toggle("end the schedule in pure noise; needs --prediction v or x0"),
-  noiseSteps: whole("length T of the noise schedule", {
+  diffusionSteps: whole("length T of the noise schedule", {
     most: 1_000_000,
+    aliases: ["noise-steps"],
     otherwise: "that of the model in --out, else 1000",
   }),
   size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
@@ -58,19 +72,3 @@ export const trainOptions = {
 /** Which family of networks is trained; a family has a role. */
 export const familyOption = (role: keyof typeof defaultFamilies) =>
   text("kind", "family of networks; registerFamily of the library adds others", { otherwise: defaultFamilies[role] });
-
-/** Options that may change when a run is resumed: they change where and how long it runs, not what it computes. */
-export const freeWhenResuming: readonly string[] = [
-  "data",
-  "out",
-  "steps",
-  "microBatch",
-  "strict",
-  "storage",
-  "checkpointEvery",
-  "sampleEvery",
-  "resume",
-  "dryRun",
-  "device",
-  "threads",
-];

@@ -15,14 +15,14 @@ export function describeJob(
   network: NetworkRole,
   { parameters, process }: Job,
   { path, train, classes, imageShape }: Dataset,
-  { preset, steps, batch, microBatch = usualMicroBatch(preset) }: DenoiserValues | ClassifierValues,
+  { preset, steps, batchSize, microBatch = usualMicroBatch(preset) }: DenoiserValues | ClassifierValues,
 ): string {
   const [channels, height, width] = imageShape;
-  const epochs = (steps * batch) / train.count;
+  const epochs = (steps * batchSize) / train.count;
   return [
     `data: ${count(train.count)} images ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${classes.length} classes (${path})`,
     `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
-    `training: ${count(steps)} steps of ${batch} images (${Math.min(microBatch, batch)} at a time), ${epochs.toPrecision(3)} times through the data`,
+    `training: ${count(steps)} steps of ${batchSize} images (${Math.min(microBatch, batchSize)} at a time), ${epochs.toPrecision(3)} times through the data`,
   ].join("\n");
 }
 
@@ -32,7 +32,7 @@ const timedSteps = 4;
 /** Trains a few steps, keeps nothing, and says how long all of them will take. */
 export async function estimate(
   job: Job,
-  { steps, batch }: DenoiserValues | ClassifierValues,
+  { steps, batchSize }: DenoiserValues | ClassifierValues,
   backend: Backend,
   signal: AbortSignal,
 ): Promise<string> {
@@ -41,5 +41,5 @@ export async function estimate(
     if (event.kind === "step") began.push(performance.now());
   signal.throwIfAborted();
   const fastest = Math.min(...began.slice(1).map((time, i) => time - began[i]!)) / 1000;
-  return `time: about ${duration(fastest * steps)} (${(batch / fastest).toPrecision(3)} images/s)`;
+  return `time: about ${duration(fastest * steps)} (${(batchSize / fastest).toPrecision(3)} images/s)`;
 }

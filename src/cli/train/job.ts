@@ -2,8 +2,7 @@ import type { ModelToSave } from "../../checkpoint/model-folder.ts";
 import type { ClassifierRecord, ModelRecord } from "../../checkpoint/schema.ts";
 import { batchSequence } from "../../data/batches.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { logitNormalTime, logNormalSigma } from "../../diffusion/level-sampler.ts";
-import { checkProcess } from "../../diffusion/process-config.ts";
+import { checkProcess, processKind } from "../../diffusion/process-config.ts";
 import { UsageError } from "../../errors.ts";
 import { initialize } from "../../nn/initialize.ts";
 import { countParameters } from "../../nn/module.ts";
@@ -29,18 +28,18 @@ type Common = Pick<DenoiserValues, keyof DenoiserValues & keyof ClassifierValues
 /** Options of the loop that come from the command line. */
 const loopOptions = (values: Common) => ({
   learningRate: values.learningRate,
-  warmUpSteps: values.warmUp ?? Math.min(200, Math.floor(values.steps / 10)),
+  warmUpSteps: values.warmUpSteps ?? Math.min(200, Math.floor(values.steps / 10)),
   decay: values.decay,
-  emaRate: values.ema,
+  emaRate: values.emaRate,
 });
 
 function dataOptions(values: Common, { train }: Dataset) {
-  const { batch: batchSize, microBatch = usualMicroBatch(values.preset), seed, flip, crop, clipGradient } = values;
+  const { batchSize, microBatch = usualMicroBatch(values.preset), seed, flip, crop, maxGradientNorm } = values;
   return {
     batchAt: batchSequence(train, { batchSize, seed, flip, crop }),
     microBatch: Math.min(microBatch, batchSize),
     seed,
-    ...(clipGradient > 0 && { maxGradientNorm: clipGradient }),
+    ...(maxGradientNorm > 0 && { maxGradientNorm }),
   };
 }
 
@@ -56,41 +55,28 @@ type Noise = ClassifierRecord["process"];
 /** The noise that is asked for, else that of the model that the network will join. */
 function noiseOf(values: Common, existing: ModelRecord | undefined): Noise {
   const known = existing?.denoiser?.process ?? existing?.classifier?.process;
-  const kind = values.process ?? (known ? kindOf(known) : "ddpm");
+  const kind = values.process ?? (known ? processKind(known) : "ddpm");
   if (values.schedule && kind !== "ddpm")
     throw new UsageError(`--schedule is for --process ddpm, but the process is ${kind}; leave it out`);
   // Of a model with another kind of noise nothing is taken over.
-  const old = known && kindOf(known) === kind ? known : undefined;
+  const old = known && processKind(known) === kind ? known : undefined;
   const zeroTerminalSnr = values.zeroTerminalSnr || old?.zeroTerminalSnr;
-  const dataDeviation = values.dataDeviation ?? old?.dataDeviation;
+  const sigmaData = values.sigmaData ?? old?.sigmaData;
   return {
-    schedule: schedules[kind] ?? values.schedule ?? old?.schedule ?? "cosine",
-    steps: values.noiseSteps ?? old?.steps ?? 1000,
+    schedule: kind === "ddpm" ? (values.schedule ?? old?.schedule ?? "cosine") : kind,
+    steps: values.diffusionSteps ?? old?.steps ?? 1000,
     ...(zeroTerminalSnr && { zeroTerminalSnr }),
     ...(old?.sigmaRange && { sigmaRange: old.sigmaRange }),
-    ...(dataDeviation !== undefined && { dataDeviation }),
+    ...(sigmaData !== undefined && { sigmaData }),
     rescaleTimesteps: old?.rescaleTimesteps ?? false,
   };
 }
-
-/** Schedules of the kinds of noise that have one only. */
-const schedules = { ddpm: undefined, flow: "flow", edm: "exploding" } as const;
-type Kind = keyof typeof schedules;
-const kindOf = ({ schedule }: Pick<Noise, "schedule">): Kind =>
-  schedule === "flow" ? "flow" : schedule === "exploding" ? "edm" : "ddpm";
 
 /** What is usual for each kind of noise, where it is not asked for. */
 const usual = {
   ddpm: { loss: "hybrid", prediction: "eps", timesteps: "uniform" },
   flow: { loss: "simple", prediction: "velocity", timesteps: "uniform" },
   edm: { loss: "simple", prediction: "edm", timesteps: "log-normal" },
-} as const;
-
-const timestepsOf = {
-  uniform: "uniform",
-  "loss-second-moment": "loss-second-moment",
-  "log-normal": logNormalSigma,
-  "logit-normal": logitNormalTime,
 } as const;
 
 /** Those of the values that were asked for. */
@@ -101,10 +87,10 @@ const given = ({ loss, prediction, timesteps }: DenoiserValues) => ({
 });
 
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
-  const { lossWeight, dropoutLabel, seed, powerEma } = values;
+  const { lossWeight, vlbWeight, labelDropout, seed, powerEma } = values;
   const { classes, imageShape } = dataset;
   const noise = noiseOf(values, existing);
-  const { loss, prediction, timesteps } = { ...usual[kindOf(noise)], ...given(values) };
+  const { loss, prediction, timesteps } = { ...usual[processKind(noise)], ...given(values) };
   const process = {
     ...noise,
     prediction,
@@ -115,7 +101,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
     imageShape,
     classes: classes.length,
     learnedVariance: loss !== "simple",
-    nullLabel: dropoutLabel > 0,
+    nullLabel: labelDropout > 0,
   });
   return {
     parameters: countParameters(network),
@@ -127,12 +113,13 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
         network: (params, x, t, label) => network(params, x, t, { label }),
         weights: initialize(network, seed),
         process,
-        loss: ({ hybrid: "rescaledMse", simple: "mse", bound: "rescaledKl" } as const)[loss],
-        lossWeight: lossWeight === "min-snr" ? "minSnr" : "none",
-        timesteps: timestepsOf[timesteps],
+        loss,
+        lossWeight,
+        vlbWeight,
+        timesteps,
         powerEma,
         classes: classes.length,
-        labelDropout: dropoutLabel,
+        labelDropout,
         ...options,
       }),
     model: (weights, training) => ({

@@ -23,8 +23,15 @@ import { describeJob, estimate } from "./dry-run.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
 import { checkFamily } from "./network.ts";
-import { checkSameData, resumedValues, storedOptions, trainingRecord } from "./resume.ts";
 import { writeSheet } from "./sheet.ts";
+import {
+  checkSameData,
+  mayChange,
+  resumedValues,
+  storedOptions,
+  trainingRecord,
+  upgradeOptions,
+} from "./stored-options.ts";
 
 /** Images on which a trained classifier is measured: accuracies to about 1.5 percent. */
 const reportImages = 1000;
@@ -46,7 +53,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const { out } = asked;
   await checkOutputFolder("--out", out);
   await using _lock = asked.dryRun ? undefined : await lockFolder(out);
-  const store = checkpointFolder(join(out, "checkpoints", network));
+  const store = checkpointFolder(join(out, "checkpoints", network), { upgradeConfig: upgradeOptions });
   const existing = await existingRecord(out);
   const saved = await store.latest();
   if (!asked.resume && (saved || existing?.[network]))
@@ -150,11 +157,11 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const events = job.start({
     backend,
     steps: values.steps,
-    // Options that may change when resuming have been checked above; the loop need not compare them again.
-    store: { ...store, latest: async () => saved && { ...saved, config } },
+    store,
     checkpointEvery: values.checkpointEvery,
     ...("sampleEvery" in values && { sampleEvery: values.sampleEvery }),
     config,
+    mayChange,
     signal,
   });
   for await (const event of events) await follow(event);

@@ -1,9 +1,9 @@
-import { drawsLevels, type LogNormal } from "../../diffusion/level-sampler.ts";
-import { type LossKind, type LossWeight, trainingLoss } from "../../diffusion/losses.ts";
+import { drawsLevels, type TimestepSampling } from "../../diffusion/level-sampler.ts";
+import { type LossOptions, trainingLoss } from "../../diffusion/losses.ts";
 import { type Coefficients, coefficients, noiseSchedule, type ProcessConfig } from "../../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../../diffusion/process.ts";
 import { checkProcess, learnsVariance } from "../../diffusion/process-config.ts";
-import { type TimestepSamplerState, type TimestepSampling, timestepSampler } from "../../diffusion/timestep-sampler.ts";
+import { type TimestepSamplerState, timestepSampler } from "../../diffusion/timestep-sampler.ts";
 import { UsageError } from "../../errors.ts";
 import { float32, type NDArray, type Shape } from "../../ndarray.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -15,21 +15,18 @@ import type { Task, TaskMemory } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
 /** What the loss of a denoiser depends on. */
-export interface DenoiserLossOptions {
+export interface DenoiserLossOptions extends LossOptions {
   /** Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. */
   network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor<"int32">) => Tensor;
   process: ProcessConfig;
-  loss?: LossKind;
-  /** Of the squared error at each noise level; none by default. */
-  lossWeight?: LossWeight;
 }
 
 /** What `denoiserTask` and `trainDenoiser` train, and on what. */
 export interface DenoiserOptions extends DenoiserLossOptions, DataOptions {
   /** Initial weights of the network, by name. */
   weights: Weights;
-  /** How noise levels are picked: timesteps of the chain, or by the logarithm of sigma / alpha, of which those of a chain are few. */
-  timesteps?: TimestepSampling | LogNormal;
+  /** How noise levels are picked; `uniform` by default. */
+  timesteps?: TimestepSampling;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */
   classes?: number;
   /** Share of the images that are trained with the null label, for classifier-free guidance. */
@@ -51,23 +48,27 @@ export type DenoiserBatch = {
 type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & { coefficients: Coefficients; y?: Tensor<"int32"> };
 
 /** The loss of a denoiser, a traced function of its weights and a `DenoiserBatch`. Metrics: `mse`, `vb`. */
-export function denoiserLoss({ network, process, loss: kind = "rescaledMse", lossWeight }: DenoiserLossOptions) {
+export function denoiserLoss({ network, process, ...options }: DenoiserLossOptions) {
   const schedule = noiseSchedule(process);
   return (params: Tensors, { x0, noise, weight, coefficients: c, y }: DenoiserTensors) => {
     const xt = qSample(x0, noise, c);
     const output = network(params, networkInput(xt, c.timestep, process), c.timestep, y);
-    const { loss, ...metrics } = trainingLoss(kind, output, { x0, noise, xt }, c, schedule, lossWeight);
+    const { loss, ...metrics } = trainingLoss(output, { x0, noise, xt }, c, schedule, options);
     return { objective: loss.mul(weight), metrics };
   };
 }
 
 /** Throws UsageError where options contradict each other. */
-function check({ process, timesteps = "uniform", loss = "rescaledMse", classes, labelDropout = 0 }: DenoiserOptions) {
+function check({ process, timesteps = "uniform", loss = "hybrid", classes, labelDropout = 0 }: DenoiserOptions) {
   if (labelDropout > 0 && classes === undefined)
     throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
   checkProcess(process);
+  if (loss === "simple" && learnsVariance(process))
+    throw new UsageError(
+      'the loss "simple" teaches nothing about the variance, which this network is to learn: choose "hybrid", or a fixed variance',
+    );
   if (!drawsLevels(process, timesteps)) return;
-  if (learnsVariance(process) || process.prediction === "previous" || loss === "kl" || loss === "rescaledKl")
+  if (learnsVariance(process) || process.prediction === "previous" || loss === "vlb")
     throw new UsageError(
       "noise levels between those of the chain have no step before them, which learned variances, the variational bound and the " +
         "mean of x_{t-1} are about: predict something else with a fixed variance and the squared error, or pick timesteps of the chain",

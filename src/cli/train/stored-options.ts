@@ -1,0 +1,114 @@
+import { ModelError, UsageError } from "../../errors.ts";
+import type { Json, JsonObject } from "../../training/checkpoint.ts";
+import { refusedChanges } from "../../training/resume.ts";
+import type { ClassifierValues } from "../commands/train-classifier.ts";
+import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import { flagOf } from "../option.ts";
+
+type OptionName = keyof DenoiserValues | keyof ClassifierValues;
+
+/**
+ * What each option decides: what the network is and learns from (`model`), how it learns (`training`), or where and how long that runs,
+ * which changes nothing of what is computed (`run`).
+ */
+const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
+  family: "model",
+  preset: "model",
+  process: "model",
+  schedule: "model",
+  zeroTerminalSnr: "model",
+  diffusionSteps: "model",
+  sigmaData: "model",
+  prediction: "model",
+  loss: "model",
+  labelDropout: "model",
+  size: "model",
+  flip: "model",
+  crop: "model",
+  batchSize: "model",
+  seed: "model",
+  powerEma: "model",
+  learningRate: "training",
+  warmUpSteps: "training",
+  decay: "training",
+  weightDecay: "training",
+  maxGradientNorm: "training",
+  emaRate: "training",
+  lossWeight: "training",
+  vlbWeight: "training",
+  timesteps: "training",
+  data: "run",
+  out: "run",
+  steps: "run",
+  microBatch: "run",
+  strict: "run",
+  storage: "run",
+  checkpointEvery: "run",
+  sampleEvery: "run",
+  resume: "run",
+  dryRun: "run",
+  device: "run",
+  threads: "run",
+};
+
+const isRun = (key: string): boolean => (decides as Readonly<Record<string, string>>)[key] === "run";
+
+/** Options that may change when a run is resumed. */
+export const mayChange: readonly string[] = Object.keys(decides).filter(isRun);
+
+/** Options as a checkpoint keeps them. */
+export const storedOptions = (values: object): JsonObject =>
+  JSON.parse(JSON.stringify(values, (key, value) => (["resume", "dryRun", "out"].includes(key) ? undefined : value)));
+
+/** What the model's record keeps of them: those that decide what is computed. */
+export const trainingRecord = ({ fingerprint: _, ...options }: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(options).filter(([key]) => key === "steps" || !isRun(key)));
+
+/** Names of options of version 0.1.0. */
+const renamed: Readonly<Record<string, OptionName>> = {
+  batch: "batchSize",
+  warmUp: "warmUpSteps",
+  clipGradient: "maxGradientNorm",
+  ema: "emaRate",
+  dropoutLabel: "labelDropout",
+  noiseSteps: "diffusionSteps",
+  dataDeviation: "sigmaData",
+};
+
+/** Options that any version stored, under today's names. */
+export const upgradeOptions = (stored: JsonObject): JsonObject =>
+  Object.fromEntries(
+    Object.entries(stored).map(([key, value]): [string, Json] => {
+      if (key === "loss" && value === "bound") return [key, "vlb"];
+      return [renamed[key] ?? key, value];
+    }),
+  );
+
+/**
+ * The options of a run that goes on: those that it was started with, and those given now where they may change.
+ *
+ * @throws UsageError where another one was given that may not.
+ */
+export function resumedValues<V extends Readonly<Record<string, unknown>>>(
+  values: V,
+  given: ReadonlySet<string>,
+  stored: JsonObject,
+): V {
+  const resumed = Object.fromEntries(
+    Object.entries(values).map(([key, value]) => [key, given.has(key) ? value : (stored[key] ?? value)]),
+  ) as V;
+  const refused = refusedChanges(stored, storedOptions(resumed), mayChange).find(({ key }) => given.has(key));
+  if (refused)
+    throw new UsageError(
+      `${flagOf(refused.key)} was ${refused.before ?? "left open"} when this run began, and is ${refused.now} now; leave it out to go on, or train into a new folder`,
+    );
+  return resumed;
+}
+
+/** Throws ModelError unless the data is what the run began with. */
+export function checkSameData(path: string, fingerprint: string, stored: JsonObject): void {
+  if (stored.fingerprint !== fingerprint)
+    throw new ModelError(
+      `${path}: these are not the images that this run began with; give them by --data, or train into a new folder`,
+    );
+}
