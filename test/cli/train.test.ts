@@ -47,7 +47,7 @@ describe("training", () => {
       imageShape: [1, 8, 8],
       denoiser: {
         process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" },
-        training: { preset: "tiny", batch: 4, steps: 6, step: 6, images: 12, data: "images" },
+        training: { preset: "tiny", batchSize: 4, steps: 6, step: 6, images: 12, data: "images" },
       },
     });
     const metrics = await metricsOf("straight");
@@ -158,7 +158,7 @@ describe("errors come in one line, with an exit code, and nothing written:", () 
       "a bad choice",
       () => train("denoiser", "failed", "--loss", "big"),
       2,
-      /--loss must be one of hybrid, simple, bound/,
+      /--loss must be one of hybrid, simple, vlb/,
     ],
     [
       "no data there",

@@ -177,7 +177,7 @@ describe("what cannot be trained is refused before it starts", () => {
     [flow, { loss: "vlb" }, /the variational bound .* are about/],
     [flow, { timesteps: "loss-second-moment" }, /the flow schedule has none; draw them uniformly/],
     [{ ...cosine, prediction: "previous" }, { timesteps: "log-normal" }, /mean of x_\{t-1\} are about/],
-    [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, deviation: 0 } }, /deviation must be above 0 but is 0/],
+    [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, std: 0 } }, /std must be above 0 but is 0/],
     [{ ...cosine, prediction: "eps", zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],
   ] as [ProcessConfig, Partial<DenoiserOptions>, RegExp][])("%o %o", (process, options, message) => {
     expect(() => denoiserTask(runOf(process, options))).toThrow(message);
