@@ -1,5 +1,17 @@
+import { ShapeError } from "../errors.ts";
 import { type DType, int32 } from "../ndarray.ts";
-import { type AnyTensor, apply, constant, type Labels, like, type Operand, scalar, type Tensor } from "./tensor.ts";
+import { show } from "./shape.ts";
+import {
+  type AnyTensor,
+  apply,
+  constant,
+  type Labels,
+  like,
+  type Operand,
+  positive,
+  scalar,
+  type Tensor,
+} from "./tensor.ts";
 
 /** Element by element: `a` where the condition holds, else `b`. */
 export function where<D extends DType>(condition: Tensor<"bool">, a: Operand<NoInfer<D>>, b: Tensor<D>): Tensor<D>;
@@ -13,11 +25,26 @@ export function where(condition: Tensor<"bool">, a: Operand<DType>, b: Operand<D
   return apply<"where", DType>("where", [condition, like(type, a), like(type, b)], {});
 }
 
-/** Tensors joined along an axis, whose sizes add up; all others are equal. Throws ShapeError where they are not. */
+/** Tensors that differ along one axis alone, joined along it. Throws ShapeError where they differ elsewhere, or there are none. */
 export const concat = <D extends DType>(tensors: readonly Tensor<D>[], axis: number): Tensor<D> =>
-  tensors.length === 1
-    ? tensors[0]!
-    : apply("concat", tensors, { axis: axis < 0 ? axis + (tensors[0]?.rank ?? 0) : axis });
+  tensors.length === 1 ? tensors[0]! : apply("concat", tensors, { axis: positive(axis, tensors[0]?.rank ?? 0) });
+
+/**
+ * Tensors of one shape side by side along a new axis, which stands before axis `axis` (negative: -1 makes it the last).
+ * Throws ShapeError where their shapes differ, or there are none.
+ */
+export function stack<D extends DType>(tensors: readonly Tensor<D>[], axis = 0): Tensor<D> {
+  const shapes = new Set(tensors.map(({ shape }) => show(shape)));
+  if (shapes.size !== 1)
+    throw new ShapeError(`stack: takes tensors of one shape but got ${[...shapes].join(" and ") || "none"}`);
+  const { shape, rank } = tensors[0]!;
+  const at = positive(axis, rank + 1);
+  if (at < 0 || at > rank) throw new ShapeError(`stack: axis ${axis} is outside ${show(shape)} with one more axis`);
+  return concat(
+    tensors.map((tensor) => tensor.reshape(...shape.toSpliced(at, 0, 1))),
+    at,
+  );
+}
 
 /** labels int32 or int64 [N] -> float32 [N, classes], 1 at the label. A label outside 0..classes-1 gives a row of zeros. */
 export const oneHot = (labels: Labels, classes: number): Tensor =>

@@ -3,11 +3,13 @@ import type { Shape, Tree } from "../ndarray.ts";
 import { where } from "./functions.ts";
 import type { Attributes, Op } from "./ops.ts";
 import { show } from "./shape.ts";
-import { type AnyTensor, apply, full, scalar, Tensor } from "./tensor.ts";
+import { type AnyTensor, apply, full, type Labels, scalar, Tensor } from "./tensor.ts";
 
 /** Inputs that only select: no gradient flows to them, and they are no float32. */
 interface Selecting {
   where: readonly [condition: Tensor<"bool">, a: Tensor, b: Tensor];
+  gather: readonly [x: Tensor, indices: Labels];
+  scatterAdd: readonly [slices: Tensor, indices: Labels];
 }
 
 /** What a rule sees of an operator's application. Gradients flow through float32 alone, so that is what its inputs are. */
@@ -65,6 +67,11 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
   sub: binary((_a, _b, _y, dy) => [dy, dy.neg()]),
   mul: binary((a, b, _, dy) => [dy.mul(b), dy.mul(a)]),
   div: binary((_, b, y, dy) => [dy.div(b), dy.mul(y).div(b).neg()]),
+  // Powers of zero: by the base they have the slope 0 at exponent 0, where 0 / 0 would come; by the exponent they are flat.
+  pow: binary((a, b, y, dy) => [
+    dy.mul(where(b.equal(0), 0, b.mul(a.pow(b.sub(1))))),
+    dy.mul(y.mul(where(a.equal(0), 1, a).log())),
+  ]),
   maximum: binary((a, b, _, dy) => [where(a.less(b), 0, dy), where(a.less(b), dy, 0)]),
   minimum: binary((a, b, _, dy) => [where(b.less(a), 0, dy), where(b.less(a), dy, 0)]),
   less: none,
@@ -81,6 +88,7 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
     const hit = x!.equal(y).cast("float32");
     return [hit.mul(dy.div(hit.sum(axes, true)))];
   },
+  argmax: none,
   softmax: unary((_, y, dy) => {
     const weighted = dy.mul(y);
     return weighted.sub(y.mul(weighted.sum(-1, true)));
@@ -157,6 +165,12 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
       return dy.slice(axis, start, end);
     });
   },
+
+  gather: ({ inputs: [x, indices], attributes: { axis } }, _, dy) => [
+    apply("scatterAdd", [dy, indices], { axis, length: x.shape[axis]! }),
+    null,
+  ],
+  scatterAdd: ({ inputs: [, indices], attributes: { axis } }, _, dy) => [dy.gather(axis, indices), null],
 
   matmul: ({ inputs: [a, b] }, _, dy) => [
     sumTo(dy.matmul(b!.transpose()), a!.shape),

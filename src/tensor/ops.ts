@@ -1,10 +1,25 @@
 import { type DType, type NDArray, sizeOf } from "../ndarray.ts";
-import { broadcast, checkAxes, convolved, fail, float, image, sameType, show, type Type } from "./shape.ts";
-
-type Types = readonly Type[];
-
-/** Attributes of an operator without any. */
-export type None = Record<never, never>;
+import {
+  type Axes,
+  arithmetic,
+  broadcast,
+  checkAxes,
+  convolved,
+  fail,
+  float,
+  image,
+  lastAxis,
+  lastAxisReduced,
+  type None,
+  pairwise,
+  reduction,
+  sameType,
+  show,
+  type Type,
+  type Types,
+  unary,
+  whole,
+} from "./shape.ts";
 
 /** Geometry of a two-dimensional convolution; the same in both directions. */
 export interface Conv2dGeometry {
@@ -12,8 +27,8 @@ export interface Conv2dGeometry {
   readonly padding: number;
 }
 
-interface Axes {
-  readonly axes: readonly number[];
+interface Axis {
+  readonly axis: number;
 }
 interface Epsilon {
   readonly epsilon: number;
@@ -21,38 +36,6 @@ interface Epsilon {
 interface Factor {
   readonly factor: number;
 }
-
-const unary = ([x]: Types, _: None, op: string): Type => {
-  float(op, x!);
-  return x!;
-};
-
-const pairwise = ([a, b]: Types, _: None, op: string): Type => ({
-  dtype: sameType(op, a!, b!),
-  shape: broadcast(op, a!.shape, b!.shape),
-});
-
-const arithmetic = (inputs: Types, attributes: None, op: string): Type => {
-  const result = pairwise(inputs, attributes, op);
-  if (result.dtype === "bool") fail(op, `takes numbers but got bool ${show(inputs[0]!.shape)}; cast it first`);
-  return result;
-};
-
-const reduction = ([x]: Types, { axes }: Axes, op: string): Type => {
-  float(op, x!);
-  checkAxes(op, x!.shape, axes);
-  return { dtype: x!.dtype, shape: x!.shape.map((n, i) => (axes.includes(i) ? 1 : n)) };
-};
-
-const lastAxis = ([x]: Types, _: object, op: string): Type => {
-  float(op, x!);
-  if (x!.shape.length === 0) fail(op, "takes at least one axis but got a scalar");
-  return x!;
-};
-const lastAxisReduced = (inputs: Types, attributes: object, op: string): Type => {
-  const { shape, dtype } = lastAxis(inputs, attributes, op);
-  return { dtype, shape: [...shape.slice(0, -1), 1] };
-};
 
 /**
  * The closed list of operators. Each entry is an operator's shape rule: of the types of its inputs and of its attributes, the type of
@@ -89,6 +72,10 @@ export const operators = {
   sub: arithmetic,
   mul: arithmetic,
   div: arithmetic,
+  pow: (inputs, _: None, op) => {
+    float(op, ...inputs);
+    return pairwise(inputs, _, op);
+  },
   maximum: arithmetic,
   minimum: arithmetic,
   less: (inputs, _: None, op) => ({ ...arithmetic(inputs, _, op), dtype: "bool" }),
@@ -102,6 +89,12 @@ export const operators = {
   // Reductions; reduced axes stay with length 1
   sum: reduction,
   max: reduction,
+  /** The first place of the largest element along one axis. */
+  argmax: ([x], { axis }: Axis, op) => {
+    float(op, x!);
+    checkAxes(op, x!.shape, [axis]);
+    return { dtype: "int32", shape: x!.shape.with(axis, 1) };
+  },
 
   // Over the last axis
   softmax: lastAxis,
@@ -175,7 +168,7 @@ export const operators = {
     checkAxes(op, x!.shape, axes);
     return x!;
   },
-  concat: (inputs, { axis }: { readonly axis: number }, op) => {
+  concat: (inputs, { axis }: Axis, op) => {
     const first = inputs[0] ?? fail(op, "takes at least one tensor");
     checkAxes(op, first.shape, [axis]);
     let length = 0;
@@ -186,6 +179,24 @@ export const operators = {
       length += input.shape[axis]!;
     }
     return { dtype: first.dtype, shape: first.shape.map((n, i) => (i === axis ? length : n)) };
+  },
+  /** The slices x[..., i, ...] of one axis for each index i, whose axes take its place; a negative index counts from the end. */
+  gather: ([x, indices], { axis }: Axis, op) => {
+    whole(op, indices!);
+    checkAxes(op, x!.shape, [axis]);
+    return { dtype: x!.dtype, shape: x!.shape.toSpliced(axis, 1, ...indices!.shape) };
+  },
+  /** Adjoint of gather in x: zeros of x's shape, `length` along the axis, to which each slice is added at its index. */
+  scatterAdd: ([slices, indices], { axis, length }: Axis & { readonly length: number }, op) => {
+    float(op, slices!);
+    whole(op, indices!);
+    const end = axis + indices!.shape.length;
+    if (show(slices!.shape.slice(axis, end)) !== show(indices!.shape))
+      fail(
+        op,
+        `slices ${show(slices!.shape)} must have the indices' axes ${show(indices!.shape)} from axis ${axis} on`,
+      );
+    return { dtype: "float32", shape: slices!.shape.toSpliced(axis, indices!.shape.length, length) };
   },
 
   // Linear algebra
@@ -266,6 +277,7 @@ export const broadcasting: ReadonlySet<Op> = new Set<Op>([
   "sub",
   "mul",
   "div",
+  "pow",
   "maximum",
   "minimum",
   "less",

@@ -1,10 +1,20 @@
 import { ShapeError } from "../errors.ts";
 import type { DType, Shape } from "../ndarray.ts";
 
-/** What a shape rule reads and says of a tensor. */
+/** What a shape rule reads and says of a tensor: `operators` in ops.ts. */
 export interface Type<D extends DType = DType> {
   readonly shape: Shape;
   readonly dtype: D;
+}
+
+export type Types = readonly Type[];
+
+/** Attributes of an operator without any. */
+export type None = Record<never, never>;
+
+/** Attributes of a reduction. */
+export interface Axes {
+  readonly axes: readonly number[];
 }
 
 /** `[2, 3]`, as every message prints a shape. */
@@ -65,3 +75,42 @@ export const convolved = (
   kernel: number,
   { stride, padding }: { readonly stride: number; readonly padding: number },
 ): number => Math.floor((size + 2 * padding - kernel) / stride) + 1;
+
+// Shape rules that several operators share.
+
+/** A function of each float32 element. */
+export const unary = ([x]: Types, _: None, op: string): Type => {
+  float(op, x!);
+  return x!;
+};
+
+/** Two operands of one type, broadcast to one shape. */
+export const pairwise = ([a, b]: Types, _: None, op: string): Type => ({
+  dtype: sameType(op, a!, b!),
+  shape: broadcast(op, a!.shape, b!.shape),
+});
+
+/** Two operands of numbers. */
+export const arithmetic = (inputs: Types, attributes: None, op: string): Type => {
+  const result = pairwise(inputs, attributes, op);
+  if (result.dtype === "bool") fail(op, `takes numbers but got bool ${show(inputs[0]!.shape)}; cast it first`);
+  return result;
+};
+
+/** The reduced axes stay with length 1. */
+export const reduction = ([x]: Types, { axes }: Axes, op: string): Type => {
+  float(op, x!);
+  checkAxes(op, x!.shape, axes);
+  return { dtype: x!.dtype, shape: x!.shape.map((n, i) => (axes.includes(i) ? 1 : n)) };
+};
+
+/** Something about each row of the last axis. */
+export const lastAxis = ([x]: Types, _: object, op: string): Type => {
+  float(op, x!);
+  if (x!.shape.length === 0) fail(op, "takes at least one axis but got a scalar");
+  return x!;
+};
+export const lastAxisReduced = (inputs: Types, attributes: object, op: string): Type => {
+  const { shape, dtype } = lastAxis(inputs, attributes, op);
+  return { dtype, shape: [...shape.slice(0, -1), 1] };
+};

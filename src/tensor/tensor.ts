@@ -60,13 +60,27 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   minimum(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return apply("minimum", [this, like(this, other)], {});
   }
+  /**
+   * The power of every element. A negative base has powers of whole exponents alone, others are NaN; by the exponent, powers of a
+   * base from 0 on have a gradient, which is 0 at base 0.
+   */
+  pow(this: Tensor, exponent: Operand): Tensor {
+    if (exponent === 1) return this;
+    return exponent === 2 ? this.square() : apply("pow", [this, like(this, exponent)], {});
+  }
   /** Limits every element to [low, high]; the gradient passes inside only. */
   clip(this: Tensor<D & Numeric>, low: number, high: number): Tensor<D> {
     return this.maximum(low).minimum(high);
   }
+  /** Element by element: is it less? No gradient flows through a comparison. */
   less(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<"bool"> {
     return apply("less", [this, like(this, other)], {});
   }
+  /** Element by element: is it greater? */
+  greater(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<"bool"> {
+    return apply("less", [like(this, other), this], {});
+  }
+  /** Element by element: is it the same? */
   equal(other: Operand<D>): Tensor<"bool"> {
     return apply("equal", [this, like(this, other)], {});
   }
@@ -99,6 +113,21 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   silu(this: Tensor): Tensor {
     return apply("silu", [this], {});
   }
+  /**
+   * x Phi(x), Phi being the normal distribution's cumulative function (Hendrycks & Gimpel 2016): exact by erf, or the paper's
+   * approximation by tanh, within 5e-4.
+   */
+  gelu(this: Tensor, approximation: "none" | "tanh" = "none"): Tensor {
+    const phi =
+      approximation === "none"
+        ? this.div(Math.SQRT2).erf()
+        : this.pow(3)
+            .mul(0.044715)
+            .add(this)
+            .mul(Math.sqrt(2 / Math.PI))
+            .tanh();
+    return this.mul(phi.add(1)).mul(0.5);
+  }
   tanh(this: Tensor): Tensor {
     return apply("tanh", [this], {});
   }
@@ -124,12 +153,24 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   sum(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
     return reduce(this, "sum", axes, keepDims);
   }
+  /** Mean over `axes` (negative counts from the end; all by default). */
   mean(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
     const total = reduce(this, "sum", axes, keepDims);
     return total.mul(total.size / this.size);
   }
+  /** Mean squared distance from the mean over `axes`: the biased variance, which divides by the count. */
+  variance(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
+    return this.sub(this.mean(axes, true)).square().mean(axes, keepDims);
+  }
+  /** Largest element over `axes` (negative counts from the end; all by default). Equal ones share the gradient. */
   max(this: Tensor, axes?: number | readonly number[], keepDims = false): Tensor {
     return reduce(this, "max", axes, keepDims);
+  }
+  /** Where the largest element along an axis is, the first of equal ones. No gradient flows through a place. */
+  argmax(this: Tensor, axis = -1, keepDims = false): Tensor<"int32"> {
+    const at = positive(axis, this.rank);
+    const place = apply("argmax", [this], { axis: at });
+    return keepDims ? place : place.reshape(...this.shape.toSpliced(at, 1));
   }
 
   /** Softmax over the last axis. */
@@ -173,7 +214,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   }
   /** The elements from `start` (included) to `end` (excluded) along one axis. */
   slice(axis: number, start: number, end: number): Tensor<D> {
-    const at = axis < 0 ? axis + this.rank : axis;
+    const at = positive(axis, this.rank);
     if (start === 0 && end === this.shape[at]) return this;
     return apply("slice", [this], {
       starts: this.shape.map((_, i) => (i === at ? start : 0)),
@@ -182,7 +223,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   }
   /** `parts` tensors of equal length along one axis. */
   split(axis: number, parts: number): Tensor<D>[] {
-    const at = axis < 0 ? axis + this.rank : axis;
+    const at = positive(axis, this.rank);
     const length = this.shape[at]! / parts;
     if (!Number.isInteger(length))
       throw new ShapeError(`split: axis ${at} of ${show(this.shape)} does not divide into ${parts} parts`);
@@ -196,18 +237,30 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     return apply("flip", [this], { axes });
   }
 
-  /** [..., M, K] x [..., K, N] -> [..., M, N]; leading axes broadcast. */
+  /**
+   * Slices of one axis by their numbers: x [A, n, B], indices [...] -> [A, ..., B] for axis 1. numpy's `take`; a table of
+   * embeddings [rows, width] is looked up along axis 0. The gradient adds up what slices named more than once get. Negative indices
+   * count from the end; one outside is a RuntimeFailure when the program runs.
+   */
+  gather(axis: number, indices: Labels): Tensor<D> {
+    return apply<"gather", DType>("gather", [this, indices], { axis: positive(axis, this.rank) }) as Tensor<D>;
+  }
+
+  /** Products of matrices: [..., M, K] x [..., K, N] -> [..., M, N]; leading axes, batches, broadcast. */
   matmul(this: Tensor<D & `float${number}`>, other: Tensor<D>): Tensor<D> {
     return apply("matmul", [this, other], {});
   }
 }
 
+/** An axis counted from the front: a negative one counts from the end. */
+export const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
 /** Reductions keep the axes with length 1; without `keepDims` these are dropped then. */
 function reduce(x: Tensor, op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
   const list = axes === undefined ? x.shape.map((_, i) => i) : [axes].flat();
-  const positive = list.map((axis) => (axis < 0 ? axis + x.rank : axis)).sort((a, b) => a - b);
-  const kept = positive.length === 0 ? x : apply(op, [x], { axes: positive });
-  return keepDims ? kept : kept.reshape(...x.shape.filter((_, i) => !positive.includes(i)));
+  const sorted = list.map((axis) => positive(axis, x.rank)).sort((a, b) => a - b);
+  const kept = sorted.length === 0 ? x : apply(op, [x], { axes: sorted });
+  return keepDims ? kept : kept.reshape(...x.shape.filter((_, i) => !sorted.includes(i)));
 }
 
 const isNumber = (operand: Operand<DType>, value: number): boolean => typeof operand === "number" && operand === value;

@@ -70,7 +70,10 @@ test("they may be fixed, and state", async () => {
 
 describe("operators keep the type of their operands", () => {
   test("where whole numbers are computed with, exactly", async () => {
-    const graph = trace(specs, ({ short, long, flag }) => ({
+    const graph = trace(specs, ({ float, short, long, flag }) => ({
+      place: float.argmax(),
+      positive: float.greater(0),
+      picked: short.gather(0, float.argmax(0, true)),
       sum: short.reshape(1, 3).add(scalar(-3, "int32")),
       quotient: short.div(2),
       largest: short.maximum(1),
@@ -82,6 +85,9 @@ describe("operators keep the type of their operands", () => {
     }));
     await using program = await compile(graph, backend);
     expect(await program.run(inputs)).toEqual({
+      place: int32([], [2]),
+      positive: bool([3], [0, 0, 1]),
+      picked: int32([1], [2 ** 31 - 1]),
       sum: int32([1, 3], [-10, -3, 2 ** 31 - 4]),
       quotient: int32([3], [-3, 0, 2 ** 30 - 1]),
       largest: int32([3], [1, 1, 2 ** 31 - 1]),

@@ -1,6 +1,6 @@
 import { type DType, float32, int32, type NDArray, type Shape, sizeOf } from "../../src/ndarray.ts";
 import { normals, permutation } from "../../src/random.ts";
-import { averagePool2d, concat, conv2d, oneHot, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
+import { averagePool2d, concat, conv2d, oneHot, stack, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import type { Op } from "../../src/tensor/ops.ts";
 import { type AnyTensor, apply, constant, scalar, type Tensor } from "../../src/tensor/tensor.ts";
@@ -186,11 +186,23 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
     (a, b) => a.div(b),
     (shape) => positive(...shape),
   ),
+  pow: [
+    ...binary(
+      "pow",
+      (a, b) => a.pow(b),
+      (shape) => positive(...shape),
+    ),
+    ...unary("third power", normal(2, 3), (x) => x.pow(3)),
+    ...unary("power -1.5", positive(2, 3), (x) => x.pow(-1.5)),
+    ...unary("powers 1, 2 and 0", normal(2, 3), (x) => x.pow(1).add(x.pow(2)).mul(x.pow(0))),
+  ],
   maximum: binary("maximum", (a, b) => a.maximum(b), spaced),
   minimum: binary("minimum", (a, b) => a.minimum(b), spaced),
   less: [
     define("less", { a: spaced([2, 3]), b: spaced([2, 1], 0.5) }, ({ a, b }) => a.less(b).cast("float32").mul(a)),
     define("less of int32", { a: integers([4], 0, 1, 2, 3) }, ({ a }) => a.less(2).cast("float32")),
+    define("greater", { a: spaced([2, 3]), b: spaced([2, 1], 0.5) }, ({ a, b }) => where(a.greater(b), a, b.mul(2))),
+    define("greater than a number", { a: integers([4], 0, 1, 2, 3) }, ({ a }) => a.greater(2).cast("float32")),
   ],
   equal: [
     define("equal of int32", { x: normal(3, 3), y: integers([3], 2, 0, 1) }, ({ x, y }) => oneHot(y, 3).mul(x)),
@@ -219,6 +231,14 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
     ...unary("max of all", spaced([2, 3]), (x) => x.max()),
     ...unary("max of two axes", spaced([2, 3, 2]), (x) => x.max([0, 2])),
     ...unary("max of the last, kept", spaced([3, 4]), (x) => x.max(-1, true)),
+  ],
+  argmax: [
+    define("argmax of the last", { x: spaced([3, 4]) }, ({ x }) => x.argmax().cast("float32")),
+    define("argmax of the first, kept", { x: spaced([3, 2, 2]) }, ({ x }) => x.argmax(0, true).cast("float32").mul(x)),
+    define("argmax of ties", { x: integers([2, 3], 1, 7, 7, 2, 2, 0) }, ({ x }) =>
+      x.cast("float32").argmax().cast("float32"),
+    ),
+    define("the element at argmax", { x: spaced([2, 4]) }, ({ x }) => oneHot(x.argmax(), 4).mul(x).sum(-1)),
   ],
   softmax: [
     ...unary("softmax", normal(2, 4), (x) => x.softmax()),
@@ -292,6 +312,29 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
       concat([a, b, c], 1),
     ),
     define("concat of a tensor with itself", { a: normal(2, 3) }, ({ a }) => concat([a, a.square(), a], -1)),
+  ],
+
+  gather: [
+    define("rows of a table", { table: normal(4, 3), rows: integers([5], 2, 0, 3, 2, -1) }, ({ table, rows }) =>
+      table.gather(0, rows),
+    ),
+    define("gather with two axes of indices", { x: normal(2, 3, 2), at: integers([2, 2], 2, 0, 1, 2) }, ({ x, at }) =>
+      x.gather(1, at).square(),
+    ),
+    define("gather by a scalar", { x: normal(2, 3), at: integers([], 1) }, ({ x, at }) => x.gather(-1, at).exp()),
+    define("gather of int32", { x: integers([3], 7, 8, 9), at: integers([2], 2, 1), by: normal(2) }, ({ x, at, by }) =>
+      x.gather(0, at.cast("int64")).cast("float32").mul(by),
+    ),
+  ],
+  scatterAdd: [
+    define("scatterAdd of rows", { rows: normal(4, 2), at: integers([4], 2, 0, 2, -1) }, ({ rows, at }) =>
+      apply("scatterAdd", [rows, at], { axis: 0, length: 5 }),
+    ),
+    define(
+      "scatterAdd with two axes of indices",
+      { x: normal(2, 2, 2, 3), at: integers([2, 2], 2, 0, 1, 2) },
+      ({ x, at }) => apply("scatterAdd", [x, at], { axis: 1, length: 4 }).square(),
+    ),
   ],
 
   matmul: [
@@ -387,7 +430,27 @@ export const compositeCases: readonly Case[] = [
       return averagePool2d(concat([x, x.add(y)], 1), 2);
     },
   ),
-  define("GELU", { x: normal(2, 4) }, ({ x }) => x.mul(x.mul(Math.SQRT1_2).erf().add(1)).mul(0.5)),
+  define("GELU", { x: normal(2, 4) }, ({ x }) => x.gelu()),
+  define("GELU by tanh", { x: normal(2, 4) }, ({ x }) => x.gelu("tanh")),
+  define("variance", { x: normal(2, 3, 4) }, ({ x }) => x.variance([0, 2]).add(x.variance())),
+  define("variance of the last, kept", { x: normal(2, 5) }, ({ x }) => x.variance(-1, true).add(1e-3).sqrt()),
+  define("stack", { a: normal(2, 3), b: normal(2, 3) }, ({ a, b }) => stack([a, b, a.square()], 1)),
+  define("stack along a last axis", { a: normal(2), b: normal(2) }, ({ a, b }) => stack([a, b], -1).softmax()),
+  define("layer norm", { x: normal(2, 3, 4), weight: normal(4), bias: normal(4) }, ({ x, weight, bias }) =>
+    x.normalize(1e-5).mul(weight).add(bias),
+  ),
+  define(
+    "a loss of embedded tokens",
+    { table: normal(5, 3), project: normal(3, 5), tokens: integers([2, 3], 4, 0, 4, 1, 1, 2) },
+    ({ table, project, tokens }) => {
+      const logits = table.gather(0, tokens).gelu().matmul(project).logSoftmax();
+      return logits
+        .mul(oneHot(tokens, 5).reshape(2, 3, 5))
+        .sum(-1)
+        .mean()
+        .neg();
+    },
+  ),
   define("timestep embedding", { t: map(normal(2), (x) => 5 * x) }, ({ t }) => {
     const angles = t.reshape(2, 1).mul(constant(float32([3], [1, 0.1, 0.01])));
     return concat([angles.cos(), angles.sin()], -1);

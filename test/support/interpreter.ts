@@ -165,6 +165,7 @@ const rules: { readonly [K in Op]: Rule<K> } = {
     const quotient = binary((a, b) => a / b)(node, inputs, result);
     return result.dtype === "float32" ? quotient : quotient.map(Math.trunc);
   },
+  pow: binary(Math.pow),
   maximum: binary(Math.max),
   minimum: binary(Math.min),
   less: binary((a, b) => Number(a < b)),
@@ -176,6 +177,14 @@ const rules: { readonly [K in Op]: Rule<K> } = {
 
   sum: reduction(0, (sum, x) => sum + x),
   max: reduction(Number.NEGATIVE_INFINITY, Math.max),
+  argmax: ({ attributes: { axis } }, [x]) => {
+    const [n, stride] = [x!.shape[axis]!, stridesOf(x!.shape)[axis]!];
+    return Float64Array.from({ length: x!.data.length / n }, (_, i) => {
+      const first = Math.floor(i / stride) * stride * n + (i % stride);
+      const column = Array.from({ length: n }, (_, k) => x!.data[first + k * stride]!);
+      return column.indexOf(Math.max(...column));
+    });
+  },
   kthLargest: ({ attributes: { k } }, [x]) => rows(x!, (row) => [row.toSorted((a, b) => b - a)[k - 1]!]),
   softmax: (_, [x]) => rows(x!, (row) => logSoftmax(row).map(Math.exp)),
   logSoftmax: (_, [x]) => rows(x!, logSoftmax),
@@ -247,6 +256,17 @@ const rules: { readonly [K in Op]: Rule<K> } = {
     }
     return result;
   },
+  gather: ({ attributes: { axis } }, [x, indices]) => {
+    const at = slicesAt(x!.shape, axis, indices!);
+    return Float64Array.from(at, (place) => x!.data[place]!);
+  },
+  scatterAdd: ({ attributes: { axis } }, [slices, indices], { shape }) => {
+    const result = new Float64Array(sizeOf(shape));
+    slicesAt(shape, axis, indices!).forEach((place, i) => {
+      result[place]! += slices!.data[i]!;
+    });
+    return result;
+  },
 
   matmul: (_, [a, b], { shape }) => {
     const batch = shape.slice(0, -2);
@@ -304,6 +324,19 @@ const rules: { readonly [K in Op]: Rule<K> } = {
   },
   upsampleNearest2d: ({ attributes: { factor } }, [x], { shape }) => gather(x!.data, coarse(shape, factor)),
 };
+
+/** For each element that indices choose along an axis of `shape`, in order, its position there. */
+function slicesAt(shape: Shape, axis: number, { data: indices }: Value): number[] {
+  const n = shape[axis]!;
+  const [before, after] = [sizeOf(shape.slice(0, axis)), sizeOf(shape.slice(axis + 1))];
+  const places: number[] = [];
+  for (let i = 0; i < before; i++)
+    for (const index of indices) {
+      if (index < -n || index >= n) throw new Error(`index ${index} is outside 0 ... ${n - 1}`);
+      for (let k = 0; k < after; k++) places.push((i * n + (index < 0 ? index + n : index)) * after + k);
+    }
+  return places;
+}
 
 /** For each pixel of [N, C, H, W], the position of its block in [N, C, H / factor, W / factor]. */
 function coarse([n, c, h, w]: Shape, factor: number): Int32Array {

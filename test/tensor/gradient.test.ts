@@ -72,8 +72,10 @@ describe("gradients", () => {
   const y = input("y", f32(2, 3));
   const at = { x: { shape: [2, 3], data: [1, -2, 3, -4, 5, -6] }, y: { shape: [2, 3], data: [1, 1, 2, 2, 3, 3] } };
 
-  test("are zero through stopGradient, comparisons and casts", () => {
-    const f = x.stopGradient().mul(y).add(x.less(y).cast("float32")).add(x.cast("int32").cast("float32")).sum();
+  test("are zero through stopGradient, comparisons, places and casts", () => {
+    const compared = x.less(y).cast("float32").add(x.greater(y).cast("float32")).add(x.equal(y).cast("float32"));
+    const places = x.argmax(0).cast("float32");
+    const f = x.stopGradient().mul(y).add(compared).add(places).add(x.cast("int32").cast("float32")).sum();
     expect([...evaluate(gradients(f, { x }), at).x.data]).toEqual([0, 0, 0, 0, 0, 0]);
   });
 
@@ -122,6 +124,15 @@ describe("gradients", () => {
       const { x: dx, y: dy } = evaluate(gradients(f.sum(), { x, y }), ones);
       expect([...dx.data, ...dy.data]).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0]);
     }
+  });
+
+  test("of powers: flat where the exponent is 0, and by the exponent where the base is", () => {
+    const [base, exponent] = [input("x", f32(4)), input("y", f32(4))];
+    const values = { x: { shape: [4], data: [0, -2, 0, 3] }, y: { shape: [4], data: [0, 0, 2, 1] } };
+    const { x, y } = evaluate(gradients(base.pow(exponent).sum(), { x: base, y: exponent }), values);
+    expect([...x.data]).toEqual([0, 0, 0, 1]);
+    expect([y.data[0], y.data[2]]).toEqual([0, 0]);
+    expect(y.data[3]).toBeCloseTo(3 * Math.log(3), 12);
   });
 
   test("inside the limits of clip pass, outside are zero", () => {

@@ -1,16 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { ShapeError } from "../../src/errors.ts";
 import { type DType, float32 } from "../../src/ndarray.ts";
-import { averagePool2d, concat, conv2d, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
+import { averagePool2d, concat, conv2d, stack, upsampleNearest2d, where } from "../../src/tensor/functions.ts";
 import { type Op, operators } from "../../src/tensor/ops.ts";
-import { type AnyTensor, apply, constant, scalar, type Tensor } from "../../src/tensor/tensor.ts";
-import { f32 as floats, input, i32 as integers } from "../../src/tensor/trace.ts";
+import { type AnyTensor, apply, constant, type Labels, scalar, type Tensor } from "../../src/tensor/tensor.ts";
+import { b8, f32 as floats, input, i32 as integers } from "../../src/tensor/trace.ts";
 import { allCases, leavesOf } from "../support/cases.ts";
 import { evaluate } from "../support/interpreter.ts";
 
 const f32 = (...shape: number[]): Tensor => input("x", floats(...shape));
 /** Integers that the compiler takes for float32, as JavaScript would pass them. */
 const i32 = (...shape: number[]): Tensor => input<DType>("y", integers(...shape)) as Tensor;
+
+const labels = (...shape: number[]): Labels => input("y", integers(...shape));
+const flags = (...shape: number[]): Tensor<"bool"> => input("z", b8(...shape));
 
 test.each(allCases)("the shape rule tells what the interpreter computes: $name", ({ inputs, f }) => {
   const output = f(leavesOf(inputs));
@@ -41,6 +44,7 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
   add: [
     [() => f32(2, 3).add(f32(4, 3)), "add: [2, 3] and [4, 3] do not broadcast (axis 0: 2 against 4)"],
     [() => f32(2, 3).add(f32(2)), "add: [2, 3] and [2] do not broadcast (axis 1: 3 against 2)"],
+    [() => apply("add", [flags(2), flags(2)], {}), "add: takes numbers but got bool [2]; cast it first"],
     [() => f32(2, 3).add(i32(3)), "add: operands have different types: float32 [2, 3] and int32 [3]"],
   ],
   sub: [[() => f32(5).sub(f32(4)), "sub: [5] and [4] do not broadcast (axis 0: 5 against 4)"]],
@@ -51,6 +55,10 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
     ],
   ],
   div: [[() => f32(3, 2).div(f32(2, 2)), "div: [3, 2] and [2, 2] do not broadcast (axis 0: 3 against 2)"]],
+  pow: [
+    [() => f32(3).pow(f32(2)), "pow: [3] and [2] do not broadcast (axis 0: 3 against 2)"],
+    [() => i32(3).pow(i32(3)), "pow: takes float32 but got int32 [3]; cast it first"],
+  ],
   maximum: [[() => f32(3).maximum(f32(2)), "maximum: [3] and [2] do not broadcast (axis 0: 3 against 2)"]],
   minimum: [[() => f32(3).minimum(f32(2)), "minimum: [3] and [2] do not broadcast (axis 0: 3 against 2)"]],
   less: [[() => f32(3).less(f32(2)), "less: [3] and [2] do not broadcast (axis 0: 3 against 2)"]],
@@ -68,6 +76,10 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
     [() => i32(2).sum(), "sum: takes float32 but got int32 [2]; cast it first"],
   ],
   max: [[() => f32(2, 3).max(5), "max: axis 5 is outside [2, 3]"]],
+  argmax: [
+    [() => f32(2, 3).argmax(2), "argmax: axis 2 is outside [2, 3]"],
+    [() => i32(2).argmax(), "argmax: takes float32 but got int32 [2]; cast it first"],
+  ],
   kthLargest: [
     [() => f32(2, 3).kthLargest(4), "kthLargest: k must be from 1 to the length of the last axis of [2, 3] but is 4"],
   ],
@@ -124,6 +136,18 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
     [() => concat([f32(2, 3), f32(2)], 0), "concat: [2, 3] and [2] differ outside axis 0"],
     [() => concat([f32(2), i32(2)], 0), "concat: operands have different types: float32 [2] and int32 [2]"],
     [() => concat([], 0), "concat: takes at least one tensor"],
+  ],
+
+  gather: [
+    [() => f32(2, 3).gather(-3, labels(2)), "gather: axis -1 is outside [2, 3]"],
+    // @ts-expect-error: indices are whole numbers
+    [() => f32(2, 3).gather(0, f32(2)), "gather: indices must be int32 or int64 but are float32 [2]; cast them first"],
+  ],
+  scatterAdd: [
+    [
+      () => apply("scatterAdd", [f32(2, 3), labels(3)], { axis: 0, length: 4 }),
+      "scatterAdd: slices [2, 3] must have the indices' axes [3] from axis 0 on",
+    ],
   ],
 
   matmul: [
@@ -193,4 +217,16 @@ test("an error carries the path of the modules around it, outermost first", () =
 
 test("an array whose data does not fill its shape is refused", () => {
   expect(() => constant(float32([2, 3], [1, 2]))).toThrow("array: shape [2,3] holds 6 elements but 2 came");
+});
+
+describe("stack refuses", () => {
+  const refused: readonly Mistake[] = [
+    [() => stack([f32(2, 3), f32(3, 2)]), "stack: takes tensors of one shape but got [2, 3] and [3, 2]"],
+    [() => stack([]), "stack: takes tensors of one shape but got none"],
+    [() => stack([f32(2), f32(2)], 2), "stack: axis 2 is outside [2] with one more axis"],
+    [() => stack([f32(2), f32(2)], -3), "stack: axis -3 is outside [2] with one more axis"],
+  ];
+  test.each(refused.map(([make, message]) => ({ make, message })))("$message", ({ make, message }) => {
+    expect(make).toThrow(new ShapeError(message));
+  });
 });
