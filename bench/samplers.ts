@@ -4,10 +4,10 @@ import { evaluate } from "../src/evaluation/evaluate.ts";
 import { collectFeatures, features } from "../src/evaluation/features.ts";
 import type { Estimate } from "../src/evaluation/metrics/bootstrap.ts";
 import type { NDArray } from "../src/ndarray.ts";
+import { joinRows } from "../src/runtime/batches.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import type { Sampler, SamplerOptions } from "../src/samplers/sampler.ts";
 import { makeSampler, type SamplerKind } from "../src/samplers/samplers.ts";
-import { joined } from "../src/sampling/batches.ts";
 import { collect, sample } from "../src/sampling/sample.ts";
 
 /** Pictures of each candidate, drawn in rounds in which all candidates take their turn. `PICTURES=250 npm run bench -- samplers` is quicker. */
@@ -67,7 +67,7 @@ export async function samplers(): Promise<void> {
   console.log(`digits, ${pictures} pictures each; FID to the MNIST training set, by the bundled detector`);
   for (const [i, sampler] of candidates.entries()) {
     const { pictures: parts, seconds } = drawn[i]!;
-    const seen = await collectFeatures(features(joined(parts, pictures), detector));
+    const seen = await collectFeatures(features(joinRows(parts, pictures), detector));
     const { fid, precision, recall, accuracy } = await evaluate(seen, reference, { backend, labels });
     const ratio = median(seconds.map((value, round) => drawn[0]!.seconds[round]! / value));
     const time = (1000 * median(seconds)) / each;

@@ -58,6 +58,11 @@ export { spaceTimesteps } from "../diffusion/respacing.ts";
 export { betas, type Schedule, zeroTerminalSnr } from "../diffusion/schedule.ts";
 export { score, shiftScore } from "../diffusion/score.ts";
 export { energyScore, type SigmaRange, scoreMatchingLoss, sigmaAt } from "../diffusion/score-matching.ts";
+export { type DrawOptions, draw, type SampleEvent } from "../draw/draw.ts";
+export type { Place } from "../draw/plan.ts";
+export type { Seeds } from "../draw/seeds.ts";
+export type { Start } from "../draw/start.ts";
+export type { MakePredictor, TensorsFor, Varying } from "../draw/step-graph.ts";
 export { autoguidance } from "../guidance/autoguidance.ts";
 export {
   type Classifier,
@@ -107,9 +112,8 @@ export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/en
 export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
 export type { Guidance, SettledGuidance } from "../sampling/guidance.ts";
 export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
-export { collect, type SampleEvent, type SampleOptions, sample } from "../sampling/sample.ts";
+export { collect, type SampleOptions, sample } from "../sampling/sample.ts";
 export { type Run, type RunOptions, settle } from "../sampling/settings.ts";
-export type { Start } from "../sampling/start.ts";
 export {
   choice as choiceSetting,
   number as numberSetting,

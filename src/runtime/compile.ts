@@ -2,6 +2,7 @@ import { RuntimeFailure, ShapeError, UsageError } from "../errors.ts";
 import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
+import { topological } from "../tensor/gradient.ts";
 import { show } from "../tensor/shape.ts";
 import type { AnyTensor } from "../tensor/tensor.ts";
 import {
@@ -22,7 +23,7 @@ import { inPlaceStates } from "./in-place.ts";
 
 /** What `compile` fixes, and what it keeps between runs. */
 export interface CompileOptions<I extends Tree<Spec>, B extends keyof I, S extends keyof I> {
-  /** Values of inputs that never change: they become weights of the program, packed for speed. */
+  /** Values of inputs that never change: they become weights of the program, packed for speed. Those that no output needs are left out. */
   readonly bind?: { readonly [K in B]: ValuesOf<I[K]> };
   /**
    * Initial values of inputs that the program itself updates: after each run, such an input takes the value of the output
@@ -82,7 +83,7 @@ export async function compile<
 
   const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
   const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
-  const model = await load(graph, backend, { bound, initial, ...(profile ? { profile } : {}) });
+  const model = await load(withoutUnused(graph, bound), backend, { bound, initial, ...(profile ? { profile } : {}) });
 
   // The program keeps names alone, so that graph, weights and initial state can be freed while it lives.
   const stateKeys = Object.keys(state ?? {});
@@ -124,6 +125,13 @@ export async function compile<
 interface ToLoad extends Pick<LoadOptions, "profile"> {
   readonly bound: ReadonlyMap<string, NDArray>;
   readonly initial: ReadonlyMap<string, NDArray>;
+}
+
+/** A graph without the inputs that are bound and that no output needs: their values are not carried. */
+function withoutUnused(graph: Graph, bound: Map<string, NDArray>): Graph {
+  const used = new Set(topological([...graph.outputs.values()]));
+  const inputs = [...graph.inputs].filter(([name, tensor]) => used.has(tensor) || !bound.delete(name));
+  return { ...graph, inputs: new Map(inputs) };
 }
 
 /** The program of an earlier start, or a new one, which is kept for the next. */

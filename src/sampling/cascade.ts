@@ -1,4 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
+import type { SampleEvent } from "../draw/draw.ts";
 import { ModelError } from "../errors.ts";
 import { denoiserSignature } from "../models/families.ts";
 import { float32, type NDArray } from "../ndarray.ts";
@@ -6,13 +7,15 @@ import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
 import { samplingSchedule } from "../samplers/levels.ts";
 import { show } from "../tensor/shape.ts";
-import { type SampleEvent, type SampleOptions, sample } from "./sample.ts";
+import { type SampleSettings, sample } from "./sample.ts";
 import { type Described, type Run, type RunOptions, settle } from "./settings.ts";
 
 /** How the second model of a cascade draws; its labels and seeds are those of the first. */
 export type UpsamplingOptions = Pick<RunOptions, "sampler" | "guidance" | "clip" | "batch">;
 
-export interface CascadeOptions extends Omit<SampleOptions, "lowRes"> {
+export type CascadeOptions = RunOptions & Omit<SampleSettings, "lowRes"> & CascadeSettings;
+
+export interface CascadeSettings {
   /** How the upsampler draws: its own sampler by default, no guidance but the classifier-free scale that its record asks for; `clip` and `batch` as the first model's. */
   readonly upsampling?: UpsamplingOptions;
 }

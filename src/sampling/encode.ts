@@ -1,20 +1,20 @@
 import type { Model } from "../checkpoint/model.ts";
 import { coefficients } from "../diffusion/noise-schedule.ts";
+import { checkFinite, type SampleEvent } from "../draw/draw.ts";
+import { mixed } from "../draw/start.ts";
+import { compileSteps, stepGraph } from "../draw/step-graph.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { denoiserSignature } from "../models/families.ts";
-import { float32, type NDArray } from "../ndarray.ts";
+import { float32, int32, type NDArray } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import { compile } from "../runtime/compile.ts";
+import { batchesOf, evenSize, joinRows, rowsOf } from "../runtime/batches.ts";
 import { openEngine } from "../runtime/engine.ts";
 import { type Steps, samplingSchedule } from "../samplers/levels.ts";
 import { ddim, ddimReverseStep } from "../samplers/solvers/ddim.ts";
 import { show } from "../tensor/shape.ts";
-import { joined, rowsOf, split } from "./batches.ts";
-import { boundWeights, denoiserOf, stepGraph } from "./graph.ts";
+import { denoiserOf, predictorOf } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import type { SampleEvent } from "./sample.ts";
 import { type Run, type RunOptions, settle } from "./settings.ts";
-import { mixed } from "./start.ts";
 
 export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batch"> {
   /** Pictures [N, C, H, W] in [-1, 1]. */
@@ -71,47 +71,46 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
   const run = settleEncoding(model, options);
   const chain = samplingSchedule(process, run.sampler);
   const steps = chain.timesteps.length;
-  const batches = split(run);
-  const size = batches[0]!.seeds.length;
-  const graph = stepGraph(model, run, size, { step: ddimReverseStep, memory: [], numbers: [] });
+  const count = run.seeds.length;
+  const size = evenSize(count, run.batch);
+  const solver = { step: ddimReverseStep, memory: [], numbers: [] };
+  const { weights, ...asked } = predictorOf(model, run);
+  const graph = stepGraph({ ...asked, weights, solver, batchSize: size, labelled: true });
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openEngine();
-  await using program = await compile(graph, (options.backend ?? ownBackend)!, { bind: boundWeights(model, run) });
+  await using programs = await compileSteps([graph], weights, options.backend ?? ownBackend!);
+  const [program] = programs.all;
 
   const noise = float32([size, ...model.imageShape]);
   const least = chain.tables.alpha[0]!;
-  let xs = batches.map(({ indices }) => {
-    const x = rowsOf(images, indices);
-    return mixed(least, x, 0, x);
+  const batches = batchesOf(count, size).map(({ indices }) => {
+    const picture = rowsOf(images, indices);
+    const label = int32(
+      [size],
+      indices.map((i) => run.labels[i]!),
+    );
+    return { label, x: mixed(least, picture, 0, picture), x0: picture };
   });
+  const rest = { noise, memory: {}, numbers: {}, scales: {}, remembered: {} };
   for (let step = 1; step <= steps; step++) {
     const index = Math.max(0, step - 2);
     const c = coefficients(chain, new Array<number>(size).fill(index));
-    const results: { x: NDArray<"float32">; x0: NDArray<"float32"> }[] = [];
-    for (const [i, { label }] of batches.entries()) {
+    for (const batch of batches) {
       signal?.throwIfAborted();
-      const { x, x0 } = await program.run({
-        x: xs[i]!,
-        noise,
-        coefficients: c,
-        label,
-        memory: {},
-        numbers: {},
-        scales: {},
-      });
+      const { label } = batch;
+      const { x, x0 } = await program!.run({ ...rest, x: batch.x, label, coefficients: c });
       // dx / dr = eps, for x / alpha and r = sigma / alpha. From r = 0: alpha picture + sigma eps, where sigma eps = x - alpha x0.
-      results.push({ x: step === 1 ? mixed(2, xs[i]!, -least, x0) : x, x0 });
+      batch.x = step === 1 ? mixed(2, batch.x, -least, x0) : x;
+      batch.x0 = x0;
     }
-    xs = results.map(({ x }) => x);
-    yield {
-      step,
-      steps,
-      x: joined(xs, run.seeds.length),
-      x0: joined(
-        results.map(({ x0 }) => x0),
-        run.seeds.length,
-      ),
-    };
+    const gather = (name: "x" | "x0"): NDArray<"float32"> =>
+      joinRows(
+        batches.map((batch) => batch[name]),
+        count,
+      );
+    const event = { step, steps, x: gather("x"), x0: gather("x0") };
+    checkFinite(event, model.source);
+    yield event;
   }
 }
 

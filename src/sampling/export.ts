@@ -2,6 +2,7 @@ import type { Model } from "../checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { coefficientNames, type ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput, perImage } from "../diffusion/process.ts";
+import { stepGraph } from "../draw/step-graph.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
 import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignature } from "../models/families.ts";
@@ -14,7 +15,7 @@ import { oneHot, where } from "../tensor/functions.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
 import { type AnyTensor, constant, type Labels, type Tensor } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
-import { stepGraph } from "./graph.ts";
+import { predictorOf } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
 import type { Run } from "./settings.ts";
 
@@ -126,7 +127,14 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
       throw new UsageError("export: a step file holds one model, and autoguidance needs two; leave autoguidance out");
     const solver = solverOf(sampler, samplingSchedule(record.process, sampler));
     const table = stepTable(record.process, solver);
-    const inner = stepGraph(model, run, batch, solver);
+    const { lowRes } = denoiserSignature(record);
+    const inner = stepGraph({
+      ...predictorOf(model, run),
+      solver,
+      batchSize: batch,
+      labelled: true,
+      lowResShape: lowRes,
+    });
     const used = new Set(topological([...inner.outputs.values()]));
     // What depends on the step alone is looked up in the table; the rest is asked for, the class only where it matters.
     const asked = [...inner.inputs].filter(
@@ -158,7 +166,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
 
 /** What an input of the program of `sample` is called in the file. */
 const publicName = (name: string): string =>
-  ({ label: "y", lowRes: "low_res" })[name] ?? name.replace(/^memory\//, "memory_");
+  ({ label: "y", lowRes: "low_res" })[name] ?? name.replace(/^memory\//, "memory_").replace(/^weights\//, "");
 /** Inputs that depend on the step alone. */
 const tabled = /^(coefficients|numbers)\//;
 const prefixed = <T>(prefix: string, values: Readonly<Record<string, T>>): Record<string, T> =>

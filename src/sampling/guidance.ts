@@ -9,7 +9,6 @@ import { checkSchedule, factorAt, type ScaleSchedule, scaleAt } from "../guidanc
 import { checkPercentile } from "../guidance/threshold.ts";
 import { denoiserSignature } from "../models/families.ts";
 import type { Sampler } from "../samplers/sampler.ts";
-import type { Solver } from "../samplers/solver.ts";
 import { show } from "../tensor/shape.ts";
 
 /** How strongly, and by what, sampling is steered towards the labels. */
@@ -151,12 +150,12 @@ const guides = ({ classifier, classifierFree, autoguidance = 1, cfgPlusPlus }: S
 /** Is the weak model asked? */
 export const asksWeak = ({ autoguidance = 1 }: SettledGuidance): boolean => autoguidance !== 1;
 
-/** Under this name a sampler's memory holds that of guidance with momentum. */
-export const guidanceMemory = "guidance";
+/** Under this name the momentum of `apg` remembers. */
+export type GuidanceMemory = "average";
 
-/** The solver, which also carries what guidance has to remember. */
-export const remembering = <S extends Pick<Solver, "memory">>(solver: S, { apg }: SettledGuidance): S =>
-  apg && apg.momentum !== 0 ? { ...solver, memory: [...solver.memory, guidanceMemory] } : solver;
+/** What guidance remembers from step to step. */
+export const guidanceMemory = ({ apg }: SettledGuidance): GuidanceMemory[] =>
+  apg && apg.momentum !== 0 ? ["average"] : [];
 
 /** The same with everything off. */
 export const withoutGuidance = ({ gradientAt, unconditional, threshold }: SettledGuidance): SettledGuidance => ({

@@ -1,16 +1,17 @@
 import type { Model } from "../checkpoint/model.ts";
 import { labelOf } from "../class-names.ts";
+import { type Seeds, seedsOf } from "../draw/seeds.ts";
 import { UsageError } from "../errors.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type AskedSampler, settleSampler } from "../samplers/samplers.ts";
 import { type Guidance, type SettledGuidance, settleGuidance } from "./guidance.ts";
 
 /** What the pictures of a run depend on, beside the model. */
-export interface RunOptions {
+export type RunOptions = RunSettings & Seeds;
+
+export interface RunSettings {
   /** Class names or labels, cycled over the seeds, which may be fewer; every class in turn by default. */
   readonly labels?: readonly (string | number)[];
-  /** One for each image; an image depends on its own only. */
-  readonly seeds: readonly number[];
   /** The model's own by default, else DPM-Solver++ (2M) of 10 steps; what is left open is the model's own too, else usual. */
   readonly sampler?: AskedSampler;
   /** The model's own scales by default. */
@@ -46,10 +47,9 @@ export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classif
  * @throws UsageError for classes that the model lacks, and settings that are out of range or exclude each other
  */
 export function settle(model: Described, options: RunOptions): Run {
-  const { labels, seeds, guidance = {}, weak, clip = true, batch = 16 } = options;
+  const { labels, guidance = {}, weak, clip = true, batch = 16 } = options;
   const { denoiser } = model;
-  // From JavaScript they may be missing.
-  if (!seeds?.length) throw new UsageError("sample: there are no seeds; give one for each image");
+  const seeds = seedsOf(options);
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
   if (!Number.isInteger(batch) || batch < 1)
     throw new UsageError(`sample: batch must be a whole number from 1 but is ${batch}`);

@@ -34,6 +34,18 @@ export const importRules: readonly ImportRule[] = [
     },
   },
 
+  // The sampling loop takes functions: it runs programs, and knows neither models nor files.
+  {
+    room: "draw",
+    may: {
+      tensor: "all",
+      diffusion: "all",
+      guidance: "all",
+      samplers: "all",
+      runtime: ["draw.ts", "images.ts", "step-graph.ts"],
+    },
+  },
+
   // Bytes and files: no model in them.
   { room: "formats", may: { fflate: ["npz.ts", "zip.ts"] } },
   {
@@ -93,7 +105,8 @@ export const importRules: readonly ImportRule[] = [
       samplers: "all",
       models: "all",
       checkpoint: "all",
-      runtime: ["encode.ts", "sample.ts"],
+      draw: "all",
+      runtime: ["encode.ts"],
       zod: ["run-spec.ts"],
     },
   },

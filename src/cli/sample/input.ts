@@ -1,7 +1,7 @@
 import type { Model } from "../../checkpoint/model.ts";
+import type { Start } from "../../draw/start.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import type { Start } from "../../sampling/start.ts";
 import { guidanceOptions } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { samplerOptions } from "../commands/sampler-options.ts";

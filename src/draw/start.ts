@@ -1,7 +1,6 @@
-import type { Model } from "../checkpoint/model.ts";
 import type { NoiseSchedule } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
-import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
 import { show } from "../tensor/shape.ts";
 
 /** What a sampling starts from, where that is not noise alone; x and x0 are [N, C, H, W], one image for each seed. */
@@ -62,12 +61,21 @@ export function stepsFrom(start: Start | undefined, steps: number): number {
   return taken;
 }
 
-/** Throws UsageError unless there is one image of the model's shape for each seed, and the mask fits them. */
-export function checkStart(start: Start | undefined, { imageShape, source }: Model, count: number): void {
+/** What `checkStart` has to know of a drawing. */
+interface Drawn {
+  /** Of one image. */
+  readonly shape: Shape;
+  readonly count: number;
+  /** What draws, for messages. */
+  readonly source: string;
+}
+
+/** Throws UsageError unless there is one image of the right shape for each seed, and the mask fits them. */
+export function checkStart(start: Start | undefined, { shape, count, source }: Drawn): void {
   if (!start) return;
   const given = start.kind === "latents" ? start.x : start.x0;
   const what = start.kind === "latents" ? "latents" : "pictures";
-  const expected = show([count, ...imageShape]);
+  const expected = show([count, ...shape]);
   if (show(given.shape) !== expected)
     throw new UsageError(
       `sample: ${source} starts from ${what} ${expected}, one for each seed, but ${show(given.shape)} came`,
@@ -76,7 +84,7 @@ export function checkStart(start: Start | undefined, { imageShape, source }: Mod
     throw new UsageError(`sample: the ${what} to start from hold values that are no numbers`);
   if (start.kind !== "inpaint") return;
   const { mask, resample = 1 } = start;
-  const plane = show(imageShape.slice(1));
+  const plane = show(shape.slice(1));
   if (show(mask.shape) !== plane)
     throw new UsageError(`sample: the mask of ${source} must be ${plane}, as its pictures, but is ${show(mask.shape)}`);
   if (!mask.data.every((value) => value === 0 || value === 1))

@@ -1,0 +1,68 @@
+import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+
+/** The rows of one run of a program that takes a fixed number of them; a row is whatever the first axis counts, such as an image. */
+export interface Batch {
+  /** Places of the rows among all. Where rows are missing in the last batch, the last one stands in for them. */
+  readonly indices: readonly number[];
+  /** How many of them count; those that follow are copies. */
+  readonly count: number;
+}
+
+/** The least batch size with which `count` rows take no more batches than with `most`: little is computed for nothing. */
+export const evenSize = (count: number, most: number): number => Math.ceil(count / Math.ceil(count / most));
+
+/** Rows 0 ... count - 1 in batches of `size`. */
+export const batchesOf = (count: number, size: number): Batch[] =>
+  Array.from({ length: Math.ceil(count / size) }, (_, n) => ({
+    indices: Array.from({ length: size }, (_, i) => Math.min(n * size + i, count - 1)),
+    count: Math.min(size, count - n * size),
+  }));
+
+/** Some rows of an array [N, ...], copied. */
+export function rowsOf(
+  { shape: [, ...rest], data }: NDArray<"float32">,
+  indices: readonly number[],
+): NDArray<"float32"> {
+  const size = sizeOf(rest);
+  const rows = float32([indices.length, ...rest]);
+  for (const [i, index] of indices.entries()) rows.data.set(data.subarray(index * size, (index + 1) * size), i * size);
+  return rows;
+}
+
+/** The first `count` rows of arrays one below the other; of a single whole one, the array itself. */
+export function joinRows(parts: readonly NDArray<"float32">[], count: number): NDArray<"float32"> {
+  const [first] = parts;
+  if (parts.length === 1 && first!.shape[0] === count) return first!;
+  const rows = float32([count, ...first!.shape.slice(1)]);
+  let at = 0;
+  for (const { data } of parts) {
+    rows.data.set(data.subarray(0, rows.data.length - at), at);
+    at += data.length;
+  }
+  return rows;
+}
+
+/**
+ * Runs a program that takes `size` rows at a time over any number of rows, at least one.
+ *
+ * @param rows [N, ...]
+ * @param run from rows [size, ...] to arrays [size, ...]
+ * @returns the same arrays for all rows, [N, ...]
+ */
+export async function runInBatches<K extends string>(
+  rows: NDArray<"float32">,
+  size: number,
+  run: (rows: NDArray<"float32">) => Promise<{ readonly [name in K]: NDArray<"float32"> }>,
+): Promise<{ readonly [name in K]: NDArray<"float32"> }> {
+  const count = rows.shape[0]!;
+  const results: { readonly [name in K]: NDArray<"float32"> }[] = [];
+  for (const { indices } of batchesOf(count, size)) results.push(await run(rowsOf(rows, indices)));
+  const joined = (name: K): NDArray<"float32"> =>
+    joinRows(
+      results.map((result) => result[name]),
+      count,
+    );
+  return Object.fromEntries((Object.keys(results[0]!) as K[]).map((name) => [name, joined(name)])) as {
+    [name in K]: NDArray<"float32">;
+  };
+}
