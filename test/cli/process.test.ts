@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { resumeAfterKill } from "../support/resume-after-kill.ts";
 import { sameBytes, temporaryFolder, writeImages } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -71,3 +72,15 @@ test("training that is interrupted, then killed, ends with the bytes of one that
     [],
   );
 });
+
+/** `GUIDESTAR_KILLS=50 npx vitest run test/cli/process.test.ts` tries more often. */
+const kills = Number(process.env.GUIDESTAR_KILLS ?? 3);
+
+test.runIf(process.platform === "linux")(
+  `a run that is killed with its process group goes on at once, ${kills} times of ${kills}`,
+  { timeout: 30_000 + 20_000 * kills },
+  async () => {
+    const command = [process.execPath, "--import", "tsx", main] as const;
+    expect(await resumeAfterKill(command, { data: at("images"), out: at("killed"), rounds: kills })).toEqual([]);
+  },
+);
