@@ -1,10 +1,12 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
+import { type FSWatcher, watch } from "node:fs";
 import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterEach, beforeAll, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { latestCheckpoint, stepOf } from "../../src/checkpoint/run-folder.ts";
 import { resumeAfterKill } from "../support/resume-after-kill.ts";
 import { sameBytes, temporaryFolder, writeImages } from "./world.ts";
 
@@ -13,7 +15,6 @@ const at = (...path: string[]): string => join(folder.path, ...path);
 beforeAll(() => writeImages(at("images")));
 
 const main = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
-const steps = 40;
 const children = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");
@@ -35,30 +36,40 @@ async function run(argv: readonly string[], onLine: (text: string, child: ChildP
   return { code, signal, out, messages };
 }
 
-const train = (out: string): string[] => [
+const train = (out: string, steps: number): string[] => [
   ...["train", "denoiser", "--data", at("images"), "--out", at(out), "--preset", "tiny", "--batch-size", "4"],
-  ...["--threads", "1", "--steps", String(steps), "--checkpoint-every", "5", "--sample-every", "1000"],
+  ...["--threads", "1", "--steps", String(steps), "--warm-up-steps", "4"],
+  ...["--checkpoint-every", "5", "--sample-every", "1000000"],
 ];
+/** More than a run takes before it is stopped. */
+const endless = 1_000_000;
+const isTraining = (messages: string): boolean => messages.includes(`/${endless}  `);
 
 test("training that is interrupted, then killed, ends with the bytes of one that was not", async () => {
-  const straight = run(train("straight"));
   let asked = false;
-  const stopped = await run(train("stopped"), (text, child) => {
+  const stopped = await run(train("stopped", endless), (text, child) => {
     // Once only: a second one would end it at once.
-    if (text.includes(`/${steps}  `) && !asked) asked = child.kill("SIGINT");
+    if (isTraining(text) && !asked) asked = child.kill("SIGINT");
   });
   expect(stopped).toMatchObject({ code: 130, out: "" });
   const [, command] = /to go on: guidestar (.*)\n$/.exec(stopped.messages) ?? [];
   expect(command).toBe(`train denoiser --out ${at("stopped")} --resume`);
+  const goOn = command!.split(" ");
 
-  // Killed at whatever it is doing a moment after its first step.
-  const killed = await run(command!.split(" "), (text, child) => {
-    if (text.includes(`/${steps}  `)) setTimeout(() => child.kill("SIGKILL"), 150);
+  // Killed while it writes its next checkpoint.
+  const checkpoints = at("stopped", "checkpoints", "denoiser");
+  const before = await readdir(checkpoints);
+  let watched: FSWatcher | undefined;
+  const killed = await run(goOn, (text, child) => {
+    if (isTraining(text)) watched ??= watch(checkpoints, (_, name) => before.includes(name!) || child.kill("SIGKILL"));
   });
+  watched?.close();
   expect(killed).toMatchObject({ signal: "SIGKILL", out: "" });
   await loadModel(at("stopped"));
 
-  expect(await run(command!.split(" "))).toMatchObject({ code: 0, out: `${at("stopped")}\n` });
+  const steps = 10 + stepOf(basename((await latestCheckpoint(checkpoints))!))!;
+  const straight = run(train("straight", steps));
+  expect(await run([...goOn, "--steps", String(steps)])).toMatchObject({ code: 0, out: `${at("stopped")}\n` });
   expect(await straight).toMatchObject({ code: 0 });
   const last = `step-${String(steps).padStart(8, "0")}`;
   for (const file of [
@@ -68,9 +79,7 @@ test("training that is interrupted, then killed, ends with the bytes of one that
     `checkpoints/denoiser/${last}.safetensors`,
   ])
     expect(await sameBytes(at("stopped", file), at("straight", file)), file).toBe(true);
-  expect((await readdir(at("stopped", "checkpoints", "denoiser"))).filter((name) => !name.startsWith("step-"))).toEqual(
-    [],
-  );
+  expect((await readdir(checkpoints)).filter((name) => stepOf(name) === undefined)).toEqual([]);
 });
 
 /** `GUIDESTAR_KILLS=50 npx vitest run test/cli/process.test.ts` tries more often. */

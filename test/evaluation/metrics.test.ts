@@ -1,3 +1,5 @@
+import { EventEmitter, once } from "node:events";
+import { setImmediate } from "node:timers/promises";
 import { afterAll, describe, expect, test } from "vitest";
 import { DataError } from "../../src/errors.ts";
 import { bootstrappedMean, deviation } from "../../src/evaluation/metrics/bootstrap.ts";
@@ -235,12 +237,14 @@ describe("precision and recall", () => {
 
   test("an engine that fails is an error, and no rejection that nobody hears", async () => {
     let runs = 0;
+    const events = new EventEmitter();
+    const bothRun = once(events, "second run");
     const failing: Backend = {
       ...backend,
       load: async () => ({
         run: async () => {
-          runs++;
-          await new Promise((resolve) => setTimeout(resolve, 5));
+          if (++runs === 2) events.emit("second run");
+          await bothRun;
           throw new Error("out of memory");
         },
         readState: async () => new Map(),
@@ -252,7 +256,8 @@ describe("precision and recall", () => {
     process.on("unhandledRejection", hear);
     const set = points(5000, 2, 1);
     await expect(precisionRecall(set, set, { backend: failing })).rejects.toThrow("out of memory");
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    // Rejections that nobody hears are told of before the event loop turns.
+    await setImmediate();
     process.off("unhandledRejection", hear);
     expect({ runs, unheard }).toEqual({ runs: 2, unheard: [] });
   });

@@ -2,7 +2,6 @@ import { writeFileSync } from "node:fs";
 import { mkdtemp, rm, stat, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { verifyOnce } from "../../src/files/verified.ts";
 
@@ -11,18 +10,27 @@ let file: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), "guidestar-test-"));
   file = join(folder, "weights");
+  vi.useFakeTimers({ toFake: ["Date"] });
   vi.stubEnv("XDG_CACHE_HOME", join(folder, "cache"));
   await write("first");
 });
 afterEach(async () => {
   vi.unstubAllEnvs();
+  vi.useRealTimers();
   await rm(folder, { recursive: true });
 });
 
-/** Writes the file, and waits until it is no longer fresh. */
-async function write(text: string): Promise<void> {
-  await writeFile(file, text);
-  await setTimeout(150);
+/** When the system noted the last change of the file, in ms. */
+const changed = async (): Promise<number> => Number((await stat(file)).ctimeMs);
+
+/** Writes the file, with a time of modification that never changes, until the system notes another change; `later` the clock is so many ms on. */
+async function write(text: string, later = 1000): Promise<void> {
+  const before = await changed().catch(() => undefined);
+  do {
+    await writeFile(file, text);
+    await utimes(file, 1000, 1000);
+  } while ((await changed()) === before);
+  vi.setSystemTime((await changed()) + later);
 }
 
 /** Whether the file is looked at. */
@@ -39,11 +47,7 @@ test("a file is verified once, until it should hold something else", () => {
 
 test("a file that was written to is verified again, whatever its time says", async () => {
   looks();
-  const { atime, mtime } = await stat(file);
   await write("other");
-  await utimes(file, atime, mtime);
-  await setTimeout(150);
-  expect((await stat(file)).mtime).toEqual(mtime);
   expect([looks(), looks()]).toEqual([true, false]);
 });
 
@@ -58,7 +62,7 @@ test("a file that failed, or that changed while it was looked at, is verified ag
 });
 
 test("a file that was written a moment ago is verified again, for another change may get the same time", async () => {
-  await writeFile(file, "fresh");
+  await write("fresh", 50);
   expect([looks(), looks()]).toEqual([true, true]);
 });
 

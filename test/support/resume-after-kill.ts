@@ -30,7 +30,7 @@ export async function resumeAfterKill(
   { data, out, rounds }: { readonly data: string; readonly out: string; readonly rounds: number },
 ): Promise<string[]> {
   const train = (...options: string[]) => [...before, "train", "denoiser", "--out", out, ...options];
-  const first = train("--data", data, "--preset", "tiny", "--batch", "4", "--threads", "1", "--steps", "1");
+  const first = train("--data", data, "--preset", "tiny", "--batch-size", "4", "--threads", "1", "--steps", "1");
   const { status, stderr } = spawnSync(command, first, { encoding: "utf8" });
   if (status !== 0) throw new Error(`the run that is to be resumed failed: ${stderr}`);
 

@@ -1,6 +1,6 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, watch } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -41,15 +41,18 @@ const start = (folder: string, steps: number, options: Partial<DenoiserOptions &
 const run = (...options: Parameters<typeof start>): Promise<TrainingEvent[]> => collect(start(...options));
 const newest = async (folder: string): Promise<Buffer> => readFile((await latestCheckpoint(folder))!);
 
-/** Trains in another process and kills it as soon as it reports `line`, perhaps a little later. */
-async function trainAndKill(folder: string, steps: number, line: string, delay = 0): Promise<void> {
+/** Trains in another process and kills it as soon as it reports `line`, or begins to write a file after that. */
+async function trainAndKill(folder: string, steps: number, line: string, writing = false): Promise<void> {
   const script = fileURLToPath(new URL("./support/run.ts", import.meta.url));
   const child = spawn(process.execPath, ["--import", "tsx", script, folder, `${steps}`], {
     stdio: ["ignore", "pipe", "inherit"],
   });
   const exited = once(child, "exit");
   for await (const reported of createInterface(child.stdout)) if (reported === line) break;
-  await new Promise((resolve) => setTimeout(resolve, delay));
+  if (writing) {
+    const before = await readdir(folder);
+    for await (const { filename } of watch(folder)) if (!before.includes(filename!)) break;
+  }
   child.kill("SIGKILL");
   expect((await exited)[1]).toBe("SIGKILL");
 }
@@ -60,7 +63,7 @@ test("a run killed at any moment and resumed ends in the same bytes as one never
   const [whole, killed] = [freshFolder(), freshFolder()];
   await run(whole, 40);
   await trainAndKill(killed, 40, "step 3");
-  await trainAndKill(killed, 40, "checkpoint 7", 3);
+  await trainAndKill(killed, 40, "checkpoint 7", true);
   const events = await run(killed, 40);
   expect(events[0]).toMatchObject({ kind: "start", steps: 40 });
   expect(events[0]!.step).toBeGreaterThanOrEqual(7);
