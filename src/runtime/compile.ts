@@ -3,7 +3,7 @@ import type { NDArray, Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
 import { topological } from "../tensor/gradient.ts";
-import { show } from "../tensor/shape.ts";
+import { show, type Type } from "../tensor/shape.ts";
 import type { AnyTensor } from "../tensor/tensor.ts";
 import {
   checkValue,
@@ -64,6 +64,14 @@ export async function compile<
 ): Promise<Program<Omit<I, B | S>, Omit<O, S>, Pick<I, S>>> {
   const bound = flatten<NDArray>((bind ?? {}) as Tree<NDArray>, isArray);
   const initial = flatten<NDArray>((state ?? {}) as Tree<NDArray>, isArray);
+  checkTypes(graph, bound, initial);
+  const face = faceOf(graph, bound, initial, Object.keys(state ?? {}));
+  const model = await load(withoutUnused(graph, bound), backend, { bound, initial, ...(profile ? { profile } : {}) });
+  return programOf(model, face);
+}
+
+/** Throws unless every value has the type of its input, and every state an output of its type. */
+function checkTypes(graph: Graph, bound: ReadonlyMap<string, NDArray>, initial: ReadonlyMap<string, NDArray>): void {
   for (const [name, value] of [...bound, ...initial]) {
     const expected = graph.inputs.get(name);
     if (!expected)
@@ -80,18 +88,43 @@ export async function compile<
         `compile: state "${name}" is ${dtype} ${show(shape)} but its next value is ${next.dtype} ${show(next.shape)}`,
       );
   }
+}
 
-  const free = [...graph.inputs].filter(([name]) => !bound.has(name) && !initial.has(name));
-  const results = [...graph.outputs.keys()].filter((name) => !initial.has(name));
-  const model = await load(withoutUnused(graph, bound), backend, { bound, initial, ...(profile ? { profile } : {}) });
+/** What a program takes and gives: names and types alone, so that graph, weights and initial state can be freed while it lives. */
+interface Face {
+  /** Inputs that a run is given. */
+  readonly free: readonly (readonly [name: string, type: Type])[];
+  readonly results: readonly string[];
+  readonly stateNames: readonly string[];
+  /** Results and state as trees of their names. */
+  readonly resultTree: Tree<string>;
+  readonly stateTree: Tree<string>;
+}
 
-  // The program keeps names alone, so that graph, weights and initial state can be freed while it lives.
-  const stateKeys = Object.keys(state ?? {});
-  const stateNames = [...initial.keys()];
+function faceOf(
+  { inputs, outputs, signature }: Graph,
+  bound: ReadonlyMap<string, NDArray>,
+  initial: ReadonlyMap<string, NDArray>,
+  stateKeys: readonly string[],
+): Face {
   const pick = <T>(tree: Tree<T>, isState: boolean): Tree<T> =>
     Object.fromEntries(Object.entries(tree).filter(([key]) => stateKeys.includes(key) === isState));
-  const resultTree = mapTree(pick<AnyTensor>(graph.signature.outputs, false), isTensor, (name) => name);
-  const stateTree = mapTree(pick<Spec>(graph.signature.inputs, true), isSpec, (name) => name);
+  return {
+    free: [...inputs]
+      .filter(([name]) => !bound.has(name) && !initial.has(name))
+      .map(([name, { dtype, shape }]) => [name, { dtype, shape }]),
+    results: [...outputs.keys()].filter((name) => !initial.has(name)),
+    stateNames: [...initial.keys()],
+    resultTree: mapTree(pick<AnyTensor>(signature.outputs, false), isTensor, (name) => name),
+    stateTree: mapTree(pick<Spec>(signature.inputs, true), isSpec, (name) => name),
+  };
+}
+
+/** A function of its own, for a closure keeps alive what others beside it use. */
+function programOf<I extends Tree<Spec>, O extends Tree<AnyTensor>, S extends Tree<Spec>>(
+  model: LoadedModel,
+  { free, results, stateNames, resultTree, stateTree }: Face,
+): Program<I, O, S> {
   const nest = (names: Tree<string>, values: ReadonlyMap<string, NDArray>): never =>
     mapTree(names, isName, (_, name) => values.get(name)!) as never;
   let disposed = false;
