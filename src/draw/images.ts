@@ -1,6 +1,6 @@
 import type { NoiseSchedule } from "../diffusion/noise-schedule.ts";
-import { float32, int32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import { rowsOf } from "../runtime/batches.ts";
+import { float32, int32, type NDArray, type Shape } from "../ndarray.ts";
+import { makeRows, rowsOf } from "../runtime/batches.ts";
 import type { inputsOf } from "./plan.ts";
 import { blend, jumpBack, noisedAt, pureNoise, repetitionsOf, type Start, streamOf } from "./start.ts";
 import type { StepProgram } from "./step-graph.ts";
@@ -81,10 +81,7 @@ export class ImageBatch {
   /** Standard normal noise of a stream, each image's of its own seed. */
   private noise(stream: number): NDArray<"float32"> {
     const { noise, shape } = this.course;
-    const count = sizeOf(shape);
-    const values = float32([this.seeds.length, ...shape]);
-    for (const [i, seed] of this.seeds.entries()) values.data.set(noise(seed, stream, count), i * count);
-    return values;
+    return makeRows(this.seeds, shape, (seed, size) => noise(seed, stream, size));
   }
 
   /** Takes the step from a place of the schedule to the one before; for inpainting as often as is asked for. */

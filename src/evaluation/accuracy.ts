@@ -3,10 +3,11 @@ import { coefficients, noiseSchedule } from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { classifierNetwork, classifierSignature } from "../models/families.ts";
-import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import type { NDArray } from "../ndarray.ts";
 import { parameterSpecs } from "../nn/module.ts";
 import { normals } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
+import { batchesOf, evenSize, makeRows } from "../runtime/batches.ts";
 import { compile } from "../runtime/compile.ts";
 import { oneHot } from "../tensor/functions.ts";
 import { readRight } from "../tensor/read-right.ts";
@@ -61,8 +62,7 @@ export async function* accuracyByTimestep(
   const { classes } = classifierSignature(classifier);
   const network = classifierNetwork(classifier);
   const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
-  const size = Math.min(batch, images.count);
-  const pixels = sizeOf(imageShape);
+  const size = evenSize(images.count, batch);
   const perImage = f32(size);
   const graph = trace(
     {
@@ -86,20 +86,17 @@ export async function* accuracyByTimestep(
   for (const index of spread(chain.timesteps.length, wanted)) {
     let right = 0;
     let crossEntropy = 0;
-    for (let first = 0; first < images.count; first += size) {
+    for (const { indices, count } of batchesOf(images.count, size)) {
       signal?.throwIfAborted();
-      // The program takes whole batches: the last image fills the room that is left, and its copies are not counted.
-      const positions = Array.from({ length: size }, (_, i) => Math.min(first + i, images.count - 1));
-      const { x, y } = images.take(positions);
+      const { x, y } = images.take(indices);
       const bad = y.data.find((label) => label < 0 || label >= classes);
       if (bad !== undefined)
         throw new UsageError(`labels must be from 0 to ${classes - 1}, as ${source} has them, but one is ${bad}`);
-      const noise = new Float32Array(size * pixels);
-      for (const [i, position] of positions.entries())
-        noise.set(normals(seed, position * chain.timesteps.length + index, pixels), i * pixels);
+      const stream = (position: number): number => position * chain.timesteps.length + index;
+      const noise = makeRows(indices, imageShape, (position, pixels) => normals(seed, stream(position), pixels));
       const { timestep, alpha, sigma } = coefficients(chain, new Array<number>(size).fill(index));
-      const result = await program.run({ x0: x, noise: float32(x.shape, noise), timestep, alpha, sigma, y });
-      for (let i = 0; i < Math.min(size, images.count - first); i++) {
+      const result = await program.run({ x0: x, noise, timestep, alpha, sigma, y });
+      for (let i = 0; i < count; i++) {
         right += result.right.data[i]!;
         crossEntropy += result.crossEntropy.data[i]!;
       }

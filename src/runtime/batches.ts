@@ -1,4 +1,4 @@
-import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
 
 /** The rows of one run of a program that takes a fixed number of them; a row is whatever the first axis counts, such as an image. */
 export interface Batch {
@@ -23,9 +23,18 @@ export function rowsOf(
   { shape: [, ...rest], data }: NDArray<"float32">,
   indices: readonly number[],
 ): NDArray<"float32"> {
-  const size = sizeOf(rest);
-  const rows = float32([indices.length, ...rest]);
-  for (const [i, index] of indices.entries()) rows.data.set(data.subarray(index * size, (index + 1) * size), i * size);
+  return makeRows(indices, rest, (index, size) => data.subarray(index * size, (index + 1) * size));
+}
+
+/** An array [N, ...shape] of a row for each index. */
+export function makeRows(
+  indices: readonly number[],
+  shape: Shape,
+  row: (index: number, size: number) => Float32Array,
+): NDArray<"float32"> {
+  const size = sizeOf(shape);
+  const rows = float32([indices.length, ...shape]);
+  for (const [i, index] of indices.entries()) rows.data.set(row(index, size), i * size);
   return rows;
 }
 
@@ -43,7 +52,7 @@ export function joinRows(parts: readonly NDArray<"float32">[], count: number): N
 }
 
 /**
- * Runs a program that takes `size` rows at a time over any number of rows, at least one.
+ * Runs a program that takes `size` rows at a time over any number of rows.
  *
  * @param rows [N, ...]
  * @param run from rows [size, ...] to arrays [size, ...]
@@ -57,6 +66,8 @@ export async function runInBatches<K extends string>(
   const count = rows.shape[0]!;
   const results: { readonly [name in K]: NDArray<"float32"> }[] = [];
   for (const { indices } of batchesOf(count, size)) results.push(await run(rowsOf(rows, indices)));
+  // Without rows it runs all the same, for the shapes.
+  if (results.length === 0) results.push(await run(float32([size, ...rows.shape.slice(1)])));
   const joined = (name: K): NDArray<"float32"> =>
     joinRows(
       results.map((result) => result[name]),

@@ -1,12 +1,12 @@
 import type { Weights } from "../../checkpoint/model.ts";
 import { ShapeError } from "../../errors.ts";
-import { float32, type NDArray, type Shape, sizeOf } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { runInBatches } from "../../runtime/batches.ts";
 import { compile } from "../../runtime/compile.ts";
 import { show } from "../../tensor/shape.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { f32, trace } from "../../tensor/trace.ts";
-import type { Detector, Observation } from "./detector.ts";
+import type { Detector } from "./detector.ts";
 
 /** A network that sees features in images x [N, C, H, W]. */
 export type FeatureNetwork = (
@@ -55,42 +55,14 @@ export async function networkDetector({
     },
   );
   const program = await compile(graph, backend, { bind: { parameters: weights } });
-  const pixels = sizeOf(imageShape);
   return {
     ...about,
     width: graph.outputs.get("features")!.shape[1]!,
-    async observe({ shape, data }) {
-      const count = shape[0] ?? 0;
-      if (show(shape) !== show([count, ...imageShape]))
-        throw new ShapeError(`${name} looks at images [N, ${imageShape.join(", ")}] but ${show(shape)} came`);
-      const seen: { [K in keyof Observation]-?: NDArray<"float32">[] } = {
-        features: [],
-        spatial: [],
-        probabilities: [],
-      };
-      for (let start = 0; start < count; start += batch) {
-        const part = data.subarray(start * pixels, (start + batch) * pixels);
-        const x = new Float32Array(batch * pixels); // the last batch may be filled by black images, whose features are dropped
-        x.set(part);
-        const result = await program.run({ x: float32([batch, ...imageShape], x) });
-        for (const key of ["features", "spatial", "probabilities"] as const) seen[key].push(result[key]);
-      }
-      const all = (key: keyof Observation): NDArray<"float32"> =>
-        firstRows(seen[key], count, graph.outputs.get(key)!.shape[1]!);
-      return { features: all("features"), spatial: all("spatial"), probabilities: all("probabilities") };
+    async observe(images) {
+      if (show(images.shape.slice(1)) !== show(imageShape))
+        throw new ShapeError(`${name} looks at images [N, ${imageShape.join(", ")}] but ${show(images.shape)} came`);
+      return runInBatches(images, batch, (x) => program.run({ x }));
     },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };
-}
-
-/** The first `count` rows of matrices below each other. */
-function firstRows(parts: readonly NDArray<"float32">[], count: number, width: number): NDArray<"float32"> {
-  const shape: Shape = [count, width];
-  const rows = new Float32Array(count * width);
-  let at = 0;
-  for (const { data } of parts) {
-    rows.set(data.subarray(0, rows.length - at), at);
-    at += data.length;
-  }
-  return float32(shape, rows);
 }

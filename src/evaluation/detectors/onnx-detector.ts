@@ -1,6 +1,7 @@
 import { DataError, ModelError } from "../../errors.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { runInBatches } from "../../runtime/batches.ts";
 import { compile } from "../../runtime/compile.ts";
 import { show } from "../../tensor/shape.ts";
 import { f32, trace } from "../../tensor/trace.ts";
@@ -74,35 +75,18 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
     throw error;
   });
   const width = tried.features!.shape[1]!;
-  const pixels = imageShape[0] * imageShape[1] * imageShape[2];
-
   return {
     name,
     width,
     imageShape,
     ...(declaration.classes && { classes: declaration.classes }),
-    async observe({ shape, data }) {
-      const count = shape[0] ?? 0;
-      if (show(shape) !== show([count, ...imageShape]))
-        throw new DataError(`${name} was opened for images ${show([...imageShape])} but ${show(shape.slice(1))} came`);
-      const seen: Record<string, Float32Array> = {};
-      for (let start = 0; start < count; start += batch) {
-        const x = float32([batch, ...imageShape]);
-        x.data.set(data.subarray(start * pixels, (start + batch) * pixels));
-        for (const [key, rows] of Object.entries(await see(x))) {
-          const columns = rows.shape[1]!;
-          seen[key] ??= new Float32Array(count * columns);
-          seen[key].set(rows.data.subarray(0, Math.min(batch, count - start) * columns), start * columns);
-        }
-      }
-      const rows = (values: Float32Array): NDArray<"float32"> => float32([count, values.length / count], values);
-      const observation: Observation = {
-        features: rows(seen.features ?? new Float32Array(0)),
-        ...(seen.spatial && { spatial: rows(seen.spatial) }),
-        ...(seen.logits && { probabilities: rows(softmaxRows(seen.logits, seen.logits.length / count)) }),
-        ...(seen.probabilities && { probabilities: rows(seen.probabilities) }),
-      };
-      return observation;
+    async observe(images) {
+      const { shape } = images;
+      if (show(shape.slice(1)) !== show(imageShape))
+        throw new DataError(`${name} was opened for images ${show(imageShape)} but ${show(shape.slice(1))} came`);
+      const { logits, ...seen } = await runInBatches(images, batch, see);
+      const probabilities = logits && float32(logits.shape, softmaxRows(logits.data, logits.shape[1]!));
+      return { ...(probabilities && { probabilities }), ...(seen as Observation & typeof seen) };
     },
     [Symbol.asyncDispose]: dispose,
   };

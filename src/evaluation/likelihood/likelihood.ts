@@ -4,10 +4,11 @@ import { coefficientSpecs, coefficients, type NoiseSchedule, noiseSchedule } fro
 import { networkInput } from "../../diffusion/process.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { denoiserNetwork, denoiserSignature } from "../../models/families.ts";
-import { float32, int32, type NDArray, sizeOf } from "../../ndarray.ts";
+import { int32, type NDArray } from "../../ndarray.ts";
 import { parameterSpecs } from "../../nn/module.ts";
 import { normals } from "../../random.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { batchesOf, evenSize, makeRows } from "../../runtime/batches.ts";
 import { compile } from "../../runtime/compile.ts";
 import { openEngine } from "../../runtime/engine.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
@@ -88,36 +89,30 @@ export async function* variationalBound(
   const { noise = (position, timestep, count) => normals(seed, position * denoiser.process.steps + timestep, count) } =
     options;
 
-  const batches = Math.ceil(images.count / batch);
-  const size = Math.ceil(images.count / batches);
-  const pixels = sizeOf(model.imageShape);
-  const shape = [size, ...model.imageShape];
+  const size = evenSize(images.count, batch);
+  const batches = batchesOf(images.count, size);
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openEngine();
   await using program = await compile(boundGraph(model, chain, { batch: size, clip }), options.backend ?? ownBackend!, {
     bind: { denoiser: model.weights.denoiser ?? {} },
   });
 
-  const runs = Math.ceil(images.count / size) * timesteps.length;
+  const runs = batches.length * timesteps.length;
   let run = 0;
-  for (let first = 0; first < images.count; first += size) {
-    // The program takes whole batches: the last image fills the room that is left, and its copies are not counted.
-    const all = Array.from({ length: size }, (_, i) => Math.min(first + i, images.count - 1));
-    const positions = all.slice(0, images.count - first);
-    const { x: x0, y } = images.take(all);
+  for (const { indices, count } of batches) {
+    const positions = indices.slice(0, count);
+    const { x: x0, y } = images.take(indices);
     const label = labelsFor(denoiser, y, size);
     for (let index = timesteps.length - 1; index >= 0; index--) {
       signal?.throwIfAborted();
       const timestep = timesteps[index]!;
-      const drawn = new Float32Array(size * pixels);
-      for (const [i, position] of all.entries()) drawn.set(noise(position, timestep, pixels), i * pixels);
       const terms = await program.run({
         x0,
-        noise: float32(shape, drawn),
+        noise: makeRows(indices, model.imageShape, (position, pixels) => noise(position, timestep, pixels)),
         coefficients: coefficients(chain, new Array<number>(size).fill(index)),
         label,
       });
-      const counted = ({ data }: NDArray<"float32">): Float32Array => data.slice(0, positions.length);
+      const counted = ({ data }: NDArray<"float32">): Float32Array => data.slice(0, count);
       const vb = counted(terms.vb);
       const bad = vb.find((value) => !Number.isFinite(value));
       if (bad !== undefined)
