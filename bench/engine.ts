@@ -62,7 +62,7 @@ export async function engine(): Promise<void> {
   const classifier = weightsOf(classify);
   const forwardGraph = trace(
     { params: specsOf(denoiser), x: f32(...images), t: f32(batch), y: i32(batch) },
-    ({ params, x, t, y }) => ({ out: denoise(params, x, t, y) }),
+    ({ params, x, t, y }) => ({ out: denoise(params, x, t, { label: y }) }),
   );
   const forward = await compile(forwardGraph, backend, { bind: { params: denoiser } });
 
@@ -78,7 +78,7 @@ export async function engine(): Promise<void> {
     ({ x, noise, coefficients, label, ...weights }) => {
       const predictor = guide(
         {
-          denoiser: (x, t, condition) => denoise(weights.denoiser, x, t, condition.label),
+          denoiser: (x, t, condition) => denoise(weights.denoiser, x, t, condition),
           process: linear,
           classifier: (x, t) => classify(weights.classifier, x, t),
         },
@@ -145,5 +145,5 @@ export async function engine(): Promise<void> {
 function forwardFlops(name: keyof typeof benchmarkConfigs): number {
   const network = unet(benchmarkConfigs[name]);
   const specs = { params: specsOf(weightsOf(network)), x: f32(...images), t: f32(batch), y: i32(batch) };
-  return flopsOf(trace(specs, ({ params, x, t, y }) => ({ out: network(params, x, t, y) })));
+  return flopsOf(trace(specs, ({ params, x, t, y }) => ({ out: network(params, x, t, { label: y }) })));
 }

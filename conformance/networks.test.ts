@@ -91,7 +91,7 @@ describe("the UNet unet_adm", () => {
     const values = { ...inputs, cotangent: floats("cotangent"), parameters };
     const specs = { ...specsOf({ ...inputs, cotangent: values.cotangent }), parameters: specsOf(parameters) };
     const graph = trace(specs, ({ x, t, y, cotangent, parameters }) => {
-      const out = network(parameters, x, t, y);
+      const out = network(parameters, x, t, { label: y });
       return { out, gradients: gradients(out, { x, parameters }, cotangent) };
     });
     await using program = await compile(graph, backend);

@@ -68,7 +68,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-type Network = (params: Tensors, x: Tensor, t: Tensor, y: Tensor<"int32">) => Tensor;
+type Network = (params: Tensors, x: Tensor, t: Tensor, given: { label: Tensor<"int32"> }) => Tensor;
 
 /** The network's output on the recorded probe. */
 async function probe(
@@ -81,7 +81,7 @@ async function probe(
   const graph = trace(
     { params, x: f32(...x.shape), t: f32(...t.shape), y: i32(...y.shape) },
     ({ params, x, t, y }) => ({
-      out: network(params, x, t, y),
+      out: network(params, x, t, { label: y }),
     }),
   );
   await using program = await compile(graph, backend, { bind: { params: weights } });

@@ -50,7 +50,9 @@ describe("the upsampler unet_superres", () => {
       ...{ x: f32(...x.shape), t: f32(2), lowRes: f32(...lowRes.shape), y: i32(2) },
       parameters: Object.fromEntries(Object.entries(parameters).map(([key, { shape }]) => [key, f32(...shape)])),
     };
-    const graph = trace(specs, ({ x, t, lowRes, y, parameters }) => ({ out: network(parameters, x, t, lowRes, y) }));
+    const graph = trace(specs, ({ x, t, lowRes, y, parameters }) => ({
+      out: network(parameters, x, t, { lowRes, label: y }),
+    }));
     await using program = await compile(graph, backend, { bind: { parameters } });
     const result = await program.run({ x, t: float32([2], t), lowRes, y: int32([2], y) });
     expect(difference(result.out.data, out.data)).toBeLessThan(1e-4 * largest(out.data));

@@ -59,8 +59,8 @@ const network = module(
     middle: linear(width, width),
     last: linear(width, 2),
   },
-  (layers, x: Tensor, t: Tensor, y?: Tensor<"int32">) => {
-    const told = layers.time(timestepEmbedding(t, 32)).add(layers.label(y!)); // [N, width]
+  (layers, x: Tensor, t: Tensor, { label }: { label?: Tensor<"int32"> | undefined }) => {
+    const told = layers.time(timestepEmbedding(t, 32)).add(layers.label(label!)); // [N, width]
     const h = silu(layers.first(x.reshape(-1, 2)).add(told));
     return layers.last(silu(layers.middle(h).add(told))).reshape(-1, 2, 1, 1);
   },
@@ -107,7 +107,7 @@ const specs = {
 };
 const step = trace(specs, ({ x, label, c, weights }) => {
   const denoiser = (xt: Tensor, t: Tensor, condition: { label?: Tensor<"int32"> }) =>
-    network(weights, xt, t, condition.label);
+    network(weights, xt, t, condition);
   const predictor = guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
   const next = ddimStep(predictor, { x, noise: x, coefficients: c as Coefficients, condition: { label } });
   return { x: next.x };

@@ -1,11 +1,9 @@
 import * as z from "zod";
-import { adapt } from "../nn/module.ts";
-import type { Tensor } from "../tensor/tensor.ts";
 import type { UNetConfig } from "./adm/config.ts";
 import { denoiserPreset } from "./adm/presets.ts";
 import { unetFields } from "./adm/schema.ts";
 import { unet } from "./adm/unet.ts";
-import type { DenoiserFamily, DenoiserInputs, DenoiserSignature } from "./family.ts";
+import type { DenoiserFamily, DenoiserSignature } from "./family.ts";
 
 /** What a UNet takes and gives, by its config. */
 export const unetSignature = ({
@@ -27,13 +25,7 @@ export const admUnet: DenoiserFamily<UNetConfig> = {
   kind: "adm-unet",
   schema: z.strictObject(unetFields),
   signature: unetSignature,
-  build: (config) =>
-    adapt(
-      unet(config),
-      (denoise) =>
-        (x: Tensor, t: Tensor, { label }: DenoiserInputs) =>
-          denoise(x, t, config.numClasses === undefined ? undefined : label),
-    ),
+  build: unet,
   presets: {
     tiny: (data) => denoiserPreset("tiny", data),
     small: (data) => denoiserPreset("small", data),

@@ -1,6 +1,7 @@
 import { ModelError, UsageError } from "../errors.ts";
-import type { Network } from "../nn/module.ts";
+import { adapt, type Network } from "../nn/module.ts";
 import { describeProblems } from "../problems.ts";
+import type { Tensor } from "../tensor/tensor.ts";
 import { admClassifier } from "./adm-classifier.ts";
 import { admSuperResolution } from "./adm-super-resolution.ts";
 import { admUnet } from "./adm-unet.ts";
@@ -9,6 +10,7 @@ import type {
   ClassifierNetwork,
   ClassifierSignature,
   DenoiserFamily,
+  DenoiserInputs,
   DenoiserNetwork,
   DenoiserSignature,
   NetworkFamily,
@@ -116,9 +118,20 @@ export const signatureOf = (
 export const denoiserSignature = ({ kind, config }: NetworkDescription): DenoiserSignature =>
   familyOf("denoiser", kind).signature(config);
 
-/** A denoiser as a network. Throws ModelError for an unknown kind. */
-export const denoiserNetwork = ({ kind, config }: NetworkDescription): DenoiserNetwork =>
-  familyOf("denoiser", kind).build(config);
+/**
+ * A denoiser as a network. It is told what its signature names; what else is given is left out, so that a label may be given to any.
+ * Throws ModelError for an unknown kind.
+ */
+export function denoiserNetwork({ kind, config }: NetworkDescription): DenoiserNetwork {
+  const family = familyOf("denoiser", kind);
+  const { classes, lowRes: small } = family.signature(config);
+  return adapt(
+    family.build(config),
+    (denoise) =>
+      (x: Tensor, t: Tensor, { label, lowRes }: DenoiserInputs) =>
+        denoise(x, t, { ...(classes !== undefined && { label }), ...(small && { lowRes }) }),
+  );
+}
 
 /** What a classifier takes and gives. Throws ModelError for an unknown kind. */
 export const classifierSignature = ({ kind, config }: NetworkDescription): ClassifierSignature =>

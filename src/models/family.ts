@@ -6,7 +6,7 @@ import type { Labels, Tensor } from "../tensor/tensor.ts";
 /** [C, H, W] of one image. */
 export type ImageShape = readonly [channels: number, height: number, width: number];
 
-/** What a denoiser may be told beside x_t and t. A network ignores what it has no use for. */
+/** What a denoiser is told beside x_t and t: what its signature names, and nothing else. */
 export interface DenoiserInputs {
   /** The class of each image, int32 or int64 [N]. */
   readonly label?: Labels | undefined;

@@ -31,8 +31,8 @@ export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "
 export { publishedNetworks } from "../models/adm/published.ts";
 export { recognise, type Untold } from "../models/adm/recognise.ts";
 export { configFromReference, type ReferenceConfig } from "../models/adm/reference.ts";
-export { type SuperResUNet, superResUnet } from "../models/adm/super-resolution.ts";
-export { type UNet, unet } from "../models/adm/unet.ts";
+export { superResUnet } from "../models/adm/super-resolution.ts";
+export { unet } from "../models/adm/unet.ts";
 export { admClassifier } from "../models/adm-classifier.ts";
 export { admSuperResolution } from "../models/adm-super-resolution.ts";
 export { admUnet } from "../models/adm-unet.ts";

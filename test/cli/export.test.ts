@@ -98,7 +98,9 @@ describe("a denoiser", () => {
     const { out } = await file.run({ x: floats(shape, x), t: floats([3], times), y: integers([3], labels) });
     const { denoiser, weights } = loadedTinyModel();
     const values = { x: float32(shape, x), t: float32([3], times), y: int32([3], labels), weights: weights.denoiser! };
-    const ours = await compute(values, ({ x, t, y, weights }) => ({ out: unet(denoiser!.config)(weights, x, t, y) }));
+    const ours = await compute(values, ({ x, t, y, weights }) => ({
+      out: unet(denoiser!.config)(weights, x, t, { label: y }),
+    }));
     expect(distance(out!.data, ours.out!.data)).toBeLessThan(1e-4);
     expect(file.domains).toEqual([""]);
     expect(file.messages).toContain("denoiser.onnx: denoiser of");
@@ -122,7 +124,7 @@ describe("a denoiser", () => {
     expect(Array.from(t.data)).toEqual([0, 350, 950]);
     const values = { x: float32(shape, x), t, y: int32([3], labels), weights: model.weights.denoiser! };
     const ours = await compute(values, ({ x, t, y, weights }) => ({
-      out: unet(model.denoiser!.config)(weights, x, t, y),
+      out: unet(model.denoiser!.config)(weights, x, t, { label: y }),
     }));
     expect(distance(out!.data, ours.out!.data)).toBeLessThan(1e-4);
   });
@@ -148,7 +150,7 @@ describe("a denoiser", () => {
       weights,
     };
     const ours = await compute(values, ({ x, t, lowRes, weights }) => ({
-      out: superResUnet(config)(weights, x, t, lowRes),
+      out: superResUnet(config)(weights, x, t, { lowRes }),
     }));
     expect(distance(out!.data, ours.out!.data)).toBeLessThan(1e-4);
 

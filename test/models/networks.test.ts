@@ -60,13 +60,13 @@ describe("the UNet", () => {
     { channelMult: [0.5, 1, 1], attentionResolutions: [] },
   ])("keeps the image's size: %o", (options) => {
     const network = unet({ ...config, ...options });
-    const out = outputOf(network, (bound) => bound(x, t, y));
+    const out = outputOf(network, (bound) => bound(x, t, { label: y }));
     expect(out.shape).toEqual([2, 2, 4, 4]);
     expect(Array.from(out.data).every(Number.isFinite)).toBe(true);
   });
 
   test("starts by predicting zero", () => {
-    const { data } = outputOf(unet(config), (bound) => bound(x, t, y), initialize(unet(config), 7));
+    const { data } = outputOf(unet(config), (bound) => bound(x, t, { label: y }), initialize(unet(config), 7));
     expect(Array.from(data).every((value) => value === 0)).toBe(true);
   });
 
@@ -79,11 +79,11 @@ describe("the UNet", () => {
 
   test("its output depends on image, timestep and label", () => {
     const network = unet(config);
-    const base = outputOf(network, (bound) => bound(x, t, y)).data;
+    const base = outputOf(network, (bound) => bound(x, t, { label: y })).data;
     const changed = [
-      outputOf(network, (bound) => bound(x.mul(1.1), t, y)),
-      outputOf(network, (bound) => bound(x, t.add(1), y)),
-      outputOf(network, (bound) => bound(x, t, y.mul(0))),
+      outputOf(network, (bound) => bound(x.mul(1.1), t, { label: y })),
+      outputOf(network, (bound) => bound(x, t.add(1), { label: y })),
+      outputOf(network, (bound) => bound(x, t, { label: y.mul(0) })),
     ];
     for (const { data } of changed) expect(data).not.toEqual(base);
   });
@@ -91,16 +91,16 @@ describe("the UNet", () => {
   test("says whether it wants labels", () => {
     const without = unet({ ...config, numClasses: undefined });
     expect(() => unet(config)(tensorsOf(unet(config)), x, t)).toThrow(UsageError);
-    expect(() => without(tensorsOf(without), x, t, y)).toThrow(UsageError);
+    expect(() => without(tensorsOf(without), x, t, { label: y })).toThrow(UsageError);
   });
 
   test("names the layer that an input does not fit, and sizes that cannot be halved", () => {
     const network = unet(config);
-    const at = (...shape: number[]) => network(tensorsOf(network), input("x", f32(...shape)), t, y);
+    const at = (...shape: number[]) => network(tensorsOf(network), input("x", f32(...shape)), t, { label: y });
     expect(() => at(2, 3, 4, 4)).toThrow(/conv2d: .*expects 1 input channels.*; at input_blocks\.0\.0$/);
     expect(() => at(2, 1, 5, 4)).toThrow("divisible by 2, for they are halved 1 times, but is [2, 1, 5, 4]");
     const key = "input_blocks.1.0.in_layers.2.weight";
-    expect(() => network({ ...tensorsOf(network), [key]: x }, x, t, y)).toThrow(
+    expect(() => network({ ...tensorsOf(network), [key]: x }, x, t, { label: y })).toThrow(
       /; at input_blocks\.1\.0\.in_layers\.2$/,
     );
   });
@@ -113,9 +113,10 @@ describe("the UNet", () => {
 test("the upsampler sees the small image in further input channels", () => {
   const network = superResUnet(config);
   expect(parameterShapes(network)["input_blocks.0.0.weight"]).toEqual([4, 2, 3, 3]);
-  const out = outputOf(network, (bound) => bound(x, t, lowRes, y));
+  const out = outputOf(network, (bound) => bound(x, t, { lowRes, label: y }));
   expect(out.shape).toEqual([2, 2, 4, 4]);
-  expect(outputOf(network, (bound) => bound(x, t, lowRes.mul(2), y)).data).not.toEqual(out.data);
+  expect(() => network(tensorsOf(network), x, t, { label: y })).toThrow(UsageError);
+  expect(outputOf(network, (bound) => bound(x, t, { lowRes: lowRes.mul(2), label: y })).data).not.toEqual(out.data);
 });
 
 describe("the classifier", () => {

@@ -17,7 +17,7 @@ function forward(config: UNetConfig, n: number) {
   const network = unet(config);
   const parameters = tensorsOf(network);
   const x = input("x", f32(n, config.inChannels, config.imageSize, config.imageSize));
-  return { parameters, out: network(parameters, x, input("t", f32(n)), input("y", i32(n))) };
+  return { parameters, out: network(parameters, x, input("t", f32(n)), { label: input("y", i32(n)) }) };
 }
 
 const millions = (count: number): number => Math.round(count / 1e6);

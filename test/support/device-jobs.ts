@@ -113,7 +113,7 @@ async function training(backend: Backend): Promise<Map<string, NDArray>> {
   const denoise = unet({ ...denoiserConfig, channelMult: [1], attentionResolutions: [1] });
   const weights = weightsOf(denoise);
   const task = denoiserTask({
-    network: (params, x, t, y) => denoise(params, x, t, y),
+    network: denoise,
     weights,
     process,
     classes,

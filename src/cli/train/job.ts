@@ -110,7 +110,7 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
       trainDenoiser({
         ...dataOptions(values, dataset),
         ...loopOptions(values),
-        network: (params, x, t, label) => network(params, x, t, { label }),
+        network,
         weights: initialize(network, seed),
         process,
         loss,

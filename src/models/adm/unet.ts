@@ -5,23 +5,22 @@ import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
 import { concat } from "../../tensor/functions.ts";
 import type { Labels, Tensor } from "../../tensor/tensor.ts";
+import type { DenoiserInputs } from "../family.ts";
 import type { UNetConfig } from "./config.ts";
 import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
-
-/** x [N, C, H, W], t float32 [N], y int32 or int64 [N] where class-conditional -> [N, outChannels, H, W]. */
-export type UNet = Module<[x: Tensor, t: Tensor, y?: Labels]>;
 
 /** Rows of the label embedding: the classes, and the null label last. */
 export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): number | undefined =>
   numClasses === undefined ? undefined : numClasses + (nullLabel ? 1 : 0);
 
 /**
- * The ADM UNet (Dhariwal & Nichol 2021). Its parameters are named as in openai/guided-diffusion.
+ * The ADM UNet (Dhariwal & Nichol 2021): x [N, C, H, W], t float32 [N], and label [N] where class-conditional, to
+ * [N, outChannels, H, W]. Its parameters are named as in openai/guided-diffusion.
  *
  * Applying it throws UsageError where labels are missing or not wanted, ShapeError where height or width cannot be halved as
  * often as the configuration asks. Making it throws ModelError where attention heads do not divide the channels.
  */
-export function unet(config: UNetConfig): UNet {
+export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: DenoiserInputs]> {
   const { modelChannels, outChannels, numResBlocks, attentionResolutions, channelMult } = config;
   const { numHeadsUpsample, resblockUpdown = true, convResample = true, normGroups = 32 } = config;
   const { residual, attention } = blocks(config);
@@ -55,10 +54,10 @@ export function unet(config: UNetConfig): UNet {
     output_blocks: outputBlocks,
     out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels, 3))],
   };
-  return module(children, (self, x: Tensor, t: Tensor, y?: Labels) => {
-    checkInputs(x, y, down.factor, config);
+  return module(children, (self, x: Tensor, t: Tensor, { label }: DenoiserInputs = {}) => {
+    checkInputs(x, label, down.factor, config);
     const time = self.time_embed(t);
-    const emb = self.label_emb && y ? time.add(self.label_emb(y)) : time; // [N, 4 modelChannels]
+    const emb = self.label_emb && label ? time.add(self.label_emb(label)) : time; // [N, 4 modelChannels]
     let h = x;
     const kept: Tensor[] = [];
     for (const layers of self.input_blocks) {
@@ -71,11 +70,11 @@ export function unet(config: UNetConfig): UNet {
   });
 }
 
-function checkInputs(x: Tensor, y: Labels | undefined, factor: number, { numClasses }: UNetConfig): void {
-  if (y === undefined && numClasses !== undefined)
-    throw new UsageError(`unet: this network is told one of ${numClasses} classes; give labels y, int32 [N]`);
-  if (y !== undefined && numClasses === undefined)
-    throw new UsageError("unet: this network knows no classes; leave the labels y out");
+function checkInputs(x: Tensor, label: Labels | undefined, factor: number, { numClasses }: UNetConfig): void {
+  if (label === undefined && numClasses !== undefined)
+    throw new UsageError(`unet: this network is told one of ${numClasses} classes; give their label, int32 [N]`);
+  if (label !== undefined && numClasses === undefined)
+    throw new UsageError("unet: this network knows no classes; leave label out");
   const [, , h, w] = x.shape;
   if (x.rank !== 4 || h! % factor !== 0 || w! % factor !== 0)
     throw new ShapeError(

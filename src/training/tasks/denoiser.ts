@@ -16,8 +16,11 @@ import type { DataOptions } from "./data.ts";
 
 /** What the loss of a denoiser depends on. */
 export interface DenoiserLossOptions extends LossOptions {
-  /** Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. */
-  network: (params: Tensors, x: Tensor, t: Tensor, y?: Tensor<"int32">) => Tensor;
+  /**
+   * Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. A family's `build`
+   * gives one.
+   */
+  network: (params: Tensors, x: Tensor, t: Tensor, given: { label?: Tensor<"int32"> | undefined }) => Tensor;
   process: ProcessConfig;
 }
 
@@ -52,7 +55,7 @@ export function denoiserLoss({ network, process, ...options }: DenoiserLossOptio
   const schedule = noiseSchedule(process);
   return (params: Tensors, { x0, noise, weight, coefficients: c, y }: DenoiserTensors) => {
     const xt = qSample(x0, noise, c);
-    const output = network(params, networkInput(xt, c.timestep, process), c.timestep, y);
+    const output = network(params, networkInput(xt, c.timestep, process), c.timestep, { label: y });
     const { loss, ...metrics } = trainingLoss(output, { x0, noise, xt }, c, schedule, options);
     return { objective: loss.mul(weight), metrics };
   };

@@ -14,7 +14,7 @@ export interface ScoreOptions extends DataOptions {
    * The score of x = x_0 + sigma noise [N, C, H, W] at sigma [N], of x's shape. It may be a gradient itself, `energyScore` of an energy
    * network: then training differentiates twice.
    */
-  network: (params: Tensors, x: Tensor, sigma: Tensor, y?: Tensor<"int32">) => Tensor;
+  network: (params: Tensors, x: Tensor, sigma: Tensor, given: { label?: Tensor<"int32"> | undefined }) => Tensor;
   /** Initial weights of the network, by name. */
   weights: Weights;
   /** Smallest and largest standard deviation of the noise. */
@@ -54,7 +54,7 @@ export function scoreTask(options: ScoreOptions): Task<ScoreBatch> {
     },
     loss(params, { x0, noise, sigma, y }) {
       const x = qSample(x0, noise, { alpha: full(sigma.shape, 1), sigma });
-      return { objective: scoreMatchingLoss(network(params, x, sigma, y), noise, { sigma }) };
+      return { objective: scoreMatchingLoss(network(params, x, sigma, { label: y }), noise, { sigma }) };
     },
   };
 }

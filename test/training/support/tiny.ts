@@ -9,7 +9,12 @@ import type { DenoiserOptions } from "../../../src/training/tasks/denoiser.ts";
 import type { TrainOptions } from "../../../src/training/train.ts";
 
 /** A denoiser of two convolutions that compiles at once; its labels are 0 to 2, and 3 for none. */
-export const tinyNetwork = (params: Tensors, x: Tensor, t: Tensor, y?: Tensor<"int32">): Tensor => {
+export const tinyNetwork = (
+  params: Tensors,
+  x: Tensor,
+  t: Tensor,
+  { label: y }: { label?: Tensor<"int32"> | undefined },
+): Tensor => {
   const time = t
     .mul(1 / 100)
     .reshape(-1, 1, 1, 1)
