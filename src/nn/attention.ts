@@ -56,7 +56,7 @@ export function attentionBlock(channels: number, heads: number, { newOrder = tru
  */
 export function attentionPool(size: number, channels: number, heads: number, outputs: number) {
   const children = {
-    positional_embedding: parameter([channels, size ** 2 + 1], { kind: "normal", deviation: channels ** -0.5 }),
+    positional_embedding: parameter([channels, size ** 2 + 1], { kind: "normal", std: channels ** -0.5 }),
     qkv_proj: pointwise(channels, 3 * channels),
     c_proj: pointwise(channels, outputs),
   };

@@ -2,7 +2,8 @@ import { ShapeError } from "../errors.ts";
 import { apply, type Tensor } from "../tensor/tensor.ts";
 import { module, parameter } from "./module.ts";
 
-const epsilon = 1e-5;
+/** Added to the variance, as PyTorch's layers do. */
+export const epsilon = 1e-5;
 
 /** How many groups `channels` are normalised in when at most `groups` are wanted: the greatest common divisor. */
 export function groupCount(channels: number, groups: number): number {
@@ -29,6 +30,9 @@ export const affine = (channels: number) => ({
   bias: parameter([channels], { kind: "constant", value: 0 }),
 });
 
-/** GroupNorm(h) = weight * normalized(h) + bias. [N, C, ...] -> [N, C, ...]. */
+/**
+ * A layer: weight * normalized(h) + bias, each image's channels in at most `groups` groups (Wu & He 2018). [N, C, ...] -> [N, C, ...].
+ * Applying it throws ShapeError where h has another number of channels.
+ */
 export const groupNorm = (channels: number, groups = 32) =>
   module(affine(channels), ({ weight, bias }, h: Tensor) => normalizeGroups(h, weight, bias, groups));

@@ -18,7 +18,7 @@ export function initialize(network: Network, seed: number): Record<string, NDArr
       case "uniform":
         return Float32Array.from(uniforms(seed, stream, count), (u) => initialization.bound * (2 * u - 1));
       case "normal":
-        return Float32Array.from(normals(seed, stream, count), (z) => initialization.deviation * z);
+        return Float32Array.from(normals(seed, stream, count), (z) => initialization.std * z);
     }
   };
   return Object.fromEntries(

@@ -8,7 +8,7 @@ import { f32, type Spec } from "../tensor/trace.ts";
 export type Initialization =
   | { readonly kind: "constant"; readonly value: number }
   | { readonly kind: "uniform"; readonly bound: number }
-  | { readonly kind: "normal"; readonly deviation: number };
+  | { readonly kind: "normal"; readonly std: number };
 
 /** A learned float32 array of a network: its shape and how it starts, never its numbers. */
 export interface Parameter {

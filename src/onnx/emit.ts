@@ -64,8 +64,7 @@ const rules: { readonly [K in Exclude<Op, Lowered>]: Rule<K> } = {
   softmax: ({ inputs: [x] }, emitter) => emitter.add("Softmax", [emitter.name(x!)], { axis: -1 }),
   logSoftmax: ({ inputs: [x] }, emitter) => emitter.add("LogSoftmax", [emitter.name(x!)], { axis: -1 }),
   normalize: ({ inputs: [x], attributes: { epsilon } }, emitter) => emitter.normalization(x!, epsilon).normalized,
-  inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, emitter) =>
-    emitter.normalization(x!, epsilon).inverseDeviation,
+  inverseStd: ({ inputs: [x], attributes: { epsilon } }, emitter) => emitter.normalization(x!, epsilon).inverseStd,
   kthLargest: ({ inputs: [x], attributes: { k } }, emitter) => {
     const values = emitter.fresh();
     emitter.add("TopK", [emitter.name(x!), emitter.integers([k])], { axis: -1 }, [values, `${values}_at`]);

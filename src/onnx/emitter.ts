@@ -32,8 +32,8 @@ export class Emitter extends ModelWriter {
     this.names.set(tensor, name);
   }
 
-  /** LayerNormalization gives the normalized values and the inverse deviation at once, so both operators share it. */
-  normalization(x: AnyTensor, epsilon: number): { normalized: string; inverseDeviation: string } {
+  /** LayerNormalization gives the normalized values and the inverse standard deviation at once, so both operators share it. */
+  normalization(x: AnyTensor, epsilon: number): { normalized: string; inverseStd: string } {
     const key = `${this.name(x)} ${epsilon}`;
     const length = x.shape.at(-1)!;
     let base = this.normalizations.get(key);
@@ -47,7 +47,7 @@ export class Emitter extends ModelWriter {
         `${base}_inv`,
       ]);
     }
-    return { normalized: base, inverseDeviation: `${base}_inv` };
+    return { normalized: base, inverseStd: `${base}_inv` };
   }
 
   private memo(key: string, make: () => string): string {

@@ -23,4 +23,6 @@ export * from "./formats.ts";
 export * from "./models.ts";
 export * from "./nn.ts";
 export * from "./tensor.ts";
+// Of two in the chapters the root has the operator.
+export { conv2d } from "./tensor.ts";
 export * from "./training.ts";

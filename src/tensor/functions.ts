@@ -60,7 +60,10 @@ export const oneHot = (labels: Labels, classes: number): Tensor =>
     )
     .cast("float32");
 
-/** x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. */
+/**
+ * The operator; guidestar/nn has a layer of this name, which brings its own weight and bias. Zeros around x as far as `padding`.
+ * x [N, I, H, W], weight [O, I, K, K], bias [O] -> [N, O, H', W']. Throws ShapeError where they do not fit.
+ */
 export const conv2d = (x: Tensor, weight: Tensor, bias?: Tensor, { stride = 1, padding = 0 } = {}): Tensor =>
   apply("conv2d", bias ? [x, weight, bias] : [x, weight], { stride, padding });
 

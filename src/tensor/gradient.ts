@@ -94,9 +94,9 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
     return weighted.sub(y.mul(weighted.sum(-1, true)));
   }),
   logSoftmax: unary((x, _, dy) => dy.sub(x.softmax().mul(dy.sum(-1, true)))),
-  // With r the inverse deviation: dx = r (dy - mean(dy) - y mean(y dy)).
+  // With r the inverse standard deviation: dx = r (dy - mean(dy) - y mean(y dy)).
   normalize: ({ inputs: [x], attributes }, y, dy) => {
-    const r = apply("inverseDeviation", [x!], attributes);
+    const r = apply("inverseStd", [x!], attributes);
     return [
       dy
         .sub(dy.mean(-1, true))
@@ -105,7 +105,7 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
     ];
   },
   // r = (var + epsilon)^(-1/2), so dr/dx_i = -r^2 normalized_i / n.
-  inverseDeviation: ({ inputs: [x], attributes: { epsilon } }, r, dr) => [
+  inverseStd: ({ inputs: [x], attributes: { epsilon } }, r, dr) => [
     x!.normalize(epsilon).mul(dr.mul(r.square()).mul(-1 / x!.shape.at(-1)!)),
   ],
   // As for `max`.
@@ -120,7 +120,7 @@ const gradientRules: { readonly [K in Op]: Rule<K> } = {
     const grouped = x!.reshape(n, groups, -1);
     const size = grouped.shape[2]!;
     const normalized = grouped.normalize(epsilon).reshape(...x!.shape);
-    const r = apply("inverseDeviation", [grouped], { epsilon }); // [N, G, 1]
+    const r = apply("inverseStd", [grouped], { epsilon }); // [N, G, 1]
     const sums = (image: Tensor): Tensor => image.reshape(n, channels, -1).sum(2); // [N, C]
     const dShift = sums(dy);
     const dScale = sums(dy.mul(normalized));

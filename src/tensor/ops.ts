@@ -102,7 +102,7 @@ export const operators = {
   /** (x - mean) / sqrt(variance + epsilon), biased variance. */
   normalize: (inputs, attributes: Epsilon, op) => lastAxis(inputs, attributes, op),
   /** 1 / sqrt(variance + epsilon); the last axis stays with length 1. */
-  inverseDeviation: (inputs, attributes: Epsilon, op) => lastAxisReduced(inputs, attributes, op),
+  inverseStd: (inputs, attributes: Epsilon, op) => lastAxisReduced(inputs, attributes, op),
   /** The k-th largest element, k from 1, of equal ones each counted; the last axis stays with length 1. */
   kthLargest: (inputs, { k }: { readonly k: number }, op) => {
     const { shape } = lastAxis(inputs, {}, op);

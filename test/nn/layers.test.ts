@@ -3,11 +3,14 @@ import { ModelError } from "../../src/errors.ts";
 import { adaGN } from "../../src/nn/ada-gn.ts";
 import { attentionBlock, attentionPool, headCount } from "../../src/nn/attention.ts";
 import { groupCount, groupNorm } from "../../src/nn/group-norm.ts";
-import { embedding, silu } from "../../src/nn/layers.ts";
+import { layerNorm } from "../../src/nn/layer-norm.ts";
+import { embedding, gelu, silu } from "../../src/nn/layers.ts";
 import { convDownsample, convUpsample, halve, resizeBilinear } from "../../src/nn/resample.ts";
 import { timestepEmbedding } from "../../src/nn/timestep-embedding.ts";
+import * as layers from "../../src/public/nn.ts";
+import * as tensors from "../../src/public/tensor.ts";
 import { input } from "../../src/tensor/trace.ts";
-import { evaluate } from "../support/interpreter.ts";
+import { erf, evaluate } from "../support/interpreter.ts";
 import { applied, compute, type Numbers, numbers, someParameters } from "./numbers.ts";
 
 function expectClose(actual: Numbers, expected: ArrayLike<number>, digits = 10): void {
@@ -50,6 +53,18 @@ describe("normalisation", () => {
     expectClose(applied(adaGN(6, 3), { weight, bias }, [h, y]), expected);
   });
 
+  test("LayerNorm normalises the last axis, then scales and shifts each of its places", () => {
+    const x = numbers([2, 3, 5]);
+    const layer = layerNorm(5);
+    const { weight, bias } = someParameters(layer) as { weight: Numbers; bias: Numbers };
+    const rows = normalized({ shape: [6, 5, 1, 1], data: x.data }, 1);
+    const expected = rows.map((value, i) => value * weight.data[i % 5]! + bias.data[i % 5]!);
+    expectClose(applied(layer, { weight, bias }, [x]), expected);
+    expect(() => applied(layer, { weight, bias }, [numbers([2, 4])])).toThrow(
+      "layerNorm: x must be [..., 5] but is [2, 4]",
+    );
+  });
+
   test("the number of groups divides the channels", () => {
     expect([64, 48, 16, 20].map((channels) => groupCount(channels, 32))).toEqual([32, 16, 16, 4]);
   });
@@ -67,6 +82,18 @@ test("silu is x / (1 + exp(-x))", () => {
     compute([x], silu),
     Array.from(x.data, (value) => value / (1 + Math.exp(-value))),
   );
+});
+
+test("gelu is x Phi(x); by tanh it is within 5e-4 of that", () => {
+  const x = { shape: [41], data: Array.from({ length: 41 }, (_, i) => (i - 20) / 4) };
+  const exact = x.data.map((value) => (value / 2) * (1 + erf(value / Math.SQRT2)));
+  expectClose(compute([x], gelu), exact, 6); // its constants are float32
+  const error = Array.from(compute([x], (x) => x.gelu("tanh")).data, (value, i) => Math.abs(value - exact[i]!));
+  expect(Math.max(...error)).toBeLessThan(5e-4);
+});
+
+test("the chapters of operators and of layers share the name of the convolution alone", () => {
+  expect(Object.keys(layers).filter((name) => name in tensors)).toEqual(["conv2d"]);
 });
 
 test("an embedding picks the labels' rows", () => {

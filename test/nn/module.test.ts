@@ -19,7 +19,7 @@ const network = module(
   {
     stem: linear(3, 4),
     blocks: [[linear(4, 4), silu], [identity], [zeroInit(linear(4, 4))]],
-    nested: { gain: parameter([4], { kind: "normal", deviation: 0.5 }) },
+    nested: { gain: parameter([4], { kind: "normal", std: 0.5 }) },
     absent: undefined,
   },
   ({ stem, blocks, nested, absent }, x: Tensor, scale?: Tensor) => {

@@ -259,7 +259,7 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
   normalize: [
     ...unary("normalize", normal(2, 2, 5), (x) => x.normalize(1e-5)),
     ...unary(
-      "normalize of a small deviation",
+      "normalize of a small standard deviation",
       map(normal(2, 4), (x) => 1 + x / 10),
       (x) => x.normalize(1e-2),
     ),
@@ -277,7 +277,7 @@ export const operatorCases: { readonly [K in Op]: readonly Case[] } = {
       ({ x, scale, shift }) => apply("groupNorm", [x, scale, shift], { groups, epsilon: 1e-3 }),
     ),
   ),
-  inverseDeviation: unary("inverseDeviation", normal(3, 5), (x) => apply("inverseDeviation", [x], { epsilon: 1e-3 })),
+  inverseStd: unary("inverseStd", normal(3, 5), (x) => apply("inverseStd", [x], { epsilon: 1e-3 })),
 
   reshape: [
     ...unary("reshape", normal(2, 6), (x) => x.exp().reshape(3, -1)),

@@ -190,18 +190,18 @@ const rules: { readonly [K in Op]: Rule<K> } = {
   logSoftmax: (_, [x]) => rows(x!, logSoftmax),
   normalize: ({ attributes: { epsilon } }, [x]) =>
     rows(x!, (row) => {
-      const [center, deviation] = [mean(row), Math.sqrt(variance(row) + epsilon)];
-      return row.map((value) => (value - center) / deviation);
+      const [center, std] = [mean(row), Math.sqrt(variance(row) + epsilon)];
+      return row.map((value) => (value - center) / std);
     }),
-  inverseDeviation: ({ attributes: { epsilon } }, [x]) => rows(x!, (row) => [1 / Math.sqrt(variance(row) + epsilon)]),
+  inverseStd: ({ attributes: { epsilon } }, [x]) => rows(x!, (row) => [1 / Math.sqrt(variance(row) + epsilon)]),
 
   groupNorm: ({ attributes: { groups, epsilon } }, [x, scale, shift]) => {
     const [n, channels] = x!.shape as [number, number];
     const perImage = scale!.shape[0] === n;
     const pixels = x!.data.length / (n * channels);
     const normalized = rows({ shape: [n * groups, x!.data.length / (n * groups)], data: x!.data }, (row) => {
-      const [center, deviation] = [mean(row), Math.sqrt(variance(row) + epsilon)];
-      return row.map((value) => (value - center) / deviation);
+      const [center, std] = [mean(row), Math.sqrt(variance(row) + epsilon)];
+      return row.map((value) => (value - center) / std);
     });
     return normalized.map((value, i) => {
       const at = Math.floor(i / pixels) % (perImage ? n * channels : channels);

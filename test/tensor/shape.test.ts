@@ -86,11 +86,8 @@ const mistakes: { readonly [K in Exclude<Op, "input" | "constant" | "stopGradien
   softmax: [[() => scalar(1).softmax(), "softmax: takes at least one axis but got a scalar"]],
   logSoftmax: [[() => i32(3).logSoftmax(), "logSoftmax: takes float32 but got int32 [3]; cast it first"]],
   normalize: [[() => scalar(1).normalize(1e-5), "normalize: takes at least one axis but got a scalar"]],
-  inverseDeviation: [
-    [
-      () => apply("inverseDeviation", [scalar(1)], { epsilon: 1 }),
-      "inverseDeviation: takes at least one axis but got a scalar",
-    ],
+  inverseStd: [
+    [() => apply("inverseStd", [scalar(1)], { epsilon: 1 }), "inverseStd: takes at least one axis but got a scalar"],
   ],
 
   groupNorm: [
