@@ -20,7 +20,7 @@ const specsOf = (network: Network) =>
   Object.fromEntries(Object.entries(parameterShapes(network)).map(([key, shape]) => [key, f32(...shape)]));
 
 const forward = trace({ params: specsOf(denoise), x: images, t: f32(4), y: i32(4) }, ({ params, x, t, y }) => ({
-  out: denoise(params, x, t, y),
+  out: denoise(params, x, t, { label: y }),
 }));
 const slope = trace({ params: specsOf(classify), x: images, t: f32(4) }, ({ params, x, t }) =>
   gradients(classify(params, x, t).logSoftmax().max(-1).sum(), { x }),
@@ -28,7 +28,7 @@ const slope = trace({ params: specsOf(classify), x: images, t: f32(4) }, ({ para
 const step = trainingGraph(
   parameterShapes(denoise),
   { x: images, t: f32(4), y: i32(4) },
-  (params, { x, t, y }) => ({ objective: denoise(params, x, t, y).square().mean([1, 2, 3]) }),
+  (params, { x, t, y }) => ({ objective: denoise(params, x, t, { label: y }).square().mean([1, 2, 3]) }),
   { microBatch: 2, maxGradientNorm: 1, powerEma: true },
 );
 const graphs: readonly (readonly [string, Graph])[] = [
