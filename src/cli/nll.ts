@@ -7,7 +7,7 @@ import type { Split } from "../data/content.ts";
 import { classesPresent, type Dataset, splitOf } from "../data/dataset.ts";
 import { labelsFor } from "../data/model-images.ts";
 import { UsageError } from "../errors.ts";
-import { chartSvg } from "../evaluation/chart.ts";
+import { chartSvg } from "../evaluation/chart/draw.ts";
 import { type Bound, boundCsv, collectBound } from "../evaluation/likelihood/bound.ts";
 import { type BoundEvent, type ImageSource, variationalBound } from "../evaluation/likelihood/likelihood.ts";
 import { denoiserSignature } from "../models/families.ts";

@@ -12,7 +12,7 @@ import { compile } from "../runtime/compile.ts";
 import { oneHot } from "../tensor/functions.ts";
 import { readRight } from "../tensor/read-right.ts";
 import { f32, i32, trace } from "../tensor/trace.ts";
-import { chartSvg } from "./chart.ts";
+import { chartSvg } from "./chart/draw.ts";
 
 /** Images with labels, to measure a noisy classifier with. */
 export interface LabelledImages {

@@ -2,7 +2,9 @@ import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
 import { type ByteSource, bytesOf, readPart, viewOf } from "./bytes.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
-import { Cursor, type PickleNames, unpickle } from "./pickle.ts";
+import { Cursor } from "./pickle/cursor.ts";
+import type { PickleNames } from "./pickle/machine.ts";
+import { unpickle } from "./pickle/unpickle.ts";
 import { ELEMENT_TYPES, type ElementType, Storage, StoredTensor } from "./torch-tensor.ts";
 import { openZip } from "./zip.ts";
 

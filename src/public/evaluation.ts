@@ -17,7 +17,8 @@
  * @module evaluation
  */
 
-export { type Chart, chartSvg } from "../evaluation/chart.ts";
+export type { Chart } from "../evaluation/chart/chart.ts";
+export { chartSvg } from "../evaluation/chart/draw.ts";
 export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
 export type { Detector, Observation } from "../evaluation/detectors/detector.ts";
 export {

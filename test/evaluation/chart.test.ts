@@ -1,6 +1,7 @@
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
-import { type Chart, chartSvg } from "../../src/evaluation/chart.ts";
+import type { Chart } from "../../src/evaluation/chart/chart.ts";
+import { chartSvg } from "../../src/evaluation/chart/draw.ts";
 import { boundCsv } from "../../src/evaluation/likelihood/bound.ts";
 
 const chart = (points: [number, number][], more: Partial<Chart> = {}): Chart => ({

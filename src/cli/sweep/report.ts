@@ -1,5 +1,6 @@
 import { join } from "node:path";
-import { type Chart, chartSvg, type Line } from "../../evaluation/chart.ts";
+import type { Chart, Line } from "../../evaluation/chart/chart.ts";
+import { chartSvg } from "../../evaluation/chart/draw.ts";
 import { rasterize } from "../../images/rasterize.ts";
 import { writeFiles } from "../output.ts";
 import { type Finished, type MetricName, metricNames } from "./folder.ts";

@@ -1,7 +1,9 @@
 import { permutation } from "../../random.ts";
 import { type BootstrapOptions, deviation, purposes, streamOf } from "./bootstrap.ts";
+import { eigenvalues } from "./eigenvalues.ts";
 import { factorOf, frechetDistance } from "./frechet.ts";
-import { eigenvalues, type Matrix, timesTransposed } from "./matrix.ts";
+import type { Matrix } from "./matrix.ts";
+import { timesTransposed } from "./multiply.ts";
 import type { Moments } from "./statistics.ts";
 
 /** Settings of `frechetError`; 30 resamples by default. */

@@ -1,5 +1,8 @@
 import { DataError } from "../../errors.ts";
-import { choleskyFactor, eigenvalues, type Matrix, timesTransposed } from "./matrix.ts";
+import { choleskyFactor } from "./cholesky.ts";
+import { eigenvalues } from "./eigenvalues.ts";
+import type { Matrix } from "./matrix.ts";
+import { timesTransposed } from "./multiply.ts";
 import type { Moments } from "./statistics.ts";
 
 const factors = new WeakMap<Moments, Matrix>();

@@ -1,7 +1,8 @@
 import { DataError } from "../../errors.ts";
 import { permutation } from "../../random.ts";
 import { type BootstrapOptions, deviation, type Estimate, purposes, resample } from "./bootstrap.ts";
-import { type Matrix, timesTransposed } from "./matrix.ts";
+import type { Matrix } from "./matrix.ts";
+import { timesTransposed } from "./multiply.ts";
 import { blockedProducts, centreOf, checkWidths, type EngineOptions, type ProductOptions } from "./products.ts";
 
 /** Settings of `kernelDistance`; 50 resamples by default. */
