@@ -105,12 +105,12 @@ const engineVersion = once((): string => {
   return JSON.parse(readFileSync(join(dirname(main), "..", "package.json"), "utf8")).version;
 });
 
-/** Hash of the code that makes models of graphs, so that no change of it needs a version number. */
+/** Hash of the code that makes models of graphs, all files of its rooms, so that no change of it needs a version number. */
 const codeHash = once((): string => {
   const hash = createHash("sha256");
   for (const room of ["tensor", "onnx", "runtime"]) {
     const folder = fileURLToPath(new URL(`../${room}/`, import.meta.url));
-    for (const name of readdirSync(folder).sort())
+    for (const name of readdirSync(folder, { recursive: true, encoding: "utf8" }).sort())
       if (/\.[jt]s$/.test(name)) hash.update(readFileSync(join(folder, name)));
   }
   return hash.digest("hex");
