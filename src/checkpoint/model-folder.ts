@@ -6,6 +6,7 @@ import { ModelError, UsageError } from "../errors.ts";
 import { removeAbandoned, type Staged, stage } from "../files/atomic.ts";
 import { hashOf, reopenedFile, withFile } from "../files/file-source.ts";
 import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
+import { readSteadily } from "../files/steady.ts";
 import { verifyOnce } from "../files/verified.ts";
 import {
   inParts,
@@ -84,17 +85,21 @@ export const existingRecord = async (folder: string): Promise<ModelRecord | unde
   (await exists(join(folder, "model.json"))) ? readRecord(folder) : undefined;
 
 /**
- * Loads a model: a bundled one by name, or a folder of `model.json` and one safetensors file per network.
+ * Loads a model: a bundled one by name, or a folder of `model.json` and one safetensors file per network. While another process writes into
+ * the folder, it is the old model or the new one.
  *
  * @throws ModelError where there is none, or anything in it does not fit: schema, hash, names, shapes, numbers that are not finite
  */
 export async function loadModel(nameOrFolder: string): Promise<Model> {
   const folder = await findModel(nameOrFolder);
-  return modelOf(await readRecord(folder), nameOrFolder, (network) => readWeights(folder, network));
+  return readSteadily(folder, modelFiles, async () =>
+    modelOf(await readRecord(folder), nameOrFolder, (network) => readWeights(folder, network)),
+  );
 }
 
 /** Weights are written beside the old ones, then named in model.json, then moved: after a crash between, they still lie there. */
 const pendingSuffix = ".new";
+const modelFiles = /^model\.json$|\.safetensors(\.new)?$/;
 
 /** Was saving cut short after model.json was written, so that the weights that it names still lie beside their place? */
 const isPending = async (path: string, { sha256 }: Saved): Promise<boolean> =>

@@ -1,7 +1,10 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { setImmediate } from "node:timers/promises";
+import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { checkSameNoise } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel, writeNetworks } from "../../src/checkpoint/model-folder.ts";
 import { ModelError } from "../../src/errors.ts";
@@ -47,6 +50,43 @@ async function refusal(promise: Promise<unknown>): Promise<string> {
   expect(error).toBeInstanceOf(ModelError);
   return (error as Error).message;
 }
+
+/** Saves two models in turn into a folder, as long as it is not told to end; says how often. */
+const writer = `
+  const [, folder] = process.argv;
+  const { saveModel } = await import(${JSON.stringify(new URL("../../src/checkpoint/model-folder.ts", import.meta.url).href)});
+  const { tinyModel, randomWeights } = await import(${JSON.stringify(new URL("../support/tiny-model.ts", import.meta.url).href)});
+  const { denoiser, classifier, ...facts } = tinyModel();
+  const weights = [1, 2].map((seed) => randomWeights("denoiser", denoiser.record, seed));
+  let ended = false;
+  process.stdin.on("end", () => (ended = true)).resume();
+  for (let n = 0; !ended; n++) {
+    await saveModel(folder, { ...facts, denoiser: { ...denoiser, weights: weights[n % 2] } });
+    console.log(n);
+  }`;
+
+test("while another process writes a model, the old one or the new one is loaded, never parts of both", async () => {
+  await saveModel(folder, { ...facts, denoiser });
+  const args = ["--import", "tsx", "--input-type=module", "-e", writer, folder];
+  const child = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"] });
+  onTestFinished(() => void child.kill("SIGKILL"));
+  const ended = once(child, "exit");
+  let written = 0;
+  child.stdout.on("data", (text: Buffer) => {
+    written += text.toString().split("\n").length - 1;
+  });
+  const seen = new Set<number>();
+  let loaded = 0;
+  for (; loaded < 100 || written < 100; loaded++) {
+    const { weights } = await loadModel(folder);
+    seen.add(Object.values(weights.denoiser!)[0]!.data[0]!);
+    // Messages of the other process come between.
+    await setImmediate();
+  }
+  child.stdin.end();
+  expect((await ended)[0]).toBe(0);
+  expect(seen.size).toBe(2);
+});
 
 describe("saving", () => {
   test("and loading give the model back", async () => {

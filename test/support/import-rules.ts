@@ -60,6 +60,7 @@ export const importRules: readonly ImportRule[] = [
         "lock.ts",
         "make-folder.ts",
         "process.ts",
+        "steady.ts",
         "verified.ts",
       ],
     },
