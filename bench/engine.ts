@@ -4,7 +4,7 @@ import { encoderUnet } from "../src/models/adm/classifier.ts";
 import type { ClassifierConfig } from "../src/models/adm/config.ts";
 import { benchmarkConfigs } from "../src/models/adm/presets.ts";
 import { unet } from "../src/models/adm/unet.ts";
-import { float32, type NDArray, type Shape } from "../src/ndarray.ts";
+import { float32, type Shape } from "../src/ndarray.ts";
 import { compile } from "../src/runtime/compile.ts";
 import { openBackend } from "../src/runtime/node.ts";
 import { ddpmStep } from "../src/samplers/solvers/ddpm.ts";
@@ -12,7 +12,7 @@ import { countFlops } from "../src/tensor/cost.ts";
 import { conv2d } from "../src/tensor/functions.ts";
 import { gradients } from "../src/tensor/gradient.ts";
 import type { Tensor } from "../src/tensor/tensor.ts";
-import { f32, type Graph, i32, trace } from "../src/tensor/trace.ts";
+import { f32, type Graph, i32, specsOf, trace } from "../src/tensor/trace.ts";
 import { compileTraining } from "../src/training/step/program.ts";
 import { batch, labels, linear, noise, side, trainingStep, weightsOf } from "./networks.ts";
 
@@ -29,8 +29,6 @@ const classifierConfig: ClassifierConfig = {
   numHeadChannels: 32,
 };
 
-const specsOf = (weights: Record<string, NDArray>) =>
-  Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)]));
 const flopsOf = ({ outputs }: Pick<Graph, "outputs">): number => countFlops([...outputs.values()]);
 const median = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)]!;
 

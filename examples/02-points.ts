@@ -1,32 +1,10 @@
 // A conditional diffusion model of points in the plane, from its network to guided samples. `npx tsx examples/02-points.ts`
 // A point is an image of two channels and one pixel, so whatever is made for images serves. The two classes are two half-moons.
-import {
-  type Coefficients,
-  coefficientNames,
-  coefficients,
-  compile,
-  ddimStep,
-  embedding,
-  f32,
-  float32,
-  guide,
-  i32,
-  initialize,
-  int32,
-  integers,
-  linear,
-  module,
-  noiseSchedule,
-  normals,
-  openBackend,
-  type ProcessConfig,
-  silu,
-  type Tensor,
-  timestepEmbedding,
-  trace,
-  trainDenoiser,
-  uniforms,
-} from "../src/index.ts";
+import { collect, ddim, ddpmProcess, draw, guide } from "../src/public/diffusion.ts";
+import { embedding, initialize, linear, module, silu, timestepEmbedding } from "../src/public/nn.ts";
+import { openBackend } from "../src/public/node.ts";
+import { float32, int32, integers, normals, type Tensor, uniforms } from "../src/public/tensor.ts";
+import { trainDenoiser } from "../src/public/training.ts";
 
 /** The class of a half-moon as a sign: the second is the first turned about the origin. */
 const side = (label: number): number => 1 - 2 * label;
@@ -65,13 +43,7 @@ const network = module(
     return layers.last(silu(layers.middle(h).add(told))).reshape(-1, 2, 1, 1);
   },
 );
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess();
 
 // 2. Training. One label in ten is hidden, so that one network gives conditional and unconditional predictions.
 // One thread: more have nothing to share in a network this small.
@@ -97,39 +69,32 @@ for await (const event of training) {
   if (event.kind === "done") weights = event.averaged;
 }
 
-// 3. One step of DDIM under classifier-free guidance, as one program.
+// 3. From noise to points, half of them of each class, by DDIM under classifier-free guidance.
 const count = 400;
-const specs = {
-  x: f32(count, 2, 1, 1),
-  label: i32(count),
-  c: Object.fromEntries(coefficientNames.map((name) => [name, f32(count)])),
-  weights: Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)])),
-};
-const step = trace(specs, ({ x, label, c, weights }) => {
-  const denoiser = (xt: Tensor, t: Tensor, condition: { label?: Tensor<"int32"> }) =>
-    network(weights, xt, t, condition);
-  const predictor = guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
-  const next = ddimStep(predictor, { x, noise: x, coefficients: c as Coefficients, condition: { label } });
-  return { x: next.x };
+const labels = Array.from({ length: count }, (_, i) => i % 2);
+const drawing = draw({
+  weights,
+  predictor: (weights) => {
+    const denoiser = network.withParameters(weights);
+    return guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
+  },
+  process,
+  sampler: ddim({ steps: 50 }),
+  shape: [2, 1, 1],
+  labels,
+  count,
+  batchSize: count,
+  backend,
 });
+const { data } = await collect(drawing);
 
-// 4. From noise to points, half of them of each class.
-await using program = await compile(step, backend, { bind: { weights } });
-const chain = noiseSchedule(process, "50");
-const labels = Int32Array.from({ length: count }, (_, i) => i % 2);
-let x = float32([count, 2, 1, 1], normals(7, 0, 2 * count));
-for (let index = 49; index >= 0; index--) {
-  const c = coefficients(chain, new Array<number>(count).fill(index));
-  ({ x } = await program.run({ x, label: int32([count], labels), c }));
-}
-
-// 5. What came out.
+// 4. What came out.
 const [columns, rows] = [60, 24];
 const canvas = Array.from({ length: rows }, () => new Array<string>(columns).fill(" "));
 const cell = (value: number, cells: number): number =>
   Math.min(Math.max(Math.floor(((value + 1) / 2) * cells), 0), cells - 1);
-const errors = Array.from(labels, (label, i) => {
-  const [px, py] = [x.data[2 * i]!, x.data[2 * i + 1]!];
+const errors = labels.map((label, i) => {
+  const [px, py] = [data[2 * i]!, data[2 * i + 1]!];
   canvas[cell(-py, rows)]![cell(px, columns)] = "ox"[label]!;
   // How far from the half circle of its class.
   return Math.abs(Math.hypot(px / 0.6 + 0.5 * side(label), py / 0.6 + 0.25 * side(label)) - 1) * 0.6;

@@ -1,17 +1,11 @@
 // A classifier of noisy points steers a model that knows no classes. `npx tsx examples/05-classifier-guidance.ts guided.png`
 // Score and classifier are exact here: those of two half-moons, whose densities are formulas.
-import {
-  classifierGradient,
-  classifierScore,
-  constant,
-  ddim,
-  int32,
-  openBackend,
-  type Predictor,
-} from "../src/index.ts";
+import { classifierGradient, classifierScore, collect, ddim, draw, type Predictor } from "../src/public/diffusion.ts";
+import { openBackend } from "../src/public/node.ts";
+import { constant, int32 } from "../src/public/tensor.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { exactLogits, exactPredictor, exactScore, levelsOf, logDensity, logPosterior, moons } from "./support/plane.ts";
-import { cosine, lattice, pointsOf, valuesAt, walk } from "./support/run.ts";
+import { cosine, lattice, ofPoints, pointsOf, valuesAt } from "./support/run.ts";
 
 const mixture = { ...moons(), deviation: 0.1 };
 
@@ -26,14 +20,16 @@ await using backend = await openBackend({ threads: 1 });
 const labels = Array.from({ length: 300 }, (_, i) => i % 2);
 const panels: Panel[] = [];
 for (const scale of [0, 1, 4]) {
-  const path = await walk({
+  const drawing = draw({
+    ...ofPoints,
     backend,
+    predictor: () => guided(scale),
     process: cosine,
     sampler: ddim({ steps: 40 }),
     labels,
-    predictor: () => guided(scale),
+    count: labels.length,
   });
-  const points = path.at(-1)!;
+  const points = pointsOf((await collect(drawing)).data);
   const right = points.filter((point, i) => logPosterior(mixture, point, labels[i]!) > Math.log(0.5)).length;
   const sure = points.reduce((sum, point, i) => sum + logPosterior(mixture, point, labels[i]!), 0) / points.length;
   console.log(`scale ${scale}: ${right} of ${points.length} in their class, mean log p(y | x) ${sure.toFixed(4)}`);

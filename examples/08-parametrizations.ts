@@ -2,16 +2,22 @@
 // explodes. Each network is trained for a moment, then draws in 20 steps. `npx tsx examples/08-parametrizations.ts flow.png`
 import {
   type Denoiser,
+  ddpmProcess,
+  draw,
+  edmProcess,
+  euler,
+  flowProcess,
   guide,
-  makeSampler,
-  openBackend,
   type ProcessConfig,
-  type Tensor,
-  trainDenoiser,
-} from "../src/index.ts";
+  samplingSchedule,
+} from "../src/public/diffusion.ts";
+import { initialize } from "../src/public/nn.ts";
+import { openBackend } from "../src/public/node.ts";
+import type { Tensor } from "../src/public/tensor.ts";
+import { trainDenoiser, trained } from "../src/public/training.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons } from "./support/plane.ts";
-import { finish, onPoints, type Parameters, perceptron, startOf, walk } from "./support/run.ts";
+import { endsOf, noisePoints, ofPoints, onPoints, type Parameters, pathsOf, perceptron } from "./support/run.ts";
 
 const mixture = { ...moons(), labels: moons().labels.map(() => 0) };
 const network = perceptron(2);
@@ -19,48 +25,50 @@ const network = perceptron(2);
 const denoise = (weights: Parameters, x: Tensor, t: Tensor): Tensor =>
   network(weights, x, t.mul(0.01)).reshape(-1, 2, 1, 1);
 
-const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
 const processes: [string, ProcessConfig][] = [
-  ["v-prediction, cosine schedule", { ...common, schedule: "cosine", prediction: "v" }],
-  ["flow matching", { ...common, schedule: "flow", prediction: "velocity" }],
-  ["exploding noise, EDM", { ...common, schedule: "edm", prediction: "edm", sigmaRange: [0.02, 10], sigmaData: 0.6 }],
+  ["v-prediction, cosine schedule", ddpmProcess({ prediction: "v" })],
+  ["flow matching", flowProcess()],
+  ["exploding noise, EDM", edmProcess({ sigmaRange: [0.02, 10], sigmaData: 0.6 })],
 ];
 
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
-const labels = new Array<number>(300).fill(0);
 const panels: Panel[] = [];
 for (const [name, process] of processes) {
-  const weights = await finish(
-    trainDenoiser({
-      backend,
-      network: denoise,
-      weights: startOf(network),
-      process,
-      ...onPoints(mixture, 128),
-      steps: 400,
-    }),
-  );
-  const path = await walk({
+  const training = trainDenoiser({
     backend,
+    network: denoise,
+    weights: initialize(network, 0),
     process,
-    sampler: makeSampler("euler", { steps: 20, levels: "chain" }),
-    labels,
-    weights,
+    ...onPoints(mixture, 128),
+    steps: 400,
+  });
+  const sampler = euler({ steps: 20, levels: "chain" });
+  const { alpha, sigma } = samplingSchedule(process, sampler).levels.at(-1)!;
+  const noise = noisePoints(300, Math.hypot(alpha, sigma));
+  const drawing = draw({
+    ...ofPoints,
+    backend,
+    weights: await trained(training),
     predictor: (weights) => {
       const denoiser: Denoiser = (x, t) => denoise(weights, x, t);
       return guide({ denoiser, process }, { form: "score", clip: false });
     },
+    process,
+    sampler,
+    start: { kind: "latents", x: noise },
+    count: 300,
   });
-  const points = path.at(-1)!;
+  const paths = await pathsOf(noise, drawing);
+  const points = endsOf(paths);
   const away = points.reduce((sum, point) => sum + distanceTo(mixture, point, 0), 0) / points.length;
   console.log(`${name}: ${away.toFixed(3)} from the half-moons`);
   panels.push({
     title: name,
     density: densityOf((point) => logDensity(mixture, point)),
-    paths: labels.slice(0, 50).map((_, i) => path.map((points) => points[i]!)),
+    paths: paths.slice(0, 50),
     points,
-    labels,
+    labels: points.map(() => 0),
   });
 }
 await savePicture(globalThis.process.argv[2] ?? "out/parametrizations.png", panels);

@@ -1,27 +1,29 @@
 // A score network, and what annealing is for: Langevin dynamics, annealed Langevin dynamics, predictor and corrector.
 // `npx tsx examples/09-score-network.ts score.png`. After figures 2 and 3 of Song & Ermon 2019: one half-moon has a fifth of the data.
 import {
-  full,
-  makeSampler,
-  openBackend,
-  type ProcessConfig,
-  type Sampler,
+  collect,
+  type DrawOptions,
+  draw,
+  edmProcess,
+  langevin,
+  predictorCorrector,
   scorePredictor,
-  type Tensor,
-  trainScore,
-} from "../src/index.ts";
+} from "../src/public/diffusion.ts";
+import { initialize } from "../src/public/nn.ts";
+import { openBackend } from "../src/public/node.ts";
+import { full, type Tensor } from "../src/public/tensor.ts";
+import { trained, trainScore } from "../src/public/training.ts";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons, type Point } from "./support/plane.ts";
 import {
-  finish,
   lattice,
+  noisePoints,
+  ofPoints,
   onPoints,
   type Parameters,
   perceptron,
   pointsOf,
-  startOf,
   valuesAt,
-  walk,
 } from "./support/run.ts";
 
 const even = moons();
@@ -38,16 +40,15 @@ function score(weights: Parameters, x: Tensor, sigma: Tensor): Tensor {
 
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
-const weights = await finish(
-  trainScore({
-    backend,
-    network: score,
-    weights: startOf(network),
-    sigmaRange,
-    ...onPoints(mixture, 256),
-    steps: 700,
-  }),
-);
+const training = trainScore({
+  backend,
+  network: score,
+  weights: initialize(network, 0),
+  sigmaRange,
+  ...onPoints(mixture, 256),
+  steps: 700,
+});
+const weights = await trained(training);
 
 const panels: Panel[] = [];
 const at = lattice(17, 1.3);
@@ -60,25 +61,19 @@ for (const sigma of [0.5, 0.1]) {
   });
 }
 
-const labels = new Array<number>(400).fill(2);
-const draw = async (
-  name: string,
-  sampler: Sampler,
-  range: readonly [number, number],
-  spread?: number,
-): Promise<void> => {
-  const process: ProcessConfig = {
-    schedule: "edm",
-    steps: 1000,
-    sigmaRange: range,
-    prediction: "eps",
-    variance: "fixedSmall",
-    rescaleTimesteps: false,
-  };
-  const predictor = (weights: Parameters) => scorePredictor((x, sigma) => score(weights, x, sigma), process);
-  const points = (await walk({ backend, process, sampler, labels, weights, predictor, ...(spread && { spread }) })).at(
-    -1,
-  )!;
+type Choices = Pick<DrawOptions, "sampler" | "start">;
+async function show(name: string, range: readonly [number, number], choices: Choices): Promise<void> {
+  const process = edmProcess({ sigmaRange: range, prediction: "eps" });
+  const drawing = draw({
+    ...ofPoints,
+    ...choices,
+    backend,
+    weights,
+    predictor: (weights) => scorePredictor((x, sigma) => score(weights, x, sigma), process),
+    process,
+    count: 400,
+  });
+  const points = pointsOf((await collect(drawing)).data);
   const classOf = (point: Point): number => (distanceTo(mixture, point, 0) < distanceTo(mixture, point, 1) ? 0 : 1);
   const classes = points.map(classOf);
   const small = classes.filter((label) => label === 0).length / points.length;
@@ -90,9 +85,9 @@ const draw = async (
     points,
     labels: classes,
   });
-};
-const corrections = 8;
-await draw("Langevin at one level", makeSampler("langevin", { steps: 1, corrections: 300 }), [0.049, 0.05], 1);
-await draw("annealed Langevin", makeSampler("langevin", { steps: 60, corrections }), sigmaRange);
-await draw("predictor-corrector", makeSampler("pc", { steps: 40, levels: "geometric" }), sigmaRange);
-await savePicture(globalThis.process.argv[2] ?? "out/score-network.png", panels, { columns: 5 });
+}
+const start = { kind: "latents", x: noisePoints(400, 1) } as const;
+await show("Langevin at one level", [0.049, 0.05], { sampler: langevin({ steps: 1, corrections: 300 }), start });
+await show("annealed Langevin", sigmaRange, { sampler: langevin({ steps: 60, corrections: 8 }) });
+await show("predictor-corrector", sigmaRange, { sampler: predictorCorrector({ steps: 40, levels: "geometric" }) });
+await savePicture(process.argv[2] ?? "out/score-network.png", panels, { columns: 5 });

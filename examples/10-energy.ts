@@ -1,28 +1,13 @@
 // A scalar energy network whose score is its negative gradient: exp(-energy) is a density, up to a factor. Training matches that
 // gradient, so it differentiates twice. `npx tsx examples/10-energy.ts energy.png`
-import {
-  energyScore,
-  full,
-  makeSampler,
-  openBackend,
-  type ProcessConfig,
-  scorePredictor,
-  type Tensor,
-  trainScore,
-} from "../src/index.ts";
+import { collect, draw, edmProcess, energyScore, predictorCorrector, scorePredictor } from "../src/public/diffusion.ts";
+import { initialize } from "../src/public/nn.ts";
+import { openBackend } from "../src/public/node.ts";
+import { full, type Tensor } from "../src/public/tensor.ts";
+import { trained, trainScore } from "../src/public/training.ts";
 import { densityOf, type Panel, pixels, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons } from "./support/plane.ts";
-import {
-  finish,
-  lattice,
-  onPoints,
-  type Parameters,
-  perceptron,
-  pointsOf,
-  startOf,
-  valuesAt,
-  walk,
-} from "./support/run.ts";
+import { lattice, ofPoints, onPoints, type Parameters, perceptron, pointsOf, valuesAt } from "./support/run.ts";
 
 const mixture = { ...moons(), labels: moons().labels.map(() => 0) };
 const network = perceptron(1);
@@ -37,24 +22,16 @@ const score = (weights: Parameters, x: Tensor, sigma: Tensor): Tensor =>
 
 // One thread: more have nothing to share in a network this small.
 await using backend = await openBackend({ threads: 1 });
-const process: ProcessConfig = {
-  schedule: "edm",
-  steps: 1000,
-  sigmaRange: [0.05, 8],
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
-const weights = await finish(
-  trainScore({
-    backend,
-    network: score,
-    weights: startOf(network),
-    sigmaRange: process.sigmaRange!,
-    ...onPoints(mixture, 256),
-    steps: 700,
-  }),
-);
+const sigmaRange = [0.05, 8] as const;
+const training = trainScore({
+  backend,
+  network: score,
+  weights: initialize(network, 0),
+  sigmaRange,
+  ...onPoints(mixture, 256),
+  steps: 700,
+});
+const weights = await trained(training);
 
 const panels: Panel[] = [];
 for (const sigma of [0.5, 0.15]) {
@@ -77,23 +54,24 @@ for (const sigma of [0.5, 0.15]) {
   panels.push({ title: "the density that it stands for", density: known.map(Math.exp) });
 }
 
-const labels = new Array<number>(300).fill(0);
-const path = await walk({
+const process = edmProcess({ sigmaRange, prediction: "eps" });
+const drawing = draw({
+  ...ofPoints,
   backend,
-  process,
-  sampler: makeSampler("pc", { steps: 40, levels: "geometric" }),
-  labels,
   weights,
   predictor: (weights) => scorePredictor((x, sigma) => score(weights, x, sigma), process),
+  process,
+  sampler: predictorCorrector({ steps: 40, levels: "geometric" }),
+  count: 300,
 });
-const points = path.at(-1)!;
+const points = pointsOf((await collect(drawing)).data);
 const away = points.reduce((sum, point) => sum + distanceTo(mixture, point, 0), 0) / points.length;
 console.log(`points drawn with it are ${away.toFixed(3)} from the half-moons`);
 panels.push({
   title: "points drawn with it",
   density: densityOf((point) => logDensity(mixture, point)),
   points,
-  labels,
+  labels: points.map(() => 0),
 });
 await savePicture(globalThis.process.argv[2] ?? "out/energy.png", panels);
 

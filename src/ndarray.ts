@@ -23,6 +23,10 @@ export interface NDArray<D extends DType = DType> {
   readonly data: ArrayOf[D];
 }
 
+/** Is it a value, and no tree of values? */
+export const isArray = (value: unknown): value is NDArray =>
+  typeof value === "object" && value !== null && "dtype" in value && "data" in value;
+
 /** Number of elements of a shape. */
 export const sizeOf = (shape: Shape): number => shape.reduce((product, n) => product * n, 1);
 

@@ -1,5 +1,6 @@
 // Distributions of points in the plane of which everything is known in closed form: mixtures of round normal distributions.
 // A point is an image of two channels and one pixel, so whatever is made for images serves: [N, 2, 1, 1].
+import { type Predictor, type ProcessConfig, scorePredictor } from "../../src/public/diffusion.ts";
 import {
   concat,
   constant,
@@ -8,12 +9,9 @@ import {
   int32,
   normals,
   oneHot,
-  type Predictor,
-  type ProcessConfig,
-  scorePredictor,
   type Tensor,
   uniforms,
-} from "../../src/index.ts";
+} from "../../src/public/tensor.ts";
 
 export type Point = readonly [x: number, y: number];
 

@@ -1,53 +1,31 @@
-// Running traced functions of points: a field on a grid, a sampler from noise to points, the training of a small network.
+// Running traced functions of points: values on a grid, drawings, the training of a small network.
+import { ddpmProcess, type SampleEvent } from "../../src/public/diffusion.ts";
+import { linear, module, timestepEmbedding } from "../../src/public/nn.ts";
 import {
   type Backend,
-  type Coefficients,
-  coefficientColumns,
-  coefficientSpecs,
   compile,
   concat,
   f32,
   float32,
-  i32,
-  initialize,
-  int32,
-  linear,
-  type Module,
-  module,
   type NDArray,
   normals,
-  type Predictor,
-  type ProcessConfig,
-  type Sampler,
-  samplingSchedule,
-  solverOf,
+  specsOf,
   type Tensor,
-  type TrainingEvent,
-  timestepEmbedding,
   trace,
-} from "../../src/index.ts";
+} from "../../src/public/tensor.ts";
 import { drawPoints, type Mixture, type Point } from "./plane.ts";
 
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 export type Parameters = Readonly<Record<string, Tensor>>;
 
 /** The noise of most examples. */
-export const cosine: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixedSmall",
-  rescaleTimesteps: false,
-};
+export const cosine = ddpmProcess({ schedule: "cosine", variance: "fixedSmall" });
 
 /** Points of a square lattice, row by row from the top: `side` in each direction, from -extent to extent. */
 export function lattice(side: number, extent: number): Point[] {
   const at = (i: number): number => extent * ((2 * (i + 0.5)) / side - 1);
   return Array.from({ length: side * side }, (_, i): Point => [at(i % side), -at(Math.floor(i / side))]);
 }
-
-const specsOf = (weights: Weights) =>
-  Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)]));
 
 /** Values of a traced function at points: of `field(x [N, 2, 1, 1], weights)`, flat. */
 export async function valuesAt(
@@ -66,78 +44,25 @@ export async function valuesAt(
 export const pointsOf = (values: ArrayLike<number>): Point[] =>
   Array.from({ length: values.length / 2 }, (_, i): Point => [values[2 * i]!, values[2 * i + 1]!]);
 
-export interface Walk {
-  readonly backend: Backend;
-  readonly process: ProcessConfig;
-  readonly sampler: Sampler;
-  /** Class of each point. */
-  readonly labels: readonly number[];
-  readonly seed?: number;
-  readonly weights?: Weights;
-  /** Made where the step is traced. `scale` [1] is what `scaleAt` says of the noise level. */
-  readonly predictor: (weights: Parameters, scale: Tensor) => Predictor;
-  readonly scaleAt?: (ratio: number) => number;
-  /** Deviation of the points at the start; by default that of the most noise. */
-  readonly spread?: number;
+/** What all drawings of points share. */
+export const ofPoints = { shape: [2, 1, 1], batchSize: 1000 };
+
+/** Noise to start from, where the first places are shown too: [count, 2, 1, 1] of a standard deviation. */
+export const noisePoints = (count: number, std: number): NDArray<"float32"> =>
+  float32(
+    [count, 2, 1, 1],
+    normals(0, 0, 2 * count).map((z) => std * z),
+  );
+
+/** The way of each point through a drawing, from its start. */
+export async function pathsOf(start: NDArray<"float32">, drawing: AsyncIterable<SampleEvent>): Promise<Point[][]> {
+  const places = [pointsOf(start.data)];
+  for await (const { x } of drawing) places.push(pointsOf(x.data));
+  return places[0]!.map((_, i) => places.map((points) => points[i]!));
 }
 
-/** Draws points with a sampler: where they are before the first step, and after each. */
-export async function walk({
-  backend,
-  process,
-  sampler,
-  labels,
-  seed = 0,
-  weights = {},
-  ...rest
-}: Walk): Promise<Point[][]> {
-  const count = labels.length;
-  const chain = samplingSchedule(process, sampler);
-  const solver = solverOf(sampler, chain);
-  const points = f32(count, 2, 1, 1);
-  const named = <T>(names: readonly string[], value: (name: string) => T): Record<string, T> =>
-    Object.fromEntries(names.map((name) => [name, value(name)]));
-  const specs = {
-    x: points,
-    noise: points,
-    coefficients: coefficientSpecs(count),
-    memory: named(solver.memory, () => points),
-    numbers: named(solver.numbers, () => f32(count)),
-    label: i32(count),
-    scale: f32(1),
-    weights: specsOf(weights),
-  };
-  const step = trace(specs, ({ weights, scale, label, coefficients, ...inputs }) => {
-    const condition = { label };
-    const c = coefficients as Coefficients;
-    const { x, memory = {} } = solver.step(rest.predictor(weights, scale), { ...inputs, coefficients: c, condition });
-    return { x, memory };
-  });
-  await using program = await compile(step, backend, { bind: { weights } });
-
-  const array = (data: ArrayLike<number>): NDArray<"float32"> => float32([count, 2, 1, 1], data);
-  const { alpha, sigma } = chain.levels.at(-1)!;
-  let x = array(normals(seed, 0, 2 * count).map((z) => z * (rest.spread ?? Math.hypot(alpha, sigma))));
-  let memory = named(solver.memory, () => array(new Float32Array(2 * count)));
-  const path = [pointsOf(x.data)];
-  let stream = 0;
-  for (const evaluations of solver.plan) {
-    for (const { coefficients: row, numbers } of evaluations) {
-      stream += 1;
-      ({ x, memory } = await program.run({
-        x,
-        memory,
-        noise: array(normals(seed, stream, 2 * count)),
-        coefficients: coefficientColumns(new Array(count).fill(row)),
-        numbers: named(solver.numbers, (name) => float32([count], new Float32Array(count).fill(numbers[name]!))),
-        label: int32([count], labels),
-        scale: float32([1], [rest.scaleAt?.(row.sigma / row.alpha) ?? 1]),
-      }));
-    }
-    path.push(pointsOf(x.data));
-  }
-  return path;
-}
+/** Where paths end. */
+export const endsOf = (paths: readonly (readonly Point[])[]): Point[] => paths.map((path) => path.at(-1)!);
 
 /**
  * A small network of points [N, 2, 1, 1] and a number that tells the noise, about -10 ... 10, to `outputs` numbers each. It sees waves of
@@ -166,9 +91,6 @@ export const perceptron = (outputs: number, width = 64) =>
   );
 type Four<T> = [T, T, T, T];
 
-/** Starting weights. */
-export const startOf = (network: Pick<Module<never>, "children">): Weights => initialize(network, 0);
-
 /** How the networks of the plane are trained, whatever they learn: on points of a mixture, others at every step. */
 export const onPoints = (mixture: Mixture, batchSize: number) =>
   ({
@@ -178,9 +100,3 @@ export const onPoints = (mixture: Mixture, batchSize: number) =>
     emaRate: 0.98,
     seed: 0,
   }) as const;
-
-/** The averaged weights at the end of a training run. */
-export async function finish(training: AsyncIterable<TrainingEvent>): Promise<Weights> {
-  for await (const event of training) if (event.kind === "done") return event.averaged;
-  throw new Error("the training ended before it was done");
-}

@@ -5,10 +5,7 @@ import type { Backend } from "../runtime/backend.ts";
 import { compile } from "../runtime/compile.ts";
 import type { Solver } from "../samplers/solver.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { f32, i32, mapTree, Spec, trace } from "../tensor/trace.ts";
-
-/** A tree of arrays as the tensors that stand for them in a program. */
-export type TensorsFor<W> = W extends NDArray<infer D> ? Tensor<D> : { readonly [K in keyof W]: TensorsFor<W[K]> };
+import { f32, i32, type Spec, type SpecsOf, specsOf, type TensorsOf, trace } from "../tensor/trace.ts";
 
 /** What changes from evaluation to evaluation and a predictor may be made of. */
 export interface Varying<S extends string = string, M extends string = string> {
@@ -26,7 +23,7 @@ export interface Varying<S extends string = string, M extends string = string> {
  * guidance enter a drawing in this one way.
  */
 export type MakePredictor<W = never, S extends string = never, M extends string = never> = (
-  weights: TensorsFor<W>,
+  weights: TensorsOf<SpecsOf<W>>,
   varying: Varying<S, M>,
 ) => Predictor;
 
@@ -49,9 +46,6 @@ export interface StepOptions {
   readonly lowResShape?: Shape | undefined;
 }
 
-const isArray = (value: unknown): value is NDArray =>
-  typeof value === "object" && value !== null && "dtype" in value && "data" in value;
-
 /**
  * One evaluation of a solver for all images of a batch as a graph: x_t [N, C, H, W], noise, coefficients, the solver's memory and
  * numbers, the predictor's scales and memory, labels, small images and weights to the next x, the expected image x0 and what solver
@@ -72,11 +66,11 @@ export function stepGraph({ predictor: make, solver, shape, batchSize, ...rest }
     remembered: each(memory, images),
     ...(labelled && { label: i32(batchSize) }),
     ...(lowResShape && { lowRes: f32(batchSize, ...lowResShape) }),
-    weights: mapTree(weights, isArray, (_, { dtype, shape }) => new Spec(dtype, shape)),
+    weights: specsOf(weights),
   };
   return trace(specs, ({ weights, scales, remembered, label, lowRes, ...inputs }) => {
     const next = { ...remembered };
-    const predictor = make(weights as TensorsFor<never>, { scales, memory: next });
+    const predictor = make(weights as never, { scales, memory: next });
     const condition = { ...(label && { label }), ...(lowRes && { lowRes }) };
     const { x, x0, memory = {} } = solver.step(predictor, { ...inputs, condition });
     return { x, x0, memory, remembered: next };

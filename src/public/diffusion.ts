@@ -62,7 +62,7 @@ export { type DrawOptions, draw, type SampleEvent } from "../draw/draw.ts";
 export type { Place } from "../draw/plan.ts";
 export type { Seeds } from "../draw/seeds.ts";
 export type { Start } from "../draw/start.ts";
-export type { MakePredictor, TensorsFor, Varying } from "../draw/step-graph.ts";
+export type { MakePredictor, Varying } from "../draw/step-graph.ts";
 export { autoguidance } from "../guidance/autoguidance.ts";
 export {
   type Classifier,

@@ -28,4 +28,17 @@ export { provideEngine } from "../runtime/engine.ts";
 export * from "../tensor/functions.ts";
 export { gradients } from "../tensor/gradient.ts";
 export { type AnyTensor, constant, full, type Labels, type Operand, scalar, Tensor } from "../tensor/tensor.ts";
-export { b8, f32, f64, format, type Graph, i32, i64, type Spec, trace } from "../tensor/trace.ts";
+export {
+  b8,
+  f32,
+  f64,
+  format,
+  type Graph,
+  i32,
+  i64,
+  type Spec,
+  type SpecsOf,
+  specsOf,
+  type TensorsOf,
+  trace,
+} from "../tensor/trace.ts";

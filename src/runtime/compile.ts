@@ -1,5 +1,5 @@
 import { RuntimeFailure, ShapeError, UsageError } from "../errors.ts";
-import type { NDArray, Tree } from "../ndarray.ts";
+import { isArray, type NDArray, type Tree } from "../ndarray.ts";
 import { emit } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
 import { topological } from "../tensor/gradient.ts";
@@ -44,8 +44,6 @@ export interface Program<I extends Tree<Spec>, O extends Tree<AnyTensor>, S exte
 }
 
 const isName = (value: string | Tree<string>): value is string => typeof value === "string";
-const isArray = (value: unknown): value is NDArray =>
-  typeof value === "object" && value !== null && "dtype" in value && "data" in value;
 
 /**
  * Turns a graph into a program of a backend.

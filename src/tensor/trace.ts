@@ -1,5 +1,5 @@
 import { ShapeError } from "../errors.ts";
-import type { DType, NDArray, Shape, Tree } from "../ndarray.ts";
+import { type DType, isArray, type NDArray, type Shape, type Tree } from "../ndarray.ts";
 import { topological } from "./gradient.ts";
 import { show, type Type } from "./shape.ts";
 import { type AnyTensor, apply, Tensor } from "./tensor.ts";
@@ -26,6 +26,8 @@ export const b8 = (...shape: number[]): Spec<"bool"> => new Spec("bool", shape);
 
 /** The tree of tensors that a traced function gets for a tree of specs. */
 export type TensorsOf<S> = S extends Spec<infer D> ? Tensor<D> : { readonly [K in keyof S]: TensorsOf<S[K]> };
+/** The tree of specs of a tree of values. */
+export type SpecsOf<V> = V extends NDArray<infer D> ? Spec<D> : { readonly [K in keyof V]: SpecsOf<V[K]> };
 /** The tree of values that a program takes or gives for a tree of specs or tensors. */
 export type ValuesOf<S> =
   S extends Tensor<infer D>
@@ -72,6 +74,10 @@ export function mapTree<T, U>(
     );
   return walk(tree, "");
 }
+
+/** What values hold: shapes and types of a tree of them, as a function is traced with. */
+export const specsOf = <const V extends Tree<NDArray>>(values: V): SpecsOf<V> =>
+  mapTree<NDArray, Spec>(values, isArray, (_, { dtype, shape }) => new Spec(dtype, shape)) as SpecsOf<V>;
 
 export const isSpec = (value: unknown): value is Spec => value instanceof Spec;
 export const isTensor = (value: unknown): value is AnyTensor => value instanceof Tensor;

@@ -1,16 +1,8 @@
 import type { NDArray, Tree } from "../ndarray.ts";
-import type { TensorsOf } from "../tensor/trace.ts";
+import { type SpecsOf, specsOf, type TensorsOf } from "../tensor/trace.ts";
 import type { Json } from "./checkpoint.ts";
 import type { Tensors } from "./step/adamw.ts";
-import {
-  type Loss,
-  type LossFunction,
-  type SpecsOf,
-  type StepOptions,
-  specsOf,
-  type TrainingGraph,
-  trainingGraph,
-} from "./step/graph.ts";
+import { type Loss, type LossFunction, type StepOptions, type TrainingGraph, trainingGraph } from "./step/graph.ts";
 import { shapesOf, type Weights } from "./step/values.ts";
 
 /**

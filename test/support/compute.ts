@@ -1,15 +1,21 @@
 import { expect } from "vitest";
-import { type NDArray, type Shape, sizeOf, type Tree } from "../../src/ndarray.ts";
+import { isArray, type NDArray, type Shape, sizeOf, type Tree } from "../../src/ndarray.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { compile } from "../../src/runtime/compile.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
-import { flatten, type Graph, mapTree, Spec, type TensorsOf, trace, type ValuesOf } from "../../src/tensor/trace.ts";
+import {
+  flatten,
+  type Graph,
+  type Spec,
+  type SpecsOf,
+  specsOf,
+  type TensorsOf,
+  trace,
+  type ValuesOf,
+} from "../../src/tensor/trace.ts";
 import { evaluate } from "./interpreter.ts";
 
-type SpecsOf<V> = V extends NDArray<infer D> ? Spec<D> : { readonly [K in keyof V]: SpecsOf<V[K]> };
 type Numbers = { readonly shape: Shape; readonly data: ArrayLike<number> };
-
-const isArray = (value: NDArray | Tree<NDArray>): value is NDArray => "data" in value;
 
 /** Traces a function of the given values; computes it in float64 by the interpreter, or in float32 by a backend. */
 export async function compute<V extends Tree<NDArray>, O extends Tree<Tensor>>(
@@ -17,8 +23,7 @@ export async function compute<V extends Tree<NDArray>, O extends Tree<Tensor>>(
   fn: (inputs: TensorsOf<SpecsOf<V>>) => O,
   backend?: Backend,
 ): Promise<Record<string, Numbers>> {
-  const specs = mapTree<NDArray, Spec>(values, isArray, (_, { dtype, shape }) => new Spec(dtype, shape));
-  const graph = trace(specs, fn as (inputs: unknown) => O) as Graph;
+  const graph = trace(specsOf(values), fn as (inputs: unknown) => O) as Graph;
   if (!backend) {
     const leaves = flatten<NDArray>(values, isArray) as Map<string, NDArray<"float32" | "int32">>;
     return evaluate(Object.fromEntries(graph.outputs), Object.fromEntries(leaves));

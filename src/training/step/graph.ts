@@ -1,9 +1,9 @@
 import { UsageError } from "../../errors.ts";
-import type { NDArray, Shape, Tree } from "../../ndarray.ts";
+import type { Shape, Tree } from "../../ndarray.ts";
 import { concat, where } from "../../tensor/functions.ts";
 import { gradients } from "../../tensor/gradient.ts";
 import type { AnyTensor, Tensor } from "../../tensor/tensor.ts";
-import { f32, flatten, isTensor, mapTree, Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
+import { f32, flatten, isTensor, mapTree, type Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
 import { trackedAverages } from "../averages.ts";
 import { adamwDefaults, type Tensors } from "./adamw.ts";
 import { asParameter, keptShape } from "./kernel-order.ts";
@@ -32,15 +32,6 @@ export interface StepOptions {
   /** Keep two more averages of the weights, of which others can be put together after training: see averages.ts. */
   powerEma?: boolean;
 }
-
-/** The tree of specs of a tree of values. */
-export type SpecsOf<V> = V extends NDArray<infer D> ? Spec<D> : { readonly [K in keyof V]: SpecsOf<V[K]> };
-
-const isValue = (value: NDArray | Tree<NDArray>): value is NDArray => "dtype" in value && "data" in value;
-
-/** Shapes and types of values, as a graph's inputs are declared. */
-export const specsOf = <const V extends Tree<NDArray>>(values: V): SpecsOf<V> =>
-  mapTree<NDArray, Spec>(values, isValue, (_, { dtype, shape }) => new Spec(dtype, shape)) as SpecsOf<V>;
 
 /**
  * One step of training as one graph: the loss of a batch, its gradient, the clipped AdamW update and the running average.
