@@ -9,7 +9,7 @@ export const score = (eps: Tensor, { sigma }: Pick<Coefficients, "sigma">): Tens
   eps.div(perImage(sigma, eps)).neg();
 
 /**
- * The prediction whose score is larger by `shift` [N, C, H, W]: eps - sigma_t shift. Eq. 14, Dhariwal & Nichol 2021.
+ * The prediction whose score is larger by `shift` [N, C, H, W], eps - sigma_t shift. Eq. 14, Dhariwal & Nichol 2021.
  * The image follows, x0 + sigma_t^2 / alpha_t shift, and so does the mean of x_{t-1}; variances stay.
  */
 export function shiftScore(

@@ -2,9 +2,9 @@ import type { NDArray } from "../../ndarray.ts";
 
 /** What a detector sees in a batch of images. */
 export interface Observation {
-  /** [N, D]: one point per image, between which distances mean something. */
+  /** [N, D], one point per image, between which distances mean something. */
   readonly features: NDArray<"float32">;
-  /** [N, S]: features that still know where in the image they are, for spatial FID. */
+  /** [N, S], features that still know where in the image they are, for spatial FID. */
   readonly spatial?: NDArray<"float32">;
   /** [N, K]: p(class | image); each row sums to one. For the inception score and the accuracy of classes. */
   readonly probabilities?: NDArray<"float32">;
