@@ -1,6 +1,6 @@
 // Draws two digits with the bundled model, steered by classifier-free guidance. `npx tsx examples/03-digits.ts digits.png`
 import { writeFile } from "node:fs/promises";
-import { ddim, encodePng, grid, loadModel, sample, toUint8 } from "../src/index.ts";
+import { ddim, encodePng, grid, loadModel, sample, toUint8 } from "guidestar";
 
 const model = await loadModel("digits");
 const drawing = sample(model, {

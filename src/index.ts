@@ -18,7 +18,17 @@
  * @module guidestar
  */
 
-export { animationGif } from "./images/animation.ts";
-export { type DecodeOptions, decodeImage, fitImage, type ImageDecoder } from "./images/decode.ts";
 export * from "./public/everywhere.ts";
-export * from "./public/node.ts";
+export {
+  animationGif,
+  bundledModels,
+  checkpointFolder,
+  type Dataset,
+  decodeImage,
+  digitsDetector,
+  digitsReference,
+  loadModel,
+  openBackend,
+  openDataset,
+  saveModel,
+} from "./public/node.ts";

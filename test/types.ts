@@ -2,26 +2,21 @@
  * Compiled by the type check, never run: what an editor should underline, and the types that it should show. An expected error
  * that does not come is itself an error.
  */
-import { expectTypeOf } from "vitest";
+
 import {
   type Backend,
-  classifierFree,
   collect,
-  compile,
   ddim,
-  f32,
-  guide,
-  i32,
   loadModel,
   type Model,
   type NDArray,
   openBackend,
-  type Predictor,
   sample,
-  type Tensor,
-  trace,
   trainDenoiser,
-} from "../src/index.ts";
+} from "guidestar";
+import { classifierFree, guide, type Predictor } from "guidestar/diffusion";
+import { compile, f32, i32, type Tensor, trace } from "guidestar/tensor";
+import { expectTypeOf } from "vitest";
 
 declare const backend: Backend;
 declare const model: Model;

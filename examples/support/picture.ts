@@ -1,8 +1,8 @@
 // Pictures of the plane: panels side by side, with a density, arrows, paths and points.
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { encodePng } from "guidestar";
 import sharp from "sharp";
-import { encodePng } from "../../src/index.ts";
 import type { Point } from "./plane.ts";
 import { lattice } from "./run.ts";
 

@@ -1,6 +1,7 @@
 /**
- * Files of numbers as values and back: npz of NumPy, safetensors, PyTorch's `.pt`, of which nothing is executed. Readers refuse what
- * they don't expect by a DataError or ModelError that names the file and the place.
+ * Files of numbers and pictures as values and back: npz of NumPy, safetensors, PyTorch's `.pt`, of which nothing is executed, and PNG.
+ * Readers refuse what they don't expect by a DataError or ModelError that names the file and the place. `decodeImage` of
+ * `guidestar/node` reads pictures of any kind.
  *
  * ```ts
  * import { readNpz, readSafetensors, writeNpz, writeSafetensors } from "guidestar/formats";
@@ -21,3 +22,8 @@ export type { LazyTensor } from "../formats/lazy-tensor.ts";
 export { readNpz, writeNpz } from "../formats/npz.ts";
 export { openSafetensors, readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
 export { openTorch, readTorch } from "../formats/torch.ts";
+export { type GridOptions, grid } from "../images/grid.ts";
+export type { Image } from "../images/image.ts";
+export { toUint8 } from "../images/planes.ts";
+export { encodePng, type PngOptions, readPngText } from "../images/png.ts";
+export { type PreviewOptions, terminalPreview } from "../images/terminal.ts";

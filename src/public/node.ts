@@ -22,8 +22,11 @@ export { bundledModels, loadModel, type ModelToSave, type SaveOptions, saveModel
 export { checkpointFolder } from "../checkpoint/run-folder.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "../data/dataset.ts";
 export { type ImageNeeds, labelsFor, openImagesFor } from "../data/model-images.ts";
+export { type DatasetReport, formatReport, reportOf } from "../data/report.ts";
 export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
 export { type FileContents, writeAtomically, writeFiles } from "../files/atomic.ts";
 export { openFile } from "../files/file-source.ts";
 export { type FolderLock, lockFolder } from "../files/lock.ts";
+export { type AnimationOptions, animationGif } from "../images/animation.ts";
+export { type DecodeOptions, decodeImage, fitImage, type ImageDecoder } from "../images/decode.ts";
 export { openBackend } from "../runtime/node.ts";

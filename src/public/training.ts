@@ -22,6 +22,8 @@
  * @module training
  */
 
+export { type Batch, type BatchOptions, batchSequence } from "../data/batches.ts";
+export type { Split } from "../data/content.ts";
 export {
   type PowerProfile,
   powerEmaWeight,
