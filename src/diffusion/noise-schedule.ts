@@ -94,7 +94,11 @@ export function noiseSchedule(config: ProcessConfig, respacing?: string): NoiseS
 export function scheduleOfLevels(
   config: ProcessConfig,
   levels: readonly NoiseLevel[],
-  known: { readonly timesteps?: readonly number[]; readonly betas?: Float64Array; readonly alone?: boolean } = {},
+  known: {
+    readonly timesteps?: readonly number[];
+    readonly betas?: Float64Array | undefined;
+    readonly alone?: boolean;
+  } = {},
 ): NoiseSchedule {
   const { alone = false } = known;
   const neighbour = (i: number): NoiseLevel | undefined => (alone ? undefined : levels[i]);

@@ -23,7 +23,7 @@ export interface Prediction {
 /** A network's output: the prediction [N, C, H, W] and, where variances are learned, C more channels that speak of them. */
 export interface Output {
   readonly value: Tensor;
-  readonly spread?: Tensor;
+  readonly spread?: Tensor | undefined;
 }
 
 /** Takes the channels of a network's output apart: [N, C or 2C, H, W]. */

@@ -8,7 +8,7 @@ import { module, parameter, zeroInit } from "./module.ts";
 /** Heads of `channels`: each `headChannels` wide where given, else `heads` of them. Throws ModelError where they do not divide. */
 export function headCount(
   channels: number,
-  { heads = 1, headChannels }: { heads?: number; headChannels?: number },
+  { heads = 1, headChannels }: { heads?: number | undefined; headChannels?: number | undefined },
 ): number {
   const count = headChannels === undefined ? heads : channels / headChannels;
   if (!Number.isInteger(count) || channels % count !== 0)

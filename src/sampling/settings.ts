@@ -11,7 +11,7 @@ export type RunOptions = RunSettings & Seeds;
 
 export interface RunSettings {
   /** Class names or labels, cycled over the seeds, which may be fewer; every class in turn by default. */
-  readonly labels?: readonly (string | number)[];
+  readonly labels?: readonly (string | number)[] | undefined;
   /** The model's own by default, else DPM-Solver++ (2M) of 10 steps; what is left open is the model's own too, else usual. */
   readonly sampler?: AskedSampler;
   /** The model's own scales by default. */

@@ -22,6 +22,7 @@ export async function bundleForBrowser(program: string): Promise<Bundle> {
     metafile: true,
     write: false,
     minify: true,
+    tsconfigRaw: {}, // the project's own one maps the names of the package to its sources
   });
   const missing = Object.entries(metafile.inputs).flatMap(([file, { imports }]) =>
     imports.filter(({ external }) => external).map(({ path }) => `${file} -> ${path}`),

@@ -15,29 +15,29 @@ export interface BackboneConfig {
   /** Channels at each resolution, in units of `modelChannels`; each entry after the first halves height and width. Fractions allowed. */
   readonly channelMult: readonly number[];
   /** Attention heads where `numHeadChannels` is not given. Default 1. */
-  readonly numHeads?: number;
+  readonly numHeads?: number | undefined;
   /** Channels of each attention head; overrides `numHeads`. */
-  readonly numHeadChannels?: number;
+  readonly numHeadChannels?: number | undefined;
   /** The embedding scales and shifts the normalised activations (AdaGN) instead of being added to them. Default true. */
-  readonly useScaleShiftNorm?: boolean;
+  readonly useScaleShiftNorm?: boolean | undefined;
   /** Residual blocks change the resolution instead of single layers. Default true. */
-  readonly resblockUpdown?: boolean;
+  readonly resblockUpdown?: boolean | undefined;
   /** Without `resblockUpdown`: resolutions change by learned convolutions, not by averaging and repeating. Default true. */
-  readonly convResample?: boolean;
+  readonly convResample?: boolean | undefined;
   /** Layout of the attention projections, see `attentionBlock`. Default true. */
-  readonly useNewAttentionOrder?: boolean;
+  readonly useNewAttentionOrder?: boolean | undefined;
   /** Most groups that channels are normalised in; the greatest common divisor with the channels is used. Default 32. */
-  readonly normGroups?: number;
+  readonly normGroups?: number | undefined;
 }
 
 /** A denoiser; `unet` makes it. */
 export interface UNetConfig extends BackboneConfig {
   /** Number of classes, for a network that is told the class. */
-  readonly numClasses?: number;
+  readonly numClasses?: number | undefined;
   /** One more label, `numClasses`, that stands for "no class". Default false. */
-  readonly nullLabel?: boolean;
+  readonly nullLabel?: boolean | undefined;
   /** Attention heads of the upward half. Default `numHeads`. */
-  readonly numHeadsUpsample?: number;
+  readonly numHeadsUpsample?: number | undefined;
 }
 
 /** A denoiser that enlarges small images; `superResUnet` makes it. `inChannels` counts the channels of the image alone. */
@@ -58,7 +58,7 @@ export type Pool = (typeof pools)[number];
 export interface ClassifierConfig extends BackboneConfig {
   /** "adaptive": mean of the pixels; "attention": attention pooling; "spatial": means after every block, then two layers;
    * "spatial_v2": the same with normalisation. Default "attention". */
-  readonly pool?: Pool;
+  readonly pool?: Pool | undefined;
 }
 
 /** Is a network of the ADM family? */
