@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { decodeImage } from "guidestar";
 import { expect, test } from "vitest";
-import { decodeImage } from "../src/index.ts";
 
 /** Runs an example as a user does; gives what it printed. */
 async function run(name: string, ...args: string[]): Promise<string> {

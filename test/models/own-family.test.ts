@@ -1,32 +1,28 @@
 import { existsSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import {
   type Backend,
   collect,
-  collectBound,
   ddim,
   exportGraph,
-  float32,
-  initialize,
-  int32,
   loadModel,
   ModelError,
-  normals,
   onnxFile,
   openBackend,
-  type ProcessConfig,
-  registerFamily,
   sample,
   saveModel,
-  settle,
   trainClassifier,
   trainDenoiser,
   trained,
   UsageError,
-  variationalBound,
-} from "../../src/index.ts";
+} from "guidestar";
+import { type ProcessConfig, settle } from "guidestar/diffusion";
+import { collectBound, variationalBound } from "guidestar/evaluation";
+import { registerFamily } from "guidestar/models";
+import { initialize } from "guidestar/nn";
+import { float32, int32, normals } from "guidestar/tensor";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { guidestar, temporaryFolder, writeImages } from "../cli/world.ts";
 import { floats, integers, openOnnx } from "../support/onnx-file.ts";
 import { convDenoiser, poolClassifier } from "./support/own-family.ts";
