@@ -49,7 +49,7 @@ describe("the variational bound equals the reference's, noise given", () => {
       {
         respacing: given.respacing,
         clip: given.clip_denoised,
-        batch,
+        batchSize: batch,
         // The reference draws from the noisiest timestep down, for both images at once.
         noise: (position, timestep) => slice(noise.data, (length - 1 - kept.indexOf(timestep)) * 2 + position),
       },

@@ -23,7 +23,7 @@ import { duration, type Progress, progress } from "./progress.ts";
 
 /** `guidestar nll`. */
 export async function runNll(values: NllValues, { terminal, signal }: Context, path: string): Promise<void> {
-  const { csv, plot, seed, batch, device, threads, unclipped } = values;
+  const { csv, plot, seed, batchSize, device, threads, unclipped } = values;
   const respacing = respacingOf(values);
   if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
@@ -37,7 +37,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   const events = variationalBound(model, images, {
     ...(respacing !== undefined && { respacing }),
     clip: !unclipped,
-    batch,
+    batchSize,
     seed,
     backend,
     signal,

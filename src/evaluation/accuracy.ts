@@ -25,7 +25,7 @@ export interface AccuracyOptions {
   /** How many timesteps, spread evenly from the least noisy to the noisiest; of a shorter chain, all. Default 21. */
   readonly timesteps?: number;
   /** Most images at a time; default 50. */
-  readonly batch?: number;
+  readonly batchSize?: number;
   /** Seed of the noise; default 0. */
   readonly seed?: number;
   readonly backend: Backend;
@@ -53,7 +53,7 @@ export interface TimestepAccuracy {
 export async function* accuracyByTimestep(
   { classifier, weights, imageShape, source }: Model,
   images: LabelledImages,
-  { timesteps: wanted = 21, batch = 50, seed = 0, backend, signal }: AccuracyOptions,
+  { timesteps: wanted = 21, batchSize = 50, seed = 0, backend, signal }: AccuracyOptions,
 ): AsyncGenerator<TimestepAccuracy, void, undefined> {
   if (!classifier || !weights.classifier)
     throw new ModelError(`${source}: the model has no classifier; \`guidestar train classifier\` adds one`);
@@ -62,7 +62,7 @@ export async function* accuracyByTimestep(
   const { classes } = classifierSignature(classifier);
   const network = classifierNetwork(classifier);
   const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
-  const size = evenSize(images.count, batch);
+  const size = evenSize(images.count, batchSize);
   const perImage = f32(size);
   const graph = trace(
     {

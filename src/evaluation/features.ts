@@ -9,7 +9,7 @@ export type Images = NDArray<"float32"> | AsyncIterable<NDArray<"float32">> | It
 /** Settings of `features`. */
 export interface FeatureOptions {
   /** Most images at a time. Default 64. */
-  readonly batch?: number;
+  readonly batchSize?: number;
   /** Ends the work before the next batch: the iterator throws the signal's reason. */
   readonly signal?: AbortSignal;
 }
@@ -22,15 +22,15 @@ export interface FeatureOptions {
 export async function* features(
   images: Images,
   detector: Detector,
-  { batch = 64, signal }: FeatureOptions = {},
+  { batchSize = 64, signal }: FeatureOptions = {},
 ): AsyncGenerator<Observation, void, undefined> {
   let first = 0;
   for await (const { shape, data } of "dtype" in images ? [images] : images) {
     const [count = 0, ...rest] = shape;
     const size = sizeOf(rest);
-    for (let start = 0; start < count; start += batch) {
+    for (let start = 0; start < count; start += batchSize) {
       signal?.throwIfAborted();
-      const part = data.subarray(start * size, (start + batch) * size);
+      const part = data.subarray(start * size, (start + batchSize) * size);
       const bad = part.findIndex((value) => !Number.isFinite(value));
       if (bad >= 0)
         throw new DataError(

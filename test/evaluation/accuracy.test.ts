@@ -87,7 +87,8 @@ describe("accuracyByTimestep", () => {
   let backend: Backend;
   const measured = async (batch: number, timesteps = 3, of = model): Promise<TimestepAccuracy[]> => {
     const rows: TimestepAccuracy[] = [];
-    for await (const row of accuracyByTimestep(of, images, { backend, batch, timesteps, seed: 3 })) rows.push(row);
+    for await (const row of accuracyByTimestep(of, images, { backend, batchSize: batch, timesteps, seed: 3 }))
+      rows.push(row);
     return rows;
   };
   beforeAll(async () => {

@@ -32,11 +32,11 @@ function echo(batch: number, ...shape: number[]): Uint8Array {
   return emit(lower(graph), { weights: "inside", nameOutput: (name) => name }).bytes;
 }
 const declare = (rest: object): DetectorDeclaration =>
-  parseDeclaration(JSON.stringify({ input: "pixels", features: "pool", batch: 2, ...rest }), "d.json");
+  parseDeclaration(JSON.stringify({ input: "pixels", features: "pool", batchSize: 2, ...rest }), "d.json");
 const look = async (bytes: Uint8Array, rest: object, images: NDArray<"float32">) => {
   const imageShape = images.shape.slice(1) as [number, number, number];
   await using detector = await onnxDetector({ name: "echo", bytes, declaration: declare(rest), imageShape, backend });
-  return await collectFeatures(features(images, detector, { batch: 3 }));
+  return await collectFeatures(features(images, detector, { batchSize: 3 }));
 };
 /** Pixels 0, 51, ..., 255 as values. */
 const ramp = (...shape: number[]) =>
@@ -64,6 +64,11 @@ describe("a detector of an ONNX file", () => {
     // softmax of the channels' means: 122.5, 63.75, 12.65
     expect(seen.probabilities!.data[3]).toBeCloseTo(1, 6);
     expect(seen.probabilities!.data[4]).toBeLessThan(1e-6);
+  });
+
+  test("batchSize by its earlier name", () => {
+    const declaration = { input: "x", features: "pool", batch: 7 };
+    expect(parseDeclaration(JSON.stringify(declaration), "d.json").batchSize).toBe(7);
   });
 
   test("layout NHWC, grey from colour", async () => {

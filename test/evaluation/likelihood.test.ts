@@ -139,7 +139,7 @@ async function* replay(events: readonly BoundEvent[]): AsyncGenerator<BoundEvent
 
 describe("the loop", () => {
   test("goes through whole batches, the last one short, and counts each image once", async () => {
-    const events = await all(picture(5), { respacing: "4", batch: 2 });
+    const events = await all(picture(5), { respacing: "4", batchSize: 2 });
     expect(events.map(({ run }) => run)).toEqual(Array.from({ length: 12 }, (_, i) => i + 1));
     expect(events.every(({ runs }) => runs === 12)).toBe(true);
     expect(events.map(({ positions }) => positions.length)).toEqual([2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1]);
@@ -159,14 +159,14 @@ describe("the loop", () => {
   });
 
   test("an image's terms depend on neither its batch nor the timesteps that are kept beside", async () => {
-    const alone = await collectBound(replay(await all(picture(3), { respacing: "4", batch: 1 })));
-    const together = await collectBound(replay(await all(picture(3), { respacing: "4", batch: 3 })));
+    const alone = await collectBound(replay(await all(picture(3), { respacing: "4", batchSize: 1 })));
+    const together = await collectBound(replay(await all(picture(3), { respacing: "4", batchSize: 3 })));
     for (const [i, value] of alone.perImage.entries())
       expect(Math.abs(together.perImage[i]! / value - 1)).toBeLessThan(1e-4);
-    const whole = await collectBound(replay(await all(picture(3), { batch: 3 })));
+    const whole = await collectBound(replay(await all(picture(3), { batchSize: 3 })));
     const last = whole.terms.find(({ timestep }) => timestep === 19)!;
     expect(together.terms[3]!.xstartMse / last.xstartMse).toBeCloseTo(1, 4);
-    const reseeded = await collectBound(replay(await all(picture(3), { respacing: "4", batch: 3, seed: 1 })));
+    const reseeded = await collectBound(replay(await all(picture(3), { respacing: "4", batchSize: 3, seed: 1 })));
     expect(reseeded.total).not.toBe(together.total);
   });
 
@@ -195,7 +195,7 @@ describe("the loop", () => {
     const upsampler: Model = { ...rest, denoiser: { ...denoiser!, kind: "adm-super-resolution", config } };
     await expect(all(picture(1), {}, upsampler)).rejects.toThrow(/enlarges/);
     await expect(all(picture(0), {})).rejects.toThrow(UsageError);
-    await expect(all(picture(1), { batch: 0 })).rejects.toThrow(/batch/);
+    await expect(all(picture(1), { batchSize: 0 })).rejects.toThrow(/batchSize/);
     const { take } = picture(1);
     await expect(all({ count: 1, take: (at) => ({ x: take(at).x }) }, {})).rejects.toThrow(/labels/);
     await expect(all({ count: 1, take: (at) => ({ x: take(at).x, y: int32([1], [4]) }) }, {})).rejects.toThrow(

@@ -127,7 +127,9 @@ describe("a family from outside, in the library", () => {
 
   test("gives a bound on the likelihood", async () => {
     const source = { count: 8, take: () => batchAt(1) };
-    const { total } = await collectBound(variationalBound(await loadModel(at("model")), source, { backend, batch: 8 }));
+    const { total } = await collectBound(
+      variationalBound(await loadModel(at("model")), source, { backend, batchSize: 8 }),
+    );
     expect(total).toBeGreaterThan(0);
   });
 });

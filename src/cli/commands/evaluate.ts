@@ -43,6 +43,6 @@ export const evaluate = define({
   notes:
     "Every number comes with its error over resamples of the images. Frechet distances of few images are biased upwards, which is said.\n" +
     'Beside an ONNX detector NAME.onnx lies NAME.json, for example { "input": "x", "size": 299, "range": [-1, 1], "features": "pool", ' +
-    '"logits": "logits" }; also resize, channels, mean, std, layout, spatial, probabilities, classes, batch (docs/tour.md).',
+    '"logits": "logits" }; also resize, channels, mean, std, layout, spatial, probabilities, classes, batchSize (docs/tour.md).',
 });
 export type EvaluateValues = ValuesOf<typeof evaluate>;

@@ -15,7 +15,7 @@ const options = {
   steps: whole("timesteps to keep, spread evenly from the first to the last", { otherwise: "all of the model's" }),
   respacing: text("spec", 'the same as papers write it: "250", "10,10,20" or "ddim25"'),
   unclipped: toggle("do not limit predicted images to the range of images"),
-  batch: whole("most images at a time", { fallback: 16 }),
+  batchSize: whole("most images at a time", { fallback: 16, aliases: ["batch"] }),
   seed: whole("seed of the noise", { fallback: 0, least: 0, most: 2 ** 52 }),
   csv: text("file.csv", "every term by timestep: timestep,vb,xstart_mse,mse"),
   plot: text("file.svg", "the same as a picture"),

@@ -97,7 +97,7 @@ function* batches(splits: readonly Split[], { shown }: Surroundings): Generator<
 /** What a detector sees in all images of splits. */
 export async function see(splits: readonly Split[], detector: Detector, around: Surroundings): Promise<FeatureSet> {
   const seen = await collectFeatures(
-    features(batches(splits, around), detector, { batch: together, signal: around.signal }),
+    features(batches(splits, around), detector, { batchSize: together, signal: around.signal }),
   );
   around.shown.end();
   return seen;

@@ -33,7 +33,7 @@ const declarationSchema = z.strictObject({
   /** Names of the K classes, in order. */
   classes: z.array(z.string()).optional(),
   /** Images at a time, where the file takes no other number. */
-  batch: z.int().positive().default(32),
+  batchSize: z.int().positive().default(32),
 });
 /** How images become the input of an ONNX file, and which of its outputs are what: see `guidestar evaluate --help`. */
 export type DetectorDeclaration = z.infer<typeof declarationSchema>;
@@ -48,10 +48,17 @@ export function parseDeclaration(text: string, where: string): DetectorDeclarati
       cause,
     });
   }
-  const parsed = declarationSchema.safeParse(value);
+  const parsed = declarationSchema.safeParse(upgraded(value));
   if (parsed.success) return parsed.data;
   const { path, message } = parsed.error.issues[0]!;
   throw new ModelError(`${where}: ${path.length > 0 ? `"${path.join(".")}": ` : ""}${message}`);
+}
+
+/** Earlier versions called batchSize "batch". */
+function upgraded(value: unknown): unknown {
+  if (typeof value !== "object" || value === null || !("batch" in value)) return value;
+  const { batch, ...declaration } = value;
+  return { batchSize: batch, ...declaration };
 }
 
 /**

@@ -32,7 +32,7 @@ export interface NetworkDetectorOptions extends Pick<Detector, "name" | "classes
   /** Where it runs. */
   readonly backend: Backend;
   /** Most images at a time; the features don't depend on it. Default 50. */
-  readonly batch?: number;
+  readonly batchSize?: number;
 }
 
 /** A detector of a network of ours: one program, run for each batch. Its `observe` throws ShapeError for images of another shape. */
@@ -40,18 +40,18 @@ export async function networkDetector({
   network,
   weights,
   backend,
-  batch = 50,
+  batchSize = 50,
   ...about
 }: NetworkDetectorOptions): Promise<Detector> {
   const { name, imageShape } = about;
   const graph = trace(
     {
       parameters: Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, f32(...shape)])),
-      x: f32(batch, ...imageShape),
+      x: f32(batchSize, ...imageShape),
     },
     ({ parameters, x }) => {
       const { features, spatial, logits } = network(parameters, x);
-      return { features, spatial: spatial.reshape(batch, -1), probabilities: logits.softmax() };
+      return { features, spatial: spatial.reshape(batchSize, -1), probabilities: logits.softmax() };
     },
   );
   const program = await compile(graph, backend, { bind: { parameters: weights } });
@@ -61,7 +61,7 @@ export async function networkDetector({
     async observe(images) {
       if (show(images.shape.slice(1)) !== show(imageShape))
         throw new ShapeError(`${name} looks at images [N, ${imageShape.join(", ")}] but ${show(images.shape)} came`);
-      return runInBatches(images, batch, (x) => program.run({ x }));
+      return runInBatches(images, batchSize, (x) => program.run({ x }));
     },
     [Symbol.asyncDispose]: () => program[Symbol.asyncDispose](),
   };

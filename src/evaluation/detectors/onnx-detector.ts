@@ -29,18 +29,18 @@ export interface OnnxDetectorOptions {
  */
 export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detector> {
   const { name, bytes, declaration, imageShape, backend } = options;
-  const { batch, input } = declaration;
+  const { batchSize, input } = declaration;
   const outputs = (["features", "spatial", "logits", "probabilities"] as const).flatMap((key) => {
     const output = declaration[key];
     return output === undefined ? [] : [[key, output] as const];
   });
   const failed = (cause: unknown): never => {
     throw new ModelError(
-      `${name}: cannot be run as declared: ${(cause as Error).message.split("\n")[0]}; check the file, and "input", "size", "channels", "layout", "batch" and the names of outputs in its declaration`,
+      `${name}: cannot be run as declared: ${(cause as Error).message.split("\n")[0]}; check the file, and "input", "size", "channels", "layout", "batchSize" and the names of outputs in its declaration`,
       { cause },
     );
   };
-  const graph = trace({ x: f32(batch, ...imageShape) }, ({ x }) => ({ y: preprocess(x, declaration) }));
+  const graph = trace({ x: f32(batchSize, ...imageShape) }, ({ x }) => ({ y: preprocess(x, declaration) }));
   const network = await backend
     .load({ bytes, externalData: [] }, { state: new Map(), inPlace: new Set() })
     .catch(failed);
@@ -50,7 +50,7 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
     await network[Symbol.asyncDispose]();
   };
 
-  /** One batch, filled up; rows [batch, ...] of each output, flat. */
+  /** One batch, filled up; rows [batchSize, ...] of each output, flat. */
   const see = async (x: NDArray<"float32">): Promise<Record<string, NDArray<"float32">>> => {
     const { y } = await prepare.run({ x });
     const results = await network
@@ -62,15 +62,15 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
     return Object.fromEntries(
       outputs.map(([key, output]) => {
         const { dtype, shape, data } = results.get(output)!;
-        if (dtype !== "float32" || shape[0] !== batch)
+        if (dtype !== "float32" || shape[0] !== batchSize)
           throw new ModelError(
-            `${name}: expected its output "${output}" as float32 [${batch}, ...] but it is ${dtype} ${show(shape)}; check "batch" in its declaration`,
+            `${name}: expected its output "${output}" as float32 [${batchSize}, ...] but it is ${dtype} ${show(shape)}; check "batchSize" in its declaration`,
           );
-        return [key, float32([batch, data.length / batch], data as Float32Array)];
+        return [key, float32([batchSize, data.length / batchSize], data as Float32Array)];
       }),
     );
   };
-  const tried = await see(float32([batch, ...imageShape])).catch(async (error) => {
+  const tried = await see(float32([batchSize, ...imageShape])).catch(async (error) => {
     await dispose();
     throw error;
   });
@@ -84,7 +84,7 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
       const { shape } = images;
       if (show(shape.slice(1)) !== show(imageShape))
         throw new DataError(`${name} was opened for images ${show(imageShape)} but ${show(shape.slice(1))} came`);
-      const { logits, ...seen } = await runInBatches(images, batch, see);
+      const { logits, ...seen } = await runInBatches(images, batchSize, see);
       const probabilities = logits && float32(logits.shape, softmaxRows(logits.data, logits.shape[1]!));
       return { ...(probabilities && { probabilities }), ...(seen as Observation & typeof seen) };
     },

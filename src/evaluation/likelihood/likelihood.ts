@@ -33,7 +33,7 @@ export interface BoundOptions {
   /** Limit predicted images to [-1, 1]; on by default. */
   readonly clip?: boolean;
   /** Most images at a time; the terms don't depend on it but for rounding. Default 16. */
-  readonly batch?: number;
+  readonly batchSize?: number;
   /** Seed of the noise. Default 0. */
   readonly seed?: number;
   /** Where to run; by default a backend on the CPU, for as long as it takes. */
@@ -78,24 +78,28 @@ export async function* variationalBound(
   images: ImageSource,
   options: BoundOptions = {},
 ): AsyncGenerator<BoundEvent, void, undefined> {
-  const { clip = true, batch = 16, seed = 0, signal } = options;
+  const { clip = true, batchSize = 16, seed = 0, signal } = options;
   const denoiser = denoiserOf(model);
   if (images.count < 1) throw new UsageError("the variational bound needs at least one image but there are none");
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new UsageError(`batch must be a whole number from 1 but is ${batch}`);
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`batchSize must be a whole number from 1 but is ${batchSize}`);
   const chain = noiseSchedule(denoiser.process, options.respacing);
   const { timesteps } = chain;
   // A stream for each image and timestep: an image's noise depends neither on the batch nor on the steps that are kept.
   const { noise = (position, timestep, count) => normals(seed, position * denoiser.process.steps + timestep, count) } =
     options;
 
-  const size = evenSize(images.count, batch);
+  const size = evenSize(images.count, batchSize);
   const batches = batchesOf(images.count, size);
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openEngine();
-  await using program = await compile(boundGraph(model, chain, { batch: size, clip }), options.backend ?? ownBackend!, {
-    bind: { denoiser: model.weights.denoiser ?? {} },
-  });
+  await using program = await compile(
+    boundGraph(model, chain, { batchSize: size, clip }),
+    options.backend ?? ownBackend!,
+    {
+      bind: { denoiser: model.weights.denoiser ?? {} },
+    },
+  );
 
   const runs = batches.length * timesteps.length;
   let run = 0;
@@ -138,15 +142,15 @@ export async function* variationalBound(
 function boundGraph(
   model: Omit<Model, "weights">,
   chain: NoiseSchedule,
-  { batch, clip }: { readonly batch: number; readonly clip: boolean },
+  { batchSize, clip }: { readonly batchSize: number; readonly clip: boolean },
 ) {
   const network = denoiserNetwork(denoiserOf(model));
-  const images = f32(batch, ...model.imageShape);
+  const images = f32(batchSize, ...model.imageShape);
   const specs = {
     x0: images,
     noise: images,
-    coefficients: coefficientSpecs(batch),
-    label: i32(batch),
+    coefficients: coefficientSpecs(batchSize),
+    label: i32(batchSize),
     denoiser: parameterSpecs(network),
   };
   return trace(specs, ({ x0, noise, coefficients: c, label, denoiser }) => {
