@@ -41,7 +41,7 @@ const task: Task<{ x: NDArray<"float32">; y: NDArray<"int32"> }> = {
 
 await using backend = await openBackend();
 const began = performance.now();
-let trained: Weights = task.weights;
+let trained: Weights = {};
 for await (const event of train(task, { ...options, backend, steps, emaRate: 0.999 })) {
   if (event.kind === "done") trained = event.averaged;
   if (event.kind === "step" && event.step % 100 === 0)

@@ -1,10 +1,10 @@
-import { usualMicroBatch } from "../src/cli/commands/train-options.ts";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
 import { benchmarkConfigs } from "../src/models/adm/presets.ts";
 import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
 import { initialize } from "../src/nn/initialize.ts";
 import { normals } from "../src/random.ts";
+import { usualMicroBatch } from "../src/recipes/recipe.ts";
 import { updateValues } from "../src/training/step/update.ts";
 import { taskGraph } from "../src/training/task.ts";
 import { denoiserLoss } from "../src/training/tasks/denoiser.ts";
@@ -71,7 +71,7 @@ export function trainingStep(name: keyof typeof benchmarkConfigs) {
     },
     update: updateValues(update, 1e-4),
   });
-  const graph = taskGraph({ weights, loss: denoiserLoss(options) }, inputs(1).batch, options);
+  const graph = taskGraph({ loss: denoiserLoss(options) }, weights, inputs(1).batch, options);
   return { graph, state: { params: weights, m: zeros, v: zeros, ema: weights }, inputs };
 }
 

@@ -102,7 +102,7 @@ async function follow(
     const recorded = { x0: at(float("x0"), step), noise: at(float("noise"), step), y: at(integers("y"), step) };
     return batchOf({ ...recorded, indices: [...at(integers("t"), step).data] });
   };
-  const graph = taskGraph({ weights, loss }, batchAt(0), options);
+  const graph = taskGraph({ loss }, weights, batchAt(0), options);
   await using program = await compileTraining(graph, backend, { params: weights, m: zeros, v: zeros, ema: weights });
   const losses: number[] = [];
   const norms: number[] = [];

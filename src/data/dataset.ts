@@ -16,6 +16,8 @@ export interface Dataset extends Content {
   readonly path: string;
   /** [C, H, W] of one image. */
   readonly imageShape: Split["shape"];
+  /** Side that images were resized and cropped to; undefined where they were taken as they are. */
+  readonly size?: number | undefined;
   /** The packed cache: whether this came from it, was written to it, or why it could not be; undefined where caching is off. */
   readonly cache: { readonly file: string; readonly state: "read" | "written" | Error } | undefined;
 }
@@ -106,7 +108,7 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
         `${path}: ${content.skipped.length} file(s) would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
       );
     const converted = contentWith(content, channels);
-    const opened = { path, ...converted, imageShape: converted.train.shape };
+    const opened = { path, ...converted, imageShape: converted.train.shape, size };
     if (file === undefined) return { ...opened, cache: undefined };
     return { ...opened, cache: { file, state: cached ? "read" : await writeCache(file, content) } };
   } finally {

@@ -42,6 +42,12 @@ export interface ProcessConfig {
 /** What of a process a network knows that predicts nothing of it: a classifier. */
 export type NoiseConfig = Omit<ProcessConfig, "prediction" | "variance">;
 
+/** The noise of a process alone. */
+export function noiseOf(process: NoiseConfig): NoiseConfig {
+  const { prediction: _, variance: __, ...noise } = process as ProcessConfig;
+  return noise;
+}
+
 /** The kind of a process. */
 export const processKind = ({ schedule }: Pick<ProcessConfig, "schedule">): ProcessKind =>
   schedule === "flow" || schedule === "edm" ? schedule : "ddpm";

@@ -13,8 +13,11 @@ import { shapesOf, type Weights } from "./step/values.ts";
  * @typeParam B the values of a batch, a tree of arrays with string keys.
  */
 export interface Task<B extends Tree<NDArray> = Tree<NDArray>> {
-  /** Weights to begin with, by name; `initialize(network, seed)` makes those of a network. */
-  readonly weights: Weights;
+  /**
+   * Weights to begin with, by name; `initialize(network, seed)` makes those of a network. A function is asked only where a run begins
+   * anew, and its weights are then the engine's alone.
+   */
+  readonly weights: InitialWeights;
   /**
    * The batch of update number `step` (1, 2, ...): images, labels, noise, whatever the loss takes, each [N, ...]. The same whenever
    * and in whatever order it is asked for, and of the same shapes at every step; a resumed run asks for the step that it is at.
@@ -31,6 +34,9 @@ export interface Task<B extends Tree<NDArray> = Tree<NDArray>> {
   readonly memory?: TaskMemory;
 }
 
+/** Weights, or what makes them. */
+export type InitialWeights = Weights | (() => Weights);
+
 /** What a task remembers from step to step, as JSON: it is part of the checkpoints. */
 export interface TaskMemory {
   /** Before the first step. */
@@ -39,12 +45,13 @@ export interface TaskMemory {
   after(before: Json, step: number, objective: Float32Array): Json;
 }
 
-/** One step of a task as a graph; a batch, any, tells shapes and types. */
+/** One step of a task as a graph; weights and a batch, any, tell shapes and types. */
 export function taskGraph<B extends Tree<NDArray>>(
-  task: Pick<Task<B>, "weights" | "loss">,
+  task: Pick<Task<B>, "loss">,
+  weights: Weights,
   batch: B,
   options?: StepOptions,
 ): TrainingGraph {
   const loss: LossFunction<SpecsOf<B>> = (params, part) => task.loss(params, part);
-  return trainingGraph(shapesOf(task.weights), specsOf(batch), loss, options);
+  return trainingGraph(shapesOf(weights), specsOf(batch), loss, options);
 }

@@ -132,19 +132,20 @@ async function open<B extends Tree<NDArray>>(
     task: memory,
     ...state
   } = (await saved?.read()) ?? {
-    ...beginning(task.weights, powerEma),
+    ...beginning(task, powerEma),
     task: task.memory?.initial ?? null,
   };
   if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
       `${saved?.path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
-  const graph = taskGraph(task, await task.batchAt(step + 1, memory), { ...options, powerEma });
+  const graph = taskGraph(task, state.params, await task.batchAt(step + 1, memory), { ...options, powerEma });
   return { program: await compileTraining(graph, backend, state), step, watch, memory, path: saved?.path };
 }
 
 /** A run before its first update. */
-function beginning(weights: Task["weights"], powerEma: boolean) {
+function beginning({ weights: initial }: Pick<Task, "weights">, powerEma: boolean) {
+  const weights = typeof initial === "function" ? initial() : initial;
   const zeros = mapValues(weights, ({ shape }) => float32(shape));
   const averages = powerEma && { averages: { short: weights, long: weights } };
   return { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights, ...averages };

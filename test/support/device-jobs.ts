@@ -123,7 +123,7 @@ async function training(backend: Backend): Promise<Map<string, NDArray>> {
   });
   const zeros = Object.fromEntries(Object.entries(weights).map(([key, { shape }]) => [key, float32(shape)]));
   const state = { params: weights, m: zeros, v: zeros, ema: weights };
-  const graph = taskGraph(task, await task.batchAt(1, null), { maxGradientNorm: 1 });
+  const graph = taskGraph(task, weights, await task.batchAt(1, null), { maxGradientNorm: 1 });
   await using program = await compileTraining(graph, backend, state);
   const reports: Record<string, Tree<NDArray>> = {};
   for (const step of [1, 2])

@@ -131,6 +131,10 @@ export const importRules: readonly ImportRule[] = [
       zod: ["detectors/declaration.ts"],
     },
   },
+  {
+    room: "recipes",
+    may: { nn: "all", models: "all", diffusion: "all", data: "all", training: "all", checkpoint: "all" },
+  },
 
   // What other packages import, and the command line: here all rooms meet.
   { room: "public", may: "everything" },

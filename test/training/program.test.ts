@@ -29,7 +29,11 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
   );
   const step = async (microBatch: number) => {
     const state = { params: tinyWeights, m: tinyWeights, v: squares, ema: tinyWeights };
-    await using program = await compileTraining(taskGraph(task, batch, { ...run, microBatch }), backend, state);
+    await using program = await compileTraining(
+      taskGraph(task, tinyWeights, batch, { ...run, microBatch }),
+      backend,
+      state,
+    );
     const results = await program.run({ batch, update: updateValues(1, 0.01) });
     return flatten<NDArray>(
       { results, ...(await program.readState()) } as Tree<NDArray>,
@@ -48,7 +52,7 @@ test("micro-batches, also uneven ones, give the update of the whole batch", { ti
 test.each([0, -1, 1.5, Number.NaN])("micro-batches of %d are refused", async (microBatch) => {
   const task = denoiserTask(tinyRun(backend, 3));
   const batch = await task.batchAt(1, task.memory!.initial);
-  expect(() => taskGraph(task, batch, { microBatch })).toThrow(/microBatch must be a whole number from 1/);
+  expect(() => taskGraph(task, tinyWeights, batch, { microBatch })).toThrow(/microBatch must be a whole number from 1/);
 });
 
 describe("draws", () => {

@@ -2,9 +2,6 @@ import { presetNames } from "../../models/adm/presets.ts";
 import { defaultFamilies } from "../../models/family.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../option.ts";
 
-/** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
-export const usualMicroBatch = (preset: string): number => (preset === "base" ? 4 : 16);
-
 /** Options of both kinds of training. */
 export const trainOptions = {
   data: text("path", "labelled images: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files", {

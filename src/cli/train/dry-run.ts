@@ -4,7 +4,6 @@ import type { NetworkRole } from "../../models/family.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import type { ClassifierValues } from "../commands/train-classifier.ts";
 import type { DenoiserValues } from "../commands/train-denoiser.ts";
-import { usualMicroBatch } from "../commands/train-options.ts";
 import { duration } from "../progress.ts";
 import type { Job } from "./job.ts";
 
@@ -13,16 +12,16 @@ const count = (n: number): string => n.toLocaleString("en-US");
 /** What will be trained, on what: a few lines. */
 export function describeJob(
   network: NetworkRole,
-  { parameters, process }: Job,
+  { parameters, process, microBatch }: Job,
   { path, train, classes, imageShape }: Dataset,
-  { preset, steps, batchSize, microBatch = usualMicroBatch(preset) }: DenoiserValues | ClassifierValues,
+  { preset, steps, batchSize }: DenoiserValues | ClassifierValues,
 ): string {
   const [channels, height, width] = imageShape;
   const epochs = (steps * batchSize) / train.count;
   return [
     `data: ${count(train.count)} images ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${classes.length} classes (${path})`,
     `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
-    `training: ${count(steps)} steps of ${batchSize} images (${Math.min(microBatch, batchSize)} at a time), ${epochs.toPrecision(3)} times through the data`,
+    `training: ${count(steps)} steps of ${batchSize} images (${microBatch} at a time), ${epochs.toPrecision(3)} times through the data`,
   ].join("\n");
 }
 

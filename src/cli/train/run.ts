@@ -8,6 +8,7 @@ import { ModelError, UsageError } from "../../errors.ts";
 import { accuracyTable } from "../../evaluation/accuracy.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
+import { choiceProblem } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
@@ -22,7 +23,6 @@ import { fingerprintOf, openTrainingData } from "./data.ts";
 import { describeJob, estimate } from "./dry-run.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
-import { checkFamily } from "./network.ts";
 import { writeSheet } from "./sheet.ts";
 import {
   checkSameData,
@@ -67,7 +67,8 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
 
   const shown = progress(terminal);
-  checkFamily(network, values);
+  const problem = choiceProblem(network, values);
+  if (problem) throw new UsageError(`--${problem}`);
   const dataset = await openTrainingData(values, existing, shown, signal);
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);

@@ -25,7 +25,7 @@ export type LossFunction<B extends Tree<Spec>> = (params: Tensors, batch: Tensor
 export interface StepOptions {
   /** Images whose activations are in memory at once; the whole batch by default. The result is the same but for rounding. */
   microBatch?: number;
-  /** Gradients whose norm is above this are shortened to it; by default none is. */
+  /** Gradients whose norm is above this are shortened to it; 0, the default, for no limit. */
   maxGradientNorm?: number;
   /** Decay rates of AdamW's running mean and mean square of the gradient; 0.9 and 0.999 by default. */
   betas?: readonly [beta1: number, beta2: number];
@@ -47,7 +47,12 @@ export function trainingGraph<const B extends Tree<Spec>>(
   shapes: Readonly<Record<string, Shape>>,
   batch: B,
   loss: LossFunction<B>,
-  { microBatch = Number.POSITIVE_INFINITY, maxGradientNorm, betas = adamwDefaults.betas, powerEma }: StepOptions = {},
+  {
+    microBatch = Number.POSITIVE_INFINITY,
+    maxGradientNorm = 0,
+    betas = adamwDefaults.betas,
+    powerEma,
+  }: StepOptions = {},
 ) {
   if (!(microBatch >= 1) || microBatch % 1 > 0)
     throw new UsageError(`microBatch must be a whole number from 1 but is ${microBatch}`);

@@ -51,7 +51,7 @@ export function updateParameters(
   shapes: Readonly<Record<string, Shape>>,
   { params, gradient, m, v, ...old }: State & { readonly gradient: Tensors },
   update: UpdateTensors,
-  { maxGradientNorm, betas }: { readonly maxGradientNorm: number | undefined; readonly betas: AdamWOptions["betas"] },
+  { maxGradientNorm, betas }: { readonly maxGradientNorm: number; readonly betas: AdamWOptions["betas"] },
 ): { readonly next: State; readonly gradientNorm: Tensor } {
   const packed = packing(shapes).map((keys) => {
     const [theta, gradients, ms, vs, average] = [params, gradient, m, v, old.ema].map((record) => pack(record, keys));
@@ -59,7 +59,7 @@ export function updateParameters(
     return { keys, theta: theta!, gradient: gradients!, m: ms!, v: vs!, average: average!, averages };
   });
   const gradientNorm = globalNorm(packed.map(({ gradient }) => gradient));
-  const scale = maxGradientNorm === undefined ? scalar(1) : clipScale(gradientNorm, maxGradientNorm);
+  const scale = maxGradientNorm > 0 ? clipScale(gradientNorm, maxGradientNorm) : scalar(1);
   const updated = packed.map(({ keys, theta, gradient, m, v, average, averages }) => {
     const next = adamw(theta, gradient, { m, v }, scale, update, betas);
     return {

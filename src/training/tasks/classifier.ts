@@ -6,8 +6,7 @@ import { readRight } from "../../tensor/read-right.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import { noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
-import type { Weights } from "../step/values.ts";
-import type { Task } from "../task.ts";
+import type { InitialWeights, Task } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
 /** What the loss of a noisy classifier depends on. */
@@ -20,7 +19,7 @@ export interface ClassifierLossOptions {
 /** What `classifierTask` and `trainClassifier` train, and on what. */
 export interface ClassifierOptions extends ClassifierLossOptions, DataOptions {
   /** Initial weights of the network, by name. */
-  weights: Weights;
+  weights: InitialWeights;
 }
 
 /** Values of a batch of the classifier's loss: images and noise [N, C, H, W], the noise level of each image and its label, each [N]. */

@@ -10,8 +10,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import type { Json } from "../checkpoint.ts";
 import { drawNoise, drawTimesteps, dropLabels, noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
-import type { Weights } from "../step/values.ts";
-import type { Task, TaskMemory } from "../task.ts";
+import type { InitialWeights, Task, TaskMemory } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
 /** What the loss of a denoiser depends on. */
@@ -27,7 +26,7 @@ export interface DenoiserLossOptions extends LossOptions {
 /** What `denoiserTask` and `trainDenoiser` train, and on what. */
 export interface DenoiserOptions extends DenoiserLossOptions, DataOptions {
   /** Initial weights of the network, by name. */
-  weights: Weights;
+  weights: InitialWeights;
   /** How noise levels are picked; `uniform` by default. */
   timesteps?: TimestepSampling;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */

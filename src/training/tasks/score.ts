@@ -4,8 +4,7 @@ import { float32, type NDArray } from "../../ndarray.ts";
 import { full, type Tensor } from "../../tensor/tensor.ts";
 import { drawNoise, drawTimesteps, dropLabels } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
-import type { Weights } from "../step/values.ts";
-import type { Task } from "../task.ts";
+import type { InitialWeights, Task } from "../task.ts";
 import type { DataOptions } from "./data.ts";
 
 /** What `scoreTask` and `trainScore` train, and on what. */
@@ -16,7 +15,7 @@ export interface ScoreOptions extends DataOptions {
    */
   network: (params: Tensors, x: Tensor, sigma: Tensor, given: { label?: Tensor<"int32"> | undefined }) => Tensor;
   /** Initial weights of the network, by name. */
-  weights: Weights;
+  weights: InitialWeights;
   /** Smallest and largest standard deviation of the noise. */
   sigmaRange: SigmaRange;
   /** Number of classes of a network that is told the class; its null label is this number. None by default. */

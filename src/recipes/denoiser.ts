@@ -1,0 +1,65 @@
+import type { TimestepSampling } from "../diffusion/level-sampler.ts";
+import type { LossOptions } from "../diffusion/losses.ts";
+import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
+import { checkProcess, ddpmProcess, learnsVariance, processKind } from "../diffusion/process-config.ts";
+import type { DenoiserNetwork } from "../models/family.ts";
+import { initialize } from "../nn/initialize.ts";
+import type { DenoiserOptions } from "../training/tasks/denoiser.ts";
+import type { TrainOptions } from "../training/train.ts";
+import { chooseDenoiser } from "./network.ts";
+import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
+
+export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
+  /** What the network learns to undo; by default the cosine schedule of T = 1000, predicting eps and variances. */
+  process?: ProcessConfig;
+  /** How noise levels are picked: by default `log-normal` for `edm`, else `uniform`. */
+  timesteps?: TimestepSampling | undefined;
+  /** Share of images trained without their class, for classifier-free guidance; 0.1 by default. With 0 there is no null label. */
+  labelDropout?: number;
+}
+
+/** How a network for these variances is usually trained. */
+export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
+  learnsVariance(process) ? "hybrid" : "simple";
+
+/**
+ * How `guidestar train denoiser` trains on a data set, as values:
+ *
+ * ```ts
+ * const recipe = denoiserRecipe({ dataset: await openDataset("photos.zip", { size: 32 }) });
+ * const weights = await trained(trainDenoiser({ ...recipe.training, backend: await openBackend() }));
+ * await saveModel("runs/photos", recipe.model(weights));
+ * ```
+ *
+ * @throws UsageError for a family or a preset that does not exist, and for options that contradict each other.
+ */
+export function denoiserRecipe(
+  options: DenoiserRecipeOptions,
+): Recipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
+  const { process = ddpmProcess({ variance: "learnedRange" }), dataset, labelDropout = 0.1, seed = 0 } = options;
+  checkProcess(process);
+  const { classes } = dataset;
+  const { description, network } = chooseDenoiser(options, {
+    imageShape: dataset.imageShape,
+    classes: classes.length,
+    learnedVariance: learnsVariance(process),
+    nullLabel: labelDropout > 0,
+  });
+  return {
+    network,
+    training: {
+      ...commonOptions(options, 20_000),
+      network,
+      weights: () => initialize(network, seed),
+      process,
+      loss: options.loss ?? usualLoss(process),
+      timesteps: options.timesteps ?? (processKind(process) === "edm" ? "log-normal" : "uniform"),
+      classes: classes.length,
+      labelDropout,
+    },
+    model: (weights, training = {}) => ({
+      ...describeData(dataset),
+      denoiser: { record: { ...description, process, training }, weights },
+    }),
+  };
+}

@@ -1,0 +1,63 @@
+import type { ModelToSave } from "../checkpoint/model-folder.ts";
+import { batchSequence } from "../data/batches.ts";
+import type { Dataset } from "../data/dataset.ts";
+import type { JsonObject } from "../training/checkpoint.ts";
+import type { Weights } from "../training/events.ts";
+import type { TrainOptions } from "../training/train.ts";
+import type { NetworkChoice } from "./network.ts";
+
+/** What the recipes of both kinds of networks take. What is not given is as `guidestar train` has it. */
+export interface RecipeOptions
+  extends NetworkChoice,
+    Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
+  /** Images and their classes, as `openDataset` gives them; square. */
+  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size">;
+  /** Updates in all; 20 000 by default, 6000 of a classifier. */
+  steps?: number;
+  /** Images of an update; 64 by default. */
+  batchSize?: number;
+  /** Of weights, order of images, noise; 0 by default. */
+  seed?: number;
+  /** Mirror half of the images, left to right; not for digits or letters. Off by default. */
+  flip?: boolean;
+  /** Shift images by up to so many pixels; 0 by default. */
+  crop?: number;
+}
+
+/** A training with all choices made. */
+export interface Recipe<Network, Options> {
+  readonly network: Network;
+  /** For `trainDenoiser` or `trainClassifier`, which take a `backend` beside them, and where wanted `store` and `signal`. */
+  readonly training: Options;
+  /** What `saveModel` takes, with these weights. `record` is what model.json keeps of how they came about. */
+  model(weights: Weights, record?: JsonObject): ModelToSave;
+}
+
+/** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
+export const usualMicroBatch = (preset: string | undefined): number => (preset === "base" ? 4 : 16);
+
+/** Options of `train` and its data that do not depend on what is learnt. */
+export function commonOptions(options: RecipeOptions, usualSteps: number) {
+  const { dataset, family: _, preset, batchSize = 64, flip, crop, ...others } = options;
+  const { steps = usualSteps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
+  const { learningRate = 1e-3, warmUpSteps = Math.min(200, Math.floor(steps / 10)), decay = "cosine" } = options;
+  const { maxGradientNorm = 1 } = options;
+  return {
+    ...others,
+    batchAt: batchSequence(dataset.train, { batchSize, seed, flip, crop }),
+    steps,
+    seed,
+    microBatch: Math.min(microBatch, batchSize),
+    learningRate,
+    warmUpSteps,
+    decay,
+    maxGradientNorm,
+  };
+}
+
+/** What model.json says of the data. */
+export const describeData = ({ classes, imageShape, size }: RecipeOptions["dataset"]) => ({
+  classes,
+  imageShape,
+  preprocessing: size === undefined ? {} : { size },
+});
