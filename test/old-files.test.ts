@@ -3,8 +3,14 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
 import { loadModel } from "../src/checkpoint/model-folder.ts";
+import { checkpointFolder, decodeCheckpoint } from "../src/checkpoint/run-folder.ts";
+import { bytesOf } from "../src/formats/bytes.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
+import { openBackend } from "../src/runtime/node.ts";
+import type { Checkpoint } from "../src/training/checkpoint.ts";
+import { trainDenoiser } from "../src/training/train.ts";
 import { guidestar, temporaryFolder } from "./cli/world.ts";
+import { tinyRun } from "./training/support/tiny.ts";
 
 const fixtures = fileURLToPath(new URL("./fixtures/v1", import.meta.url));
 const at = (...path: string[]): string => join(fixtures, ...path);
@@ -43,6 +49,31 @@ describe("files of version 0.1.0", () => {
     expect(furthest).toBeLessThanOrEqual(1);
     // What is drawn carries a record too, and that one is read as well.
     expect((await guidestar(["info", out])).code).toBe(0);
+  });
+
+  test("a training goes on and ends where it ended", async () => {
+    const backend = await openBackend({ threads: 1 });
+    const store = join(folder.path, "training");
+    await cp(at("training", "step-00000005.safetensors"), join(store, "step-00000005.safetensors"));
+    const options = { ...tinyRun(backend, 8), powerEma: true, store: checkpointFolder(store) };
+    for await (const event of trainDenoiser(options)) if (event.kind === "start") expect(event.step).toBe(5);
+    const [old, now] = await Promise.all(
+      [at("training", "end.safetensors"), join(store, "step-00000008.safetensors")].map(async (path) =>
+        decodeCheckpoint(bytesOf(await readFile(path)), path),
+      ),
+    );
+    // The same bytes on the same processor.
+    const groups = ({ params, m, v, ema, averages }: Checkpoint) => ({ params, m, v, ema, ...averages });
+    for (const [group, weights] of Object.entries(groups(old!)))
+      for (const [key, { data }] of Object.entries(weights)) {
+        const found = groups(now!)[group as "ema"][key]!.data;
+        const most = Math.max(...data.map(Math.abs));
+        for (let i = 0; i < data.length; i++) expect(Math.abs(found[i]! - data[i]!), key).toBeLessThan(1e-5 * most);
+      }
+    expect((now!.task as number[][]).map((losses) => losses.length)).toEqual(
+      (old!.task as number[][]).map((losses) => losses.length),
+    );
+    await backend[Symbol.asyncDispose]();
   });
 
   test("a sweep goes on: its cells are known", async () => {

@@ -24,6 +24,10 @@
 
 export { type Batch, type BatchOptions, batchSequence } from "../data/batches.ts";
 export type { Split } from "../data/content.ts";
+export { type ClassifierRecipeOptions, classifierRecipe } from "../recipes/classifier.ts";
+export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.ts";
+export type { NetworkChoice } from "../recipes/network.ts";
+export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
 export {
   type PowerProfile,
   powerEmaWeight,
@@ -31,7 +35,14 @@ export {
   type Reconstruction,
   reconstruct,
 } from "../training/averages.ts";
-export type { Checkpoint, CheckpointStore, SavedCheckpoint } from "../training/checkpoint.ts";
+export type {
+  Averages,
+  Checkpoint,
+  CheckpointStore,
+  Json,
+  JsonObject,
+  SavedCheckpoint,
+} from "../training/checkpoint.ts";
 export {
   drawNoise,
   drawTimesteps,
@@ -41,8 +52,8 @@ export {
   noiseSampler,
 } from "../training/draws.ts";
 export { type TrainingEvent, trained } from "../training/events.ts";
-export { type Loss, type LossFunction, type StepOptions, trainingGraph } from "../training/step/graph.ts";
-export { type Task, type TaskMemory, taskGraph } from "../training/task.ts";
+export { type Loss, type LossFunction, type SpecsOf, type StepOptions, trainingGraph } from "../training/step/graph.ts";
+export { type InitialWeights, type Task, type TaskMemory, taskGraph } from "../training/task.ts";
 export {
   type ClassifierBatch,
   type ClassifierOptions,

@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { readSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "./world.ts";
 
 const folder = temporaryFolder();
@@ -125,6 +126,60 @@ describe("training", () => {
     const longer = await guidestar(["train", "classifier", "--resume", "--out", at("straight"), "--steps", "7"]);
     expect(longer.code).toBe(0);
     expect((await loadModel(at("straight"))).classifier!.training).toMatchObject({ step: 7, steps: 7 });
+  });
+});
+
+describe("a run of version 0.1.0", () => {
+  /** What the options of a checkpoint were called. */
+  const earlier: Readonly<Record<string, string>> = {
+    batchSize: "batch",
+    warmUpSteps: "warmUp",
+    maxGradientNorm: "clipGradient",
+    emaRate: "ema",
+    labelDropout: "dropoutLabel",
+    diffusionSteps: "noiseSteps",
+    sigmaData: "dataDeviation",
+  };
+  /** A checkpoint as that version wrote it. */
+  async function withEarlierNames(path: string): Promise<void> {
+    const { tensors, metadata } = readSafetensors(await readFile(path));
+    const run = JSON.parse(metadata.run!);
+    const config = Object.entries<unknown>(run.config).map(([key, value]) => [
+      earlier[key] ?? key,
+      value === "vlb" ? "bound" : value,
+    ]);
+    const old = { ...metadata, run: JSON.stringify({ ...run, config: Object.fromEntries(config) }) };
+    await writeFile(path, writeSafetensors(tensors, { metadata: old }));
+  }
+
+  test.each([
+    ["bound", ["--loss", "vlb", "--learning-rate", "1e-6", "--diffusion-steps", "3", "--ema-rate", "0.9"]],
+    ["edm", ["--process", "edm", "--sigma-data", "0.4", "--warm-up-steps", "2", "--max-gradient-norm", "0.5"]],
+  ])("is resumed under today's names: %s", async (name, options) => {
+    const [whole, old] = [`${name}-whole`, `${name}-old`];
+    expect((await guidestar(train("denoiser", whole, ...options, "--label-dropout", "0.3"))).code).toBe(0);
+    for (const part of ["checkpoints", "metrics.jsonl"]) await cp(at(whole, part), at(old, part), { recursive: true });
+    await rm(at(old, "checkpoints", "denoiser", "step-00000006.safetensors"));
+    await withEarlierNames(at(old, "checkpoints", "denoiser", "step-00000004.safetensors"));
+    expect((await guidestar(["train", "denoiser", "--out", at(old), "--resume"])).code).toBe(0);
+    for (const file of ["denoiser.safetensors", "model.json", "checkpoints/denoiser/step-00000006.safetensors"])
+      expect(await sameBytes(at(old, file), at(whole, file)), file).toBe(true);
+    const changed = await guidestar(["train", "denoiser", "--out", at(old), "--resume", "--ema", "0.5"]);
+    expect(changed.messages).toMatch(/--ema-rate was .* when this run began, and is 0.5 now/);
+  });
+
+  test("took flags that are still taken", async () => {
+    const flags = ["--batch", "3", "--warm-up", "1", "--clip-gradient", "2", "--ema", "0.5", "--dropout-label", "0.2"];
+    const noise = ["--noise-steps", "30", "--process", "edm", "--data-deviation", "0.3"];
+    expect((await guidestar([...train("denoiser", "flags"), ...flags, ...noise])).code).toBe(0);
+    const { training } = (await loadModel(at("flags"))).denoiser!;
+    expect(training).toMatchObject({
+      ...{ batchSize: 3, warmUpSteps: 1, maxGradientNorm: 2, emaRate: 0.5, labelDropout: 0.2 },
+      ...{ diffusionSteps: 30, sigmaData: 0.3 },
+    });
+    const loss = await guidestar([...train("denoiser", "none", "--dry-run"), "--loss", "bound"]);
+    expect(loss).toMatchObject({ code: 0 });
+    expect((await guidestar(["train", "denoiser", "--help"])).out).not.toMatch(/--ema |clip-gradient|bound\b.*bound/);
   });
 });
 

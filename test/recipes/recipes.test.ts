@@ -1,0 +1,86 @@
+import { join } from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import {
+  checkpointFolder,
+  classifierRecipe,
+  type Dataset,
+  denoiserRecipe,
+  flowProcess,
+  loadModel,
+  openBackend,
+  openDataset,
+  saveModel,
+  trainClassifier,
+  trainDenoiser,
+  trained,
+  UsageError,
+} from "../../src/index.ts";
+import { guidestar, sameBytes, temporaryFolder, writeImages } from "../cli/world.ts";
+
+const folder = temporaryFolder();
+const at = (...path: string[]): string => join(folder.path, ...path);
+const small = { preset: "tiny", steps: 3, batchSize: 4 } as const;
+let dataset: Dataset;
+beforeAll(async () => {
+  await writeImages(at("images"));
+  dataset = await openDataset(at("images"), { size: 8 });
+});
+
+test("images to a model in a few lines: the one that the command line trains", { timeout: 60_000 }, async () => {
+  await using backend = await openBackend({ threads: 1 });
+  const denoiser = denoiserRecipe({ dataset, ...small });
+  await saveModel(at("own"), denoiser.model(await trained(trainDenoiser({ ...denoiser.training, backend }))));
+  const { process } = (await loadModel(at("own"))).denoiser!;
+  const classifier = classifierRecipe({ dataset, ...small, process });
+  await saveModel(at("own"), classifier.model(await trained(trainClassifier({ ...classifier.training, backend }))));
+
+  for (const network of ["denoiser", "classifier"]) {
+    const options = ["--preset", "tiny", "--steps", "3", "--batch-size", "4", "--size", "8", "--threads", "1"];
+    const { code } = await guidestar(["train", network, "--data", at("images"), "--out", at("line"), ...options]);
+    expect(code).toBe(0);
+    expect(await sameBytes(at("own", `${network}.safetensors`), at("line", `${network}.safetensors`))).toBe(true);
+  }
+  const described = async (name: string) => {
+    const { source: _, weights: __, denoiser, classifier, ...data } = await loadModel(at(name));
+    return { ...data, denoiser: { ...denoiser, training: {} }, classifier: { ...classifier, training: {} } };
+  };
+  expect(await described("own")).toEqual(await described("line"));
+  expect((await described("own")).preprocessing).toEqual({ size: 8 });
+});
+
+describe("what is not asked for", () => {
+  test("follows from the process", () => {
+    expect(denoiserRecipe({ dataset }).training).toMatchObject({
+      ...{ loss: "hybrid", timesteps: "uniform", steps: 20_000, warmUpSteps: 200, microBatch: 16, labelDropout: 0.1 },
+      process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" },
+    });
+    const flow = denoiserRecipe({ dataset, process: flowProcess(), steps: 100, preset: "base" });
+    expect(flow.training).toMatchObject({ loss: "simple", warmUpSteps: 10, microBatch: 4 });
+    expect(classifierRecipe({ dataset }).training).toMatchObject({ steps: 6000, weightDecay: 0.05 });
+  });
+
+  test("is refused where it cannot be had", () => {
+    expect(() => denoiserRecipe({ dataset, preset: "huge" })).toThrow(UsageError);
+    expect(() => denoiserRecipe({ dataset, preset: "huge" })).toThrow(/preset must be one of tiny, small, base/);
+    expect(() => denoiserRecipe({ dataset, family: "adm-classifier" })).toThrow(/a family of classifiers/);
+    expect(() => classifierRecipe({ dataset, family: "none" })).toThrow(/family is "none", but only/);
+    expect(() => denoiserRecipe({ dataset, process: { ...flowProcess(), prediction: "v" } })).toThrow(/flow schedule/);
+  });
+});
+
+test("a recipe's training is resumed as any other", { timeout: 60_000 }, async () => {
+  await using backend = await openBackend({ threads: 1 });
+  const store = checkpointFolder(at("checkpoints"));
+  const run = (steps: number) =>
+    trained(
+      trainDenoiser({
+        ...denoiserRecipe({ dataset, ...small, steps, warmUpSteps: 0, decay: "none" }).training,
+        backend,
+        store,
+      }),
+    );
+  await run(2);
+  const events = trainDenoiser({ ...denoiserRecipe({ dataset, ...small }).training, backend, store });
+  expect((await events.next()).value).toMatchObject({ kind: "start", step: 2 });
+  await events.return();
+});
