@@ -52,7 +52,7 @@ export {
   noiseSampler,
 } from "../training/draws.ts";
 export { type TrainingEvent, trained } from "../training/events.ts";
-export { type Loss, type LossFunction, type SpecsOf, type StepOptions, trainingGraph } from "../training/step/graph.ts";
+export { type Loss, type LossFunction, type StepOptions, trainingGraph } from "../training/step/graph.ts";
 export { type InitialWeights, type Task, type TaskMemory, taskGraph } from "../training/task.ts";
 export {
   type ClassifierBatch,
