@@ -16,6 +16,8 @@ export { type Model, modelFromFiles } from "./models.ts";
 export { type Backend, type NDArray, onnxFile } from "./tensor.ts";
 export {
   batchSequence,
+  classifierRecipe,
+  denoiserRecipe,
   type TrainingEvent,
   type TrainOptions,
   trainClassifier,

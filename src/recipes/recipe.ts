@@ -38,7 +38,7 @@ export const usualMicroBatch = (preset: string | undefined): number => (preset =
 
 /** Options of `train` and its data that do not depend on what is learnt. */
 export function commonOptions(options: RecipeOptions, usualSteps: number) {
-  const { dataset, family: _, preset, batchSize = 64, flip, crop, ...others } = options;
+  const { dataset, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
   const { steps = usualSteps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
   const { learningRate = 1e-3, warmUpSteps = Math.min(200, Math.floor(steps / 10)), decay = "cosine" } = options;
   const { maxGradientNorm = 1 } = options;

@@ -5,7 +5,6 @@ import {
   classifierRecipe,
   type Dataset,
   denoiserRecipe,
-  flowProcess,
   loadModel,
   openBackend,
   openDataset,
@@ -15,6 +14,7 @@ import {
   trained,
   UsageError,
 } from "../../src/index.ts";
+import { flowProcess } from "../../src/public/diffusion.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "../cli/world.ts";
 
 const folder = temporaryFolder();
