@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { readTorch } from "../src/formats/torch.ts";
 import { encoderUnet } from "../src/models/adm/classifier.ts";
-import { configFromReference, type ReferenceConfig } from "../src/models/adm/reference.ts";
+import { configFromGuidedDiffusion, type GuidedDiffusionConfig } from "../src/models/adm/guided-diffusion.ts";
 import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray } from "../src/ndarray.ts";
 import { type Network, parameterShapes } from "../src/nn/module.ts";
@@ -15,7 +15,9 @@ import { gradients } from "../src/tensor/gradient.ts";
 import { Spec, trace } from "../src/tensor/trace.ts";
 
 const data = new URL("./data/", import.meta.url);
-const references: Record<string, ReferenceConfig> = JSON.parse(readFileSync(new URL("networks.json", data), "utf8"));
+const references: Record<string, GuidedDiffusionConfig> = JSON.parse(
+  readFileSync(new URL("networks.json", data), "utf8"),
+);
 
 /** A network of the reference: our configuration of it, its weights, its inputs, and what it computed. */
 function load(name: string) {
@@ -27,7 +29,7 @@ function load(name: string) {
   const integers = (key: string) => arrayOf(arrays, key, "int64");
   const [t, y] = [integers("t"), integers("y")];
   return {
-    ...configFromReference(references[name]!),
+    ...configFromGuidedDiffusion(references[name]!),
     parameters: readTorch(readFileSync(new URL(`${name}.pt`, data))),
     inputs: {
       x: floats("x"),

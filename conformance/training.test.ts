@@ -4,7 +4,7 @@ import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusio
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { readTorch } from "../src/formats/torch.ts";
 import { encoderUnet } from "../src/models/adm/classifier.ts";
-import { configFromReference } from "../src/models/adm/reference.ts";
+import { configFromGuidedDiffusion } from "../src/models/adm/guided-diffusion.ts";
 import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray, type Tree } from "../src/ndarray.ts";
 import type { Backend } from "../src/runtime/backend.ts";
@@ -35,7 +35,7 @@ const process: ProcessConfig = {
 /** The recorded run: settings, weights before it, and the inputs of each of its five steps. */
 function load(kind: "diffusion" | "classifier") {
   const settings = json("training.json")[kind];
-  const { config } = configFromReference(json("networks.json")[settings.net]);
+  const { config } = configFromGuidedDiffusion(json("networks.json")[settings.net]);
   const weights = readTorch(readFileSync(new URL(`${settings.net}.pt`, data)));
   const arrays = readNpz(readFileSync(new URL(`train_${kind}.npz`, data)));
   const float = (name: string) => {

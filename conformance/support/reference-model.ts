@@ -2,14 +2,16 @@ import { readFileSync } from "node:fs";
 import type { Model } from "../../src/checkpoint/model.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
 import { readTorch } from "../../src/formats/torch.ts";
-import { configFromReference, type ReferenceConfig } from "../../src/models/adm/reference.ts";
+import { configFromGuidedDiffusion, type GuidedDiffusionConfig } from "../../src/models/adm/guided-diffusion.ts";
 
 /** Bytes of a file that the reference wrote. */
 export const file = (name: string): Buffer => readFileSync(new URL(`../data/${name}`, import.meta.url));
 
 /** The reference's own description of a network, as ours. */
 const networkOf = (name: string) =>
-  configFromReference((JSON.parse(file("networks.json").toString()) as Record<string, ReferenceConfig>)[name]!);
+  configFromGuidedDiffusion(
+    (JSON.parse(file("networks.json").toString()) as Record<string, GuidedDiffusionConfig>)[name]!,
+  );
 
 /** A process of the reference. */
 export interface Noise {

@@ -173,11 +173,26 @@ export interface SaveOptions {
  *
  * @throws ModelError where the networks don't fit each other, or the weights their network; nothing is written then
  */
-export async function saveModel(
+export async function saveModel(folder: string, model: ModelToSave, options: SaveOptions = {}): Promise<ModelRecord> {
+  const recordWith = await recordToSave(folder, model);
+  const { denoiser, classifier } = model;
+  const where = join(folder, "model.json");
+  for (const role of networkRoles) {
+    const network = model[role];
+    if (network) checkWeights(network.weights, parameterShapes(networkOf(role, network.record)), where);
+  }
+  const networks = {
+    ...(denoiser && { denoiser: inParts(denoiser.weights) }),
+    ...(classifier && { classifier: inParts(classifier.weights) }),
+  };
+  return writeNetworks(folder, networks, recordWith, options);
+}
+
+/** The record that a folder holds after saving. Throws ModelError as `saveModel` does; the weights are not looked at. */
+export async function recordToSave(
   folder: string,
   { denoiser, classifier, ...model }: ModelToSave,
-  options: SaveOptions = {},
-): Promise<ModelRecord> {
+): Promise<RecordWith> {
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
   if (before) checkMerge(before, model, where);
@@ -189,16 +204,7 @@ export async function saveModel(
     ...(classifier && { classifier: { ...classifier.record, ...saved("classifier") } }),
   });
   checkUnsaved(recordWith, where);
-  const given = { denoiser, classifier };
-  for (const role of networkRoles) {
-    const network = given[role];
-    if (network) checkWeights(network.weights, parameterShapes(networkOf(role, network.record)), where);
-  }
-  const networks = {
-    ...(denoiser && { denoiser: inParts(denoiser.weights) }),
-    ...(classifier && { classifier: inParts(classifier.weights) }),
-  };
-  return writeNetworks(folder, networks, recordWith, options);
+  return recordWith;
 }
 
 /** A model's record, with what saving adds to those of its networks that are saved. */

@@ -3,13 +3,18 @@ import { encoderUnet } from "./adm/classifier.ts";
 import { type ClassifierConfig, pools } from "./adm/config.ts";
 import { classifierPreset } from "./adm/presets.ts";
 import { backboneFields } from "./adm/schema.ts";
-import type { ClassifierFamily } from "./family.ts";
+import type { ClassifierFamily, ConfigSchema } from "./family.ts";
+
+const schema: ConfigSchema<ClassifierConfig> = z.strictObject({
+  ...backboneFields,
+  pool: z.enum(pools).optional(),
+});
 
 /** The ADM classifier of noised images (Dhariwal & Nichol 2021, section 4), see `encoderUnet`. */
-export const admClassifier: ClassifierFamily<ClassifierConfig> = {
+export const admClassifier = {
   role: "classifier",
   kind: "adm-classifier",
-  schema: z.strictObject({ ...backboneFields, pool: z.enum(pools).optional() }),
+  schema,
   signature: ({ inChannels, imageSize, outChannels }) => ({
     imageShape: [inChannels, imageSize, imageSize],
     classes: outChannels,
@@ -20,4 +25,4 @@ export const admClassifier: ClassifierFamily<ClassifierConfig> = {
     small: (data) => classifierPreset("small", data),
     base: (data) => classifierPreset("base", data),
   },
-};
+} satisfies ClassifierFamily<ClassifierConfig>;

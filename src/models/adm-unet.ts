@@ -3,7 +3,7 @@ import type { UNetConfig } from "./adm/config.ts";
 import { denoiserPreset } from "./adm/presets.ts";
 import { unetFields } from "./adm/schema.ts";
 import { unet } from "./adm/unet.ts";
-import type { DenoiserFamily, DenoiserSignature } from "./family.ts";
+import type { ConfigSchema, DenoiserFamily, DenoiserSignature } from "./family.ts";
 
 /** What a UNet takes and gives, by its config. */
 export const unetSignature = ({
@@ -19,11 +19,13 @@ export const unetSignature = ({
   nullLabel: nullLabel ? numClasses : undefined,
 });
 
+const schema: ConfigSchema<UNetConfig> = z.strictObject(unetFields);
+
 /** The ADM UNet (Dhariwal & Nichol 2021), see `unet`. */
-export const admUnet: DenoiserFamily<UNetConfig> = {
+export const admUnet = {
   role: "denoiser",
   kind: "adm-unet",
-  schema: z.strictObject(unetFields),
+  schema,
   signature: unetSignature,
   build: unet,
   presets: {
@@ -31,4 +33,4 @@ export const admUnet: DenoiserFamily<UNetConfig> = {
     small: (data) => denoiserPreset("small", data),
     base: (data) => denoiserPreset("base", data),
   },
-};
+} satisfies DenoiserFamily<UNetConfig>;

@@ -27,10 +27,10 @@ export type {
   SuperResolutionConfig,
   UNetConfig,
 } from "../models/adm/config.ts";
+export { configFromGuidedDiffusion, type GuidedDiffusionConfig } from "../models/adm/guided-diffusion.ts";
 export { classifierPreset, denoiserPreset, type PresetName, presetNames } from "../models/adm/presets.ts";
 export { publishedNetworks } from "../models/adm/published.ts";
-export { recognise, type Untold } from "../models/adm/recognise.ts";
-export { configFromReference, type ReferenceConfig } from "../models/adm/reference.ts";
+export { type RecogniseOptions, recognise } from "../models/adm/recognise.ts";
 export { superResUnet } from "../models/adm/super-resolution.ts";
 export { unet } from "../models/adm/unet.ts";
 export { admClassifier } from "../models/adm-classifier.ts";

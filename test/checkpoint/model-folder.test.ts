@@ -1,9 +1,10 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, readdir, readFile, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { afterEach, beforeEach, describe, expect, onTestFinished, test } from "vitest";
 import { checkSameNoise } from "../../src/checkpoint/model.ts";
 import { loadModel, saveModel, writeNetworks } from "../../src/checkpoint/model-folder.ts";
@@ -199,6 +200,42 @@ test("an upsampler comes back as one", async () => {
   const loaded = await loadModel(folder);
   expect(loaded.denoiser).toMatchObject(denoiser.record);
   expect(loaded.weights).toEqual({ denoiser: denoiser.weights });
+});
+
+describe("a folder of the first format", () => {
+  const old = (name: string): string => fileURLToPath(new URL(`../fixtures/v1/${name}`, import.meta.url));
+  const written = async (path: string) => JSON.parse(await readFile(join(path, "model.json"), "utf8"));
+
+  test("says by kind and config what networks it has, and processes by today's names", async () => {
+    const [model, edm, upsampler] = await Promise.all(
+      ["model", "edm", "upsampler"].map((name) => loadModel(old(name))),
+    );
+    expect(model).toMatchObject({ format: "guidestar-model-2", denoiser: { kind: "adm-unet" } });
+    const before = await written(old("model"));
+    expect(model!.denoiser).toEqual({ kind: "adm-unet", ...before.denoiser });
+    expect(model!.classifier).toEqual({ kind: "adm-classifier", ...before.classifier });
+    expect(edm!.denoiser!.process).toMatchObject({ schedule: "edm", sigmaData: 0.4, sigmaRange: [0.01, 50] });
+    const { lowResolution, config, ...rest } = (await written(old("upsampler"))).denoiser;
+    expect(upsampler!.denoiser).toEqual({
+      kind: "adm-super-resolution",
+      config: { ...config, lowResolution },
+      ...rest,
+    });
+  });
+
+  test("is of the present one after a network was saved into it", async () => {
+    await cp(old("model"), folder, { recursive: true });
+    const { denoiser: _, weights, classifier, source: __, format: ___, ...about } = await loadModel(folder);
+    await saveModel(folder, { ...about, classifier: { record: classifier!, weights: weights.classifier! } });
+    expect(await written(folder)).toMatchObject({ format: "guidestar-model-2", denoiser: { kind: "adm-unet" } });
+    expect((await loadModel(folder)).weights).toEqual(weights);
+  });
+
+  test("is refused where what would be upgraded is no network", async () => {
+    const damaged = { ...(await written(old("edm"))), denoiser: "none" };
+    await writeFile(file("model.json"), JSON.stringify(damaged));
+    expect(await refusal(loadModel(folder))).toMatch(/model\.json: denoiser: /);
+  });
 });
 
 describe("loading refuses", () => {

@@ -19,7 +19,7 @@ import {
 } from "guidestar";
 import { type ProcessConfig, settle } from "guidestar/diffusion";
 import { collectBound, variationalBound } from "guidestar/evaluation";
-import { registerFamily } from "guidestar/models";
+import { type DenoiserDataShape, registerFamily } from "guidestar/models";
 import { initialize } from "guidestar/nn";
 import { float32, int32, normals } from "guidestar/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -210,7 +210,7 @@ describe("a family from outside, on the command line", () => {
     expect(await guidestar(argv), argv.join(" ")).toMatchObject({ code: 0 });
 
   test("is refused where it is not known, has no such size or another role", async () => {
-    const refusal = async (...argv: string[]) => {
+    const refusal = async (expected: number, ...argv: string[]) => {
       const { code, messages } = await guidestar([
         "train",
         "denoiser",
@@ -219,19 +219,24 @@ describe("a family from outside, on the command line", () => {
         at("no"),
         ...argv,
       ]);
-      expect(code).toBe(2);
+      expect(code).toBe(expected);
       return messages;
     };
-    expect(await refusal("--family", "dit")).toContain(
+    expect(await refusal(2, "--family", "dit")).toContain(
       '--family is "dit", but only the families adm-unet, adm-super-resolution, conv are known here. registerFamily',
     );
-    expect(await refusal("--family", "pool")).toContain(
+    expect(await refusal(2, "--family", "pool")).toContain(
       '--family is "pool", a family of classifiers; families of denoisers',
     );
-    expect(await refusal("--family", "conv", "--preset", "huge")).toContain(
+    expect(await refusal(2, "--family", "conv", "--preset", "huge")).toContain(
       '--preset must be one of small but is "huge"',
     );
-    expect(await refusal("--family", "adm-super-resolution")).toContain("has no presets");
+    expect(await refusal(2, "--family", "adm-super-resolution")).toContain("has no presets");
+    const presets = { small: (data: DenoiserDataShape) => ({ ...convDenoiser.presets!.small!(data), output: 7 }) };
+    registerFamily({ ...convDenoiser, kind: "unfit", presets });
+    expect(await refusal(3, "--family", "unfit")).toContain(
+      "denoiser.config gives 7 channels, but images of [1, 8, 8] with a learned variance ask for 2",
+    );
     expect(existsSync(at("no"))).toBe(false);
   });
 });

@@ -1,13 +1,13 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { BackboneConfig, NetworkConfig } from "../../src/models/adm/config.ts";
+import { configFromGuidedDiffusion, type GuidedDiffusionConfig } from "../../src/models/adm/guided-diffusion.ts";
 import { networkOf } from "../../src/models/adm/network.ts";
 import { publishedNetworks } from "../../src/models/adm/published.ts";
 import { recognise } from "../../src/models/adm/recognise.ts";
-import { configFromReference, type ReferenceConfig } from "../../src/models/adm/reference.ts";
 import { parameterShapes } from "../../src/nn/module.ts";
 
-const references: Record<string, ReferenceConfig> = JSON.parse(
+const references: Record<string, GuidedDiffusionConfig> = JSON.parse(
   readFileSync(new URL("../../conformance/data/networks.json", import.meta.url), "utf8"),
 );
 const untoldOf = ({ imageSize, numHeads, numHeadChannels, useNewAttentionOrder, numResBlocks }: BackboneConfig) => ({
@@ -63,7 +63,7 @@ const variants: NetworkConfig[] = [1, 2].flatMap((numResBlocks) =>
 
 describe("recognition of networks from their tensors' shapes", () => {
   test.each([
-    ...Object.entries(references).map(([name, reference]) => [name, configFromReference(reference)] as const),
+    ...Object.entries(references).map(([name, reference]) => [name, configFromGuidedDiffusion(reference)] as const),
     ...Object.entries<NetworkConfig>(publishedNetworks),
   ])("%s", (_, network) => {
     expect(meant(recognise(shapesOf(network), untoldOf(network.config)))).toEqual(meant(network));
@@ -83,7 +83,7 @@ describe("recognition of networks from their tensors' shapes", () => {
 });
 
 describe("tensors that don't fit", () => {
-  const network = configFromReference(references.unet_adm!);
+  const network = configFromGuidedDiffusion(references.unet_adm!);
   const shapes = shapesOf(network);
   const untold = untoldOf(network.config);
   test.each([
@@ -99,7 +99,7 @@ describe("tensors that don't fit", () => {
 
   test("what the tensors leave open is asked for by the flag of the network's kind", () => {
     expect(() => recognise(shapes, { ...untold, imageSize: undefined })).toThrow("give --image_size,");
-    const large = configFromReference(references.unet_superres!);
+    const large = configFromGuidedDiffusion(references.unet_superres!);
     expect(() => recognise(shapesOf(large), { numHeads: 2 })).toThrow("give --large_size,");
     const open = variants.filter(({ kind }) => kind === "adm-classifier");
     const asked = open.flatMap((network) => {

@@ -1,4 +1,5 @@
 import { UsageError } from "../../errors.ts";
+import { pools } from "../../models/adm/config.ts";
 import { publishedNetworks } from "../../models/adm/published.ts";
 import { define, type ValuesOf } from "../command.ts";
 import { choice, custom, type Option, text, toggle, whole } from "../option.ts";
@@ -40,7 +41,7 @@ const preset = (value: string, flag: string): keyof typeof publishedNetworks | u
   return found;
 };
 
-/** Flags of the reference's scripts that change how a network runs, trains or samples, never what its weights are. */
+/** Flags of openai/guided-diffusion's scripts that change how a network runs, trains or samples, never what its weights are. */
 export const flagsOfNoEffect = [
   "dropout",
   "use_checkpoint",
@@ -65,7 +66,7 @@ const ofNoEffect = Object.fromEntries(
 /** Options from `image_size` on are called as in openai/guided-diffusion, so that its command lines serve. */
 const options = {
   out: text("dir", "the model folder; a network of the other kind that is there stays", { required: true }),
-  config: text("config.json", "the constructor's arguments: { kind, config }"),
+  config: text("config.json", "the network: { kind, config }, a constructor's arguments or a family's"),
   preset: custom("name", "the network and its noise, as published; names are below", preset),
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
   entry: text("name", "the state dict, of a checkpoint that holds several: model, ema ..."),
@@ -102,7 +103,7 @@ const options = {
   classifier_attention_resolutions: numbers("attention_resolutions of a classifier"),
   classifier_use_scale_shift_norm: truth("use_scale_shift_norm of a classifier"),
   classifier_resblock_updown: truth("resblock_updown of a classifier"),
-  classifier_pool: choice(["adaptive", "attention", "spatial", "spatial_v2"], "pooling of a classifier"),
+  classifier_pool: choice(pools, "pooling of a classifier"),
   noise_schedule: choice(["linear", "cosine"], "how noise grows", { otherwise: "the preset's, else linear" }),
   diffusion_steps: whole("timesteps of the chain", { otherwise: "1000", most: 1_000_000 }),
   learn_sigma: truth("does it learn the variance?"),
@@ -123,7 +124,7 @@ export const importCheckpoint = define({
   options,
   notes:
     "Without --preset and --config the network is recognised from its tensors; image_size, heads, attention order and noise, which " +
-    "they don't tell, are options. An option that contradicts the tensors is an error. A command line of the reference that describes " +
+    "they don't tell, are options. An option that contradicts the tensors is an error. A command line that describes " +
     "denoiser and classifier serves for both files: a classifier then takes the classifier_ options, image_size and the noise. " +
     `Nothing in the file is executed.\nPresets: ${presetNames.join(", ")}.`,
 });

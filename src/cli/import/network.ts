@@ -2,8 +2,12 @@ import { readFile } from "node:fs/promises";
 import { ModelError, UsageError } from "../../errors.ts";
 import { isAdm } from "../../models/adm/config.ts";
 import { networkFlags, networkOfFlags } from "../../models/adm/flags.ts";
+import {
+  configFromGuidedDiffusion,
+  type GuidedDiffusionConfig,
+  guidedDiffusionKinds,
+} from "../../models/adm/guided-diffusion.ts";
 import { publishedNetworks } from "../../models/adm/published.ts";
-import { configFromReference, type ReferenceConfig, referenceKinds } from "../../models/adm/reference.ts";
 import { allKinds, checkedConfig, type NetworkDescription, recogniseNetwork, roleOf } from "../../models/families.ts";
 import type { Shapes } from "../../models/family.ts";
 import type { ImportValues } from "../commands/import.ts";
@@ -54,7 +58,7 @@ async function readConfig(path: string): Promise<NetworkDescription> {
   } catch (cause) {
     throw new ModelError(`${path}: not JSON (${(cause as Error).message})`, { cause });
   }
-  const { kind, config, ...rest } = (json ?? {}) as Partial<ReferenceConfig>;
+  const { kind, config, ...rest } = (json ?? {}) as Partial<GuidedDiffusionConfig>;
   if (typeof kind !== "string" || typeof config !== "object" || config === null)
     throw new ModelError(`${path}: expected { "kind": "UNetModel", "config": { ... } }`);
   const [unknown] = Object.keys(rest);
@@ -62,9 +66,9 @@ async function readConfig(path: string): Promise<NetworkDescription> {
     throw new ModelError(`${path}: "${unknown}" is unknown; expected { "kind": ..., "config": { ... } }`);
   const role = roleOf(kind);
   if (role) return { kind, config: checkedConfig(role, { kind, config }, `${path}: network`) };
-  if (Object.hasOwn(referenceKinds, kind)) return about(path, () => configFromReference({ kind, config }));
+  if (Object.hasOwn(guidedDiffusionKinds, kind)) return about(path, () => configFromGuidedDiffusion({ kind, config }));
   throw new ModelError(
-    `${path}: kind is "${kind}"; expected a class of openai/guided-diffusion (${Object.keys(referenceKinds).join(", ")}) or a family of ` +
+    `${path}: kind is "${kind}"; expected a class of openai/guided-diffusion (${Object.keys(guidedDiffusionKinds).join(", ")}) or a family of ` +
       `networks (${allKinds().join(", ")}; registerFamily makes others known)`,
   );
 }

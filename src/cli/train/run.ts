@@ -1,6 +1,6 @@
 import { basename, join, resolve } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
-import { checkMerge, existingRecord, saveModel } from "../../checkpoint/model-folder.ts";
+import { existingRecord, recordToSave, saveModel } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
@@ -73,8 +73,9 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.config);
-  if (existing) checkMerge(existing, dataset, join(out, "model.json"));
   const job = jobOf(values, dataset, existing);
+  // What could not be saved is said now, not after the first hour.
+  await recordToSave(out, job.model({}, {}));
 
   await using backend = await openBackend({
     device: values.device,

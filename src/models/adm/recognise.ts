@@ -6,7 +6,7 @@ import { type NetworkConfig, type Pool, usualLowResolution } from "./config.ts";
 import { networkOf } from "./network.ts";
 
 /** What a state dict does not tell of its network. */
-export interface Untold {
+export interface RecogniseOptions {
   /** Side of the images in pixels; attention pooling tells it. */
   readonly imageSize?: number | undefined;
   /** Heads by their number or width. */
@@ -31,10 +31,10 @@ const countDifferences = (found: Shapes, expected: Shapes): number =>
  * with equal tensors, images have 1 or 3 channels: twice as many that come in are an upsampler's.
  *
  * @throws ModelError where the tensors are no network's (it names the first that does not fit the nearest one)
- * @throws UsageError where they leave open what `untold` does not give
+ * @throws UsageError where they leave open what `options` does not give
  */
-export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
-  const possible = candidates(found, untold).map((network) => {
+export function recognise(found: Shapes, options: RecogniseOptions = {}): NetworkConfig {
+  const possible = candidates(found, options).map((network) => {
     const shapes = parameterShapes(networkOf(network));
     return { network, shapes, wrong: countDifferences(found, shapes) };
   });
@@ -51,7 +51,7 @@ export function recognise(found: Shapes, untold: Untold = {}): NetworkConfig {
 }
 
 /** Networks, one for each number of residual blocks that the number of blocks allows. */
-function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
+function candidates(found: Shapes, options: RecogniseOptions): NetworkConfig[] {
   const axis = (name: string, index: number): number => {
     const size = (Object.hasOwn(found, name) ? found[name] : undefined)?.[index];
     if (size === undefined || size < 1)
@@ -70,15 +70,15 @@ function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
     inChannels: upsamples ? seen / 2 : seen,
     modelChannels,
     useScaleShiftNorm: axis(`${residual}.emb_layers.1.weight`, 0) === 2 * axis(`${residual}.in_layers.2.weight`, 0),
-    useNewAttentionOrder: untold.useNewAttentionOrder ?? false,
-    ...(untold.numHeads !== undefined && { numHeads: untold.numHeads }),
-    ...(untold.numHeadChannels !== undefined && { numHeadChannels: untold.numHeadChannels }),
+    useNewAttentionOrder: options.useNewAttentionOrder ?? false,
+    ...(options.numHeads !== undefined && { numHeads: options.numHeads }),
+    ...(options.numHeadChannels !== undefined && { numHeadChannels: options.numHeadChannels }),
   };
 
   const channelsOf = (block: number): number =>
     block === 0 ? axis("input_blocks.0.0.weight", 0) : axis(`input_blocks.${block}.0.in_layers.2.weight`, 0);
   const blockCounts = Array.from({ length: Math.max(count - 1, 0) }, (_, i) => i + 1).filter(
-    (n) => count % (n + 1) === 0 && (untold.numResBlocks ?? n) === n,
+    (n) => count % (n + 1) === 0 && (options.numResBlocks ?? n) === n,
   );
   return blockCounts.flatMap((numResBlocks): NetworkConfig[] => {
     const levels = Array.from({ length: count / (numResBlocks + 1) }, (_, level) => level);
@@ -95,7 +95,7 @@ function candidates(found: Shapes, untold: Untold): NetworkConfig[] {
         .map((level) => 2 ** level),
       resblockUpdown: has(`${down}.in_layers.2.weight`),
       convResample: levels.length === 1 || has(`${down}.op.weight`) || has(`${down}.in_layers.2.weight`),
-      imageSize: imageSizeOf(found, factor) ?? untold.imageSize ?? missingSize(upsamples),
+      imageSize: imageSizeOf(found, factor) ?? options.imageSize ?? missingSize(upsamples),
     };
     if (classifies) {
       const { pool, output } = poolOf(found);

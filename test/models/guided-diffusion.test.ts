@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/errors.ts";
-import { configFromReference } from "../../src/models/adm/reference.ts";
+import { configFromGuidedDiffusion } from "../../src/models/adm/guided-diffusion.ts";
 
 const required = {
   image_size: 64,
@@ -13,7 +13,7 @@ const required = {
 
 describe("a configuration of the reference", () => {
   test("gets the reference's defaults, which differ from ours", () => {
-    expect(configFromReference({ kind: "UNetModel", config: required })).toEqual({
+    expect(configFromGuidedDiffusion({ kind: "UNetModel", config: required })).toEqual({
       kind: "adm-unet",
       config: {
         imageSize: 64,
@@ -30,14 +30,14 @@ describe("a configuration of the reference", () => {
         useNewAttentionOrder: false,
       },
     });
-    expect(configFromReference({ kind: "EncoderUNetModel", config: required })).toMatchObject({
+    expect(configFromGuidedDiffusion({ kind: "EncoderUNetModel", config: required })).toMatchObject({
       kind: "adm-classifier",
       config: { pool: "adaptive" },
     });
   });
 
   test("-1 and null stand for arguments that are not given", () => {
-    const { config } = configFromReference({
+    const { config } = configFromGuidedDiffusion({
       kind: "SuperResModel",
       config: { ...required, num_head_channels: -1, num_heads_upsample: -1, num_classes: null, dropout: 0.1, dims: 2 },
     });
@@ -48,7 +48,7 @@ describe("a configuration of the reference", () => {
 
   test("attention at 0, which the reference's integer division gives for 32 // 64, is none", () => {
     const config = { ...required, attention_resolutions: [0, 2, 0] };
-    expect(configFromReference({ kind: "UNetModel", config }).config.attentionResolutions).toEqual([2]);
+    expect(configFromGuidedDiffusion({ kind: "UNetModel", config }).config.attentionResolutions).toEqual([2]);
   });
 
   test("keeps what is given", () => {
@@ -64,7 +64,7 @@ describe("a configuration of the reference", () => {
       conv_resample: false,
       use_new_attention_order: true,
     };
-    expect(configFromReference({ kind: "SuperResModel", config })).toMatchObject({
+    expect(configFromGuidedDiffusion({ kind: "SuperResModel", config })).toMatchObject({
       kind: "adm-super-resolution",
       config: {
         channelMult: [0.5, 1],
@@ -100,7 +100,7 @@ describe("a configuration of the reference", () => {
     ["UNetModel", { ...required, image_size: undefined }, '"image_size" (a positive integer) is missing'],
     ["UNetModel", { ...required, dims: 3 }, '"dims" must be 2 (images) but is 3'],
   ])("%s refuses what it does not know: %o", (kind, config, message) => {
-    expect(() => configFromReference({ kind, config })).toThrow(ModelError);
-    expect(() => configFromReference({ kind, config })).toThrow(message);
+    expect(() => configFromGuidedDiffusion({ kind, config })).toThrow(ModelError);
+    expect(() => configFromGuidedDiffusion({ kind, config })).toThrow(message);
   });
 });

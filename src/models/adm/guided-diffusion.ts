@@ -2,7 +2,7 @@ import { ModelError } from "../../errors.ts";
 import { type NetworkConfig, type Pool, pools, usualLowResolution } from "./config.ts";
 
 /** Constructor arguments of a network of openai/guided-diffusion, as JSON. */
-export interface ReferenceConfig {
+export interface GuidedDiffusionConfig {
   /** Name of its class. */
   readonly kind: string;
   /** Its arguments by name, as `argparse` or a JSON file gives them. */
@@ -10,7 +10,7 @@ export interface ReferenceConfig {
 }
 
 /** Kinds of ours by the names of the classes of openai/guided-diffusion. */
-export const referenceKinds = {
+export const guidedDiffusionKinds = {
   UNetModel: "adm-unet",
   SuperResModel: "adm-super-resolution",
   EncoderUNetModel: "adm-classifier",
@@ -20,15 +20,15 @@ export const referenceKinds = {
 const ignored = ["dropout", "use_checkpoint", "use_fp16"];
 
 /**
- * Our configuration of a network that the reference's constructor makes from `{ kind, config }`, its defaults included.
+ * Our configuration of a network that a constructor of openai/guided-diffusion makes of `{ kind, config }`, with its defaults.
  * Throws ModelError for an unknown kind, an unknown or missing argument, or one of the wrong type.
  */
-export function configFromReference({ kind, config }: ReferenceConfig): NetworkConfig {
-  if (!Object.hasOwn(referenceKinds, kind))
+export function configFromGuidedDiffusion({ kind, config }: GuidedDiffusionConfig): NetworkConfig {
+  if (!Object.hasOwn(guidedDiffusionKinds, kind))
     throw new ModelError(
-      `network config: kind must be one of ${Object.keys(referenceKinds).join(", ")} but is "${kind}"`,
+      `network config: kind must be one of ${Object.keys(guidedDiffusionKinds).join(", ")} but is "${kind}"`,
     );
-  const network = referenceKinds[kind as keyof typeof referenceKinds];
+  const network = guidedDiffusionKinds[kind as keyof typeof guidedDiffusionKinds];
   const read = new Set(ignored);
 
   /** The argument where it passes the test, `fallback` where it is absent; no fallback: it must be there. */
@@ -54,7 +54,7 @@ export function configFromReference({ kind, config }: ReferenceConfig): NetworkC
     outChannels: count("out_channels"),
     modelChannels: count("model_channels"),
     numResBlocks: count("num_res_blocks"),
-    // 0 is what the reference gets of dividing by a resolution above the image's: no attention.
+    // 0 is what openai/guided-diffusion gets of dividing by a resolution above the image's: no attention.
     attentionResolutions: field("attention_resolutions", "a list of integers", isListOf(isInteger)).filter(
       (factor) => factor > 0,
     ),
