@@ -2,9 +2,12 @@ import { define, type ValuesOf } from "../command.ts";
 import { real, whole } from "../option.ts";
 import { familyOption, trainOptions } from "./train-options.ts";
 
+const { data, out, ...common } = trainOptions;
 const options = {
-  ...trainOptions,
+  data,
+  out,
   family: familyOption("classifier"),
+  ...common,
   steps: whole("steps in all", { fallback: 6000 }),
   weightDecay: real("decoupled weight decay of AdamW", { fallback: 0.05, least: 0 }),
 };

@@ -2,9 +2,12 @@ import { define, type ValuesOf } from "../command.ts";
 import { choice, real, toggle, whole, withEarlier } from "../option.ts";
 import { familyOption, trainOptions } from "./train-options.ts";
 
+const { data, out, ...common } = trainOptions;
 const options = {
-  ...trainOptions,
+  data,
+  out,
   family: familyOption("denoiser"),
+  ...common,
   labelDropout: real(
     "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
     {
