@@ -1,7 +1,7 @@
 // Trace a function, differentiate it, look at the graph, run it. `npx tsx examples/01-gradient.ts`
 // Fits y = x w by gradient descent. Outside this repository, import from "guidestar/node" and "guidestar/tensor".
-import { openBackend } from "../src/public/node.ts";
-import { compile, f32, float32, format, gradients, normals, trace } from "../src/public/tensor.ts";
+import { openBackend } from "guidestar/node";
+import { compile, f32, float32, format, gradients, normals, trace } from "guidestar/tensor";
 
 // Tensors are symbolic here: nothing is computed, every shape is checked.
 const graph = trace({ x: f32(64, 3), y: f32(64, 1), w: f32(3, 1) }, ({ x, y, w }) => {

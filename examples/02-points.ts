@@ -1,10 +1,10 @@
 // A conditional diffusion model of points in the plane, from its network to guided samples. `npx tsx examples/02-points.ts`
 // A point is an image of two channels and one pixel, so whatever is made for images serves. The two classes are two half-moons.
-import { collect, ddim, ddpmProcess, draw, guide } from "../src/public/diffusion.ts";
-import { embedding, initialize, linear, module, silu, timestepEmbedding } from "../src/public/nn.ts";
-import { openBackend } from "../src/public/node.ts";
-import { float32, int32, integers, normals, type Tensor, uniforms } from "../src/public/tensor.ts";
-import { trainDenoiser } from "../src/public/training.ts";
+import { collect, ddim, ddpmProcess, draw, guide } from "guidestar/diffusion";
+import { embedding, initialize, linear, module, silu, timestepEmbedding } from "guidestar/nn";
+import { openBackend } from "guidestar/node";
+import { float32, int32, integers, normals, type Tensor, uniforms } from "guidestar/tensor";
+import { trainDenoiser } from "guidestar/training";
 
 /** The class of a half-moon as a sign: the second is the first turned about the origin. */
 const side = (label: number): number => 1 - 2 * label;

@@ -1,7 +1,7 @@
 // What noise does to a distribution, and the way back: the score, grad log p(x_t). `npx tsx examples/04-forward.ts forward.png`
 // The data are two half-moons, as a mixture of normal distributions, so that density and score are known at every noise level.
-import { noiseSchedule } from "../src/public/diffusion.ts";
-import { openBackend } from "../src/public/node.ts";
+import { noiseSchedule } from "guidestar/diffusion";
+import { openBackend } from "guidestar/node";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { drawPoints, exactScore, levelsOf, logDensity, moons, type Point } from "./support/plane.ts";
 import { cosine, lattice, pointsOf, valuesAt } from "./support/run.ts";

@@ -1,8 +1,8 @@
 // A classifier of noisy points steers a model that knows no classes. `npx tsx examples/05-classifier-guidance.ts guided.png`
 // Score and classifier are exact here: those of two half-moons, whose densities are formulas.
-import { classifierGradient, classifierScore, collect, ddim, draw, type Predictor } from "../src/public/diffusion.ts";
-import { openBackend } from "../src/public/node.ts";
-import { constant, int32 } from "../src/public/tensor.ts";
+import { classifierGradient, classifierScore, collect, ddim, draw, type Predictor } from "guidestar/diffusion";
+import { openBackend } from "guidestar/node";
+import { constant, int32 } from "guidestar/tensor";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { exactLogits, exactPredictor, exactScore, levelsOf, logDensity, logPosterior, moons } from "./support/plane.ts";
 import { cosine, lattice, ofPoints, pointsOf, valuesAt } from "./support/run.ts";

@@ -9,8 +9,8 @@ import {
   ddim,
   draw,
   type Predictor,
-} from "../src/public/diffusion.ts";
-import { openBackend } from "../src/public/node.ts";
+} from "guidestar/diffusion";
+import { openBackend } from "guidestar/node";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { coverage, distanceTo, exactPredictor, logDensity, moons } from "./support/plane.ts";
 import { cosine, ofPoints, pointsOf } from "./support/run.ts";

@@ -1,6 +1,6 @@
 // One model, one start, several samplers of about twenty evaluations. `npx tsx examples/07-samplers.ts samplers.png`
-import { ddim, ddpm, dpm2m, draw, euler, heun, predictorCorrector, type Sampler } from "../src/public/diffusion.ts";
-import { openBackend } from "../src/public/node.ts";
+import { ddim, ddpm, dpm2m, draw, euler, heun, predictorCorrector, type Sampler } from "guidestar/diffusion";
+import { openBackend } from "guidestar/node";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { exactPredictor, logDensity, moons, type Point } from "./support/plane.ts";
 import { cosine, endsOf, noisePoints, ofPoints, pathsOf } from "./support/run.ts";

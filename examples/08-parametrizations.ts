@@ -10,11 +10,11 @@ import {
   guide,
   type ProcessConfig,
   samplingSchedule,
-} from "../src/public/diffusion.ts";
-import { initialize } from "../src/public/nn.ts";
-import { openBackend } from "../src/public/node.ts";
-import type { Tensor } from "../src/public/tensor.ts";
-import { trainDenoiser, trained } from "../src/public/training.ts";
+} from "guidestar/diffusion";
+import { initialize } from "guidestar/nn";
+import { openBackend } from "guidestar/node";
+import type { Tensor } from "guidestar/tensor";
+import { trainDenoiser, trained } from "guidestar/training";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons } from "./support/plane.ts";
 import { endsOf, noisePoints, ofPoints, onPoints, type Parameters, pathsOf, perceptron } from "./support/run.ts";

@@ -8,11 +8,11 @@ import {
   langevin,
   predictorCorrector,
   scorePredictor,
-} from "../src/public/diffusion.ts";
-import { initialize } from "../src/public/nn.ts";
-import { openBackend } from "../src/public/node.ts";
-import { full, type Tensor } from "../src/public/tensor.ts";
-import { trained, trainScore } from "../src/public/training.ts";
+} from "guidestar/diffusion";
+import { initialize } from "guidestar/nn";
+import { openBackend } from "guidestar/node";
+import { full, type Tensor } from "guidestar/tensor";
+import { trained, trainScore } from "guidestar/training";
 import { densityOf, type Panel, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons, type Point } from "./support/plane.ts";
 import {

@@ -1,10 +1,10 @@
 // A scalar energy network whose score is its negative gradient: exp(-energy) is a density, up to a factor. Training matches that
 // gradient, so it differentiates twice. `npx tsx examples/10-energy.ts energy.png`
-import { collect, draw, edmProcess, energyScore, predictorCorrector, scorePredictor } from "../src/public/diffusion.ts";
-import { initialize } from "../src/public/nn.ts";
-import { openBackend } from "../src/public/node.ts";
-import { full, type Tensor } from "../src/public/tensor.ts";
-import { trained, trainScore } from "../src/public/training.ts";
+import { collect, draw, edmProcess, energyScore, predictorCorrector, scorePredictor } from "guidestar/diffusion";
+import { initialize } from "guidestar/nn";
+import { openBackend } from "guidestar/node";
+import { full, type Tensor } from "guidestar/tensor";
+import { trained, trainScore } from "guidestar/training";
 import { densityOf, type Panel, pixels, savePicture } from "./support/picture.ts";
 import { distanceTo, logDensity, moons } from "./support/plane.ts";
 import { lattice, ofPoints, onPoints, type Parameters, perceptron, pointsOf, valuesAt } from "./support/run.ts";

@@ -1,17 +1,7 @@
 // Distributions of points in the plane of which everything is known in closed form: mixtures of round normal distributions.
 // A point is an image of two channels and one pixel, so whatever is made for images serves: [N, 2, 1, 1].
-import { type Predictor, type ProcessConfig, scorePredictor } from "../../src/public/diffusion.ts";
-import {
-  concat,
-  constant,
-  float32,
-  full,
-  int32,
-  normals,
-  oneHot,
-  type Tensor,
-  uniforms,
-} from "../../src/public/tensor.ts";
+import { type Predictor, type ProcessConfig, scorePredictor } from "guidestar/diffusion";
+import { concat, constant, float32, full, int32, normals, oneHot, type Tensor, uniforms } from "guidestar/tensor";
 
 export type Point = readonly [x: number, y: number];
 

@@ -1,6 +1,6 @@
 // Running traced functions of points: values on a grid, drawings, the training of a small network.
-import { ddpmProcess, type SampleEvent } from "../../src/public/diffusion.ts";
-import { linear, module, timestepEmbedding } from "../../src/public/nn.ts";
+import { ddpmProcess, type SampleEvent } from "guidestar/diffusion";
+import { linear, module, timestepEmbedding } from "guidestar/nn";
 import {
   type Backend,
   compile,
@@ -12,7 +12,7 @@ import {
   specsOf,
   type Tensor,
   trace,
-} from "../../src/public/tensor.ts";
+} from "guidestar/tensor";
 import { drawPoints, type Mixture, type Point } from "./plane.ts";
 
 export type Weights = Readonly<Record<string, NDArray<"float32">>>;

@@ -7,9 +7,9 @@ import { scalar, type Tensor } from "../tensor/tensor.ts";
 /** What the pictures are asked to be. */
 export interface Condition {
   /** Class of each image, int32 [N]. */
-  readonly label?: Tensor<"int32">;
+  readonly label?: Tensor<"int32"> | undefined;
   /** The small image that an upsampler enlarges to each image, [N, C, h, w]. */
-  readonly lowRes?: Tensor;
+  readonly lowRes?: Tensor | undefined;
 }
 
 /**

@@ -27,9 +27,11 @@ export { type LossKind, type LossOptions, type LossWeight, minSnrWeight, trainin
 export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
 export {
   type CoefficientName,
+  type CoefficientRow,
   type Coefficients,
   coefficientColumns,
   coefficientNames,
+  coefficientRow,
   coefficientSpecs,
   coefficients,
   type NoiseSchedule,
@@ -87,6 +89,7 @@ export { type Momentum, type Projection, projected as projectedMix } from "../gu
 export { factorAt, type ScaleSchedule } from "../guidance/schedule.ts";
 export { type ScoreNetwork, scorePredictor } from "../guidance/score-network.ts";
 export { type LevelSpacing, type Steps, samplingSchedule } from "../samplers/levels.ts";
+export { type LinearEvaluation, linearSolver, type Sum } from "../samplers/linear.ts";
 export {
   defineSampler,
   registerSampler,
@@ -97,7 +100,14 @@ export {
   solverOf,
 } from "../samplers/sampler.ts";
 export { type AskedSampler, makeSampler, type SamplerKind } from "../samplers/samplers.ts";
-export type { Evaluation, Solver, SolverStep, StepInputs, StepResult } from "../samplers/solver.ts";
+export {
+  type Evaluation,
+  plainPlan,
+  type Solver,
+  type SolverStep,
+  type StepInputs,
+  type StepResult,
+} from "../samplers/solver.ts";
 export { ddim, ddimReverseStep, ddimStep } from "../samplers/solvers/ddim.ts";
 export { ddpm, ddpmStep } from "../samplers/solvers/ddpm.ts";
 export { dpm2m } from "../samplers/solvers/dpm-2m.ts";

@@ -1,13 +1,9 @@
-import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { promisify } from "node:util";
-import { transform } from "esbuild";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkBuilt, root, sourceOf, subpaths } from "../support/package.ts";
-
-const execute = promisify(execFile);
+import { runBuilt } from "../support/run-built.ts";
 
 let folder: string;
 beforeAll(async () => {
@@ -31,11 +27,6 @@ describe("the first example of", () => {
     const example = exampleOf(await readFile(join(root, sourceOf(path)), "utf8"));
     expect(promisedBy(example).length).toBeGreaterThan(0);
     expect(example).toContain(` from "${path}";`);
-    // Node 20 has no `await using` yet.
-    const { code } = await transform(example, { loader: "ts", target: "node20", format: "esm" });
-    // A program that is given as text imports from where it runs: here from the package itself.
-    const program = `process.chdir(${JSON.stringify(folder)}); ${code}`;
-    const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", program], { cwd: root });
-    expect(stdout.trimEnd().split("\n")).toEqual(promisedBy(example));
+    expect(await runBuilt(example, folder)).toEqual(promisedBy(example));
   });
 });
