@@ -1,9 +1,8 @@
 import { join } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
-import { gather } from "../data/batches.ts";
+import { imagesAt } from "../data/batches.ts";
 import type { Split } from "../data/content.ts";
 import { accuracyByTimestep, accuracyCsv, accuracyPlot, type TimestepAccuracy } from "../evaluation/accuracy.ts";
-import { int32 } from "../ndarray.ts";
 import { permutation } from "../random.ts";
 import type { Backend } from "../runtime/backend.ts";
 import type { Progress } from "./progress.ts";
@@ -24,20 +23,11 @@ export interface MeasureOptions {
 export async function measureAccuracy(
   model: Model,
   split: Split,
-  { backend, signal, shown, count, timesteps = 11, seed = 0, labelFor = (label) => label }: MeasureOptions,
+  { backend, signal, shown, count, timesteps = 11, seed = 0, labelFor }: MeasureOptions,
 ): Promise<TimestepAccuracy[]> {
   // Far from the streams of the noise, which count images and timesteps.
   const chosen = permutation(seed, 2 ** 52, split.count).slice(0, count);
-  const images = {
-    count: chosen.length,
-    take: (positions: readonly number[]) => {
-      const { x, y } = gather(
-        split,
-        positions.map((position) => chosen[position]!),
-      );
-      return { x, y: int32(y.shape, y.data.map(labelFor)) };
-    },
-  };
+  const images = imagesAt(split, chosen, labelFor);
   const rows: TimestepAccuracy[] = [];
   for await (const row of accuracyByTimestep(model, images, { timesteps, seed, backend, signal })) {
     rows.push(row);

@@ -2,7 +2,7 @@ import { basename } from "node:path";
 import type { Model } from "../checkpoint/model.ts";
 import { loadModel } from "../checkpoint/model-folder.ts";
 import { labelOf, listed } from "../class-names.ts";
-import { gather } from "../data/batches.ts";
+import { imagesAt } from "../data/batches.ts";
 import type { Split } from "../data/content.ts";
 import { classesPresent, type Dataset, splitOf } from "../data/dataset.ts";
 import { labelsFor } from "../data/model-images.ts";
@@ -12,7 +12,6 @@ import { type Bound, boundCsv, collectBound } from "../evaluation/likelihood/bou
 import { type BoundEvent, type ImageSource, variationalBound } from "../evaluation/likelihood/likelihood.ts";
 import { denoiserSignature } from "../models/families.ts";
 import type { DenoiserSignature } from "../models/family.ts";
-import { float32, int32 } from "../ndarray.ts";
 import { permutation } from "../random.ts";
 import { openBackend } from "../runtime/node.ts";
 import type { Context } from "./command.ts";
@@ -99,14 +98,7 @@ function selected(dataset: Dataset, model: Model, values: NllValues): Selection 
     .slice(0, count)
     .sort();
   const { labelFor, words } = labelling(dataset, split, model, values);
-  const take: ImageSource["take"] = (positions) => {
-    const { x, y } = gather(
-      split,
-      positions.map((position) => chosen[position]!),
-    );
-    return { x: float32(x.shape, x.data), y: int32(y.shape, y.data.map(labelFor)) };
-  };
-  return { images: { count, take }, split: name, labels: words };
+  return { images: imagesAt(split, chosen, labelFor), split: name, labels: words };
 }
 
 interface Labelling {

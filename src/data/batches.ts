@@ -65,6 +65,22 @@ export function gather(split: Split, indices: ArrayLike<number>, views: readonly
   };
 }
 
+/** Some images of a split, as likelihoods and accuracies take them: those at the places `chosen`, with labels as `labelFor` says them. */
+export const imagesAt = (
+  split: Split,
+  chosen: ArrayLike<number>,
+  labelFor: (label: number) => number = (label) => label,
+) => ({
+  count: chosen.length,
+  take(positions: readonly number[]): Batch {
+    const { x, y } = gather(
+      split,
+      positions.map((position) => chosen[position]!),
+    );
+    return { x, y: int32(y.shape, y.data.map(labelFor)) };
+  },
+});
+
 /** All images of a split, in order. */
 export const everyImage = (split: Split): Batch =>
   gather(

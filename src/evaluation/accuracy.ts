@@ -1,5 +1,6 @@
 import type { Model } from "../checkpoint/model.ts";
-import { coefficients, noiseSchedule } from "../diffusion/noise-schedule.ts";
+import type { ClassifierRecord } from "../checkpoint/schema.ts";
+import { coefficients, type NoiseSchedule, noiseSchedule } from "../diffusion/noise-schedule.ts";
 import { networkInput, qSample } from "../diffusion/process.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { classifierNetwork, classifierSignature } from "../models/families.ts";
@@ -60,27 +61,9 @@ export async function* accuracyByTimestep(
   if (images.count < 1)
     throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
   const { classes } = classifierSignature(classifier);
-  const network = classifierNetwork(classifier);
   const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
   const size = evenSize(images.count, batchSize);
-  const perImage = f32(size);
-  const graph = trace(
-    {
-      x0: f32(size, ...imageShape),
-      noise: f32(size, ...imageShape),
-      timestep: perImage,
-      alpha: perImage,
-      sigma: perImage,
-      y: i32(size),
-      classifier: parameterSpecs(network),
-    },
-    ({ x0, noise, timestep, alpha, sigma, y, classifier }) => {
-      const x = networkInput(qSample(x0, noise, { alpha, sigma }), timestep, chain.config);
-      const logits = network(classifier, x, timestep);
-      const own = oneHot(y, classes); // [N, classes]
-      return { right: readRight(logits, y), crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
-    },
-  );
+  const graph = accuracyGraph({ classifier, imageShape }, chain, size);
   await using program = await compile(graph, backend, { bind: { classifier: weights.classifier } });
 
   for (const index of spread(chain.timesteps.length, wanted)) {
@@ -110,6 +93,35 @@ export async function* accuracyByTimestep(
       crossEntropy: crossEntropy / images.count,
     };
   }
+}
+
+/** Noised images [N, C, H, W] and labels to numbers [N]: 1 where the likeliest class is right, and -log p(y | x_t). */
+function accuracyGraph(
+  { classifier, imageShape }: { readonly classifier: ClassifierRecord } & Pick<Model, "imageShape">,
+  chain: NoiseSchedule,
+  size: number,
+) {
+  const { classes } = classifierSignature(classifier);
+  const network = classifierNetwork(classifier);
+  const images = f32(size, ...imageShape);
+  const perImage = f32(size);
+  return trace(
+    {
+      x0: images,
+      noise: images,
+      timestep: perImage,
+      alpha: perImage,
+      sigma: perImage,
+      y: i32(size),
+      classifier: parameterSpecs(network),
+    },
+    ({ x0, noise, timestep, alpha, sigma, y, classifier }) => {
+      const x = networkInput(qSample(x0, noise, { alpha, sigma }), timestep, chain.config);
+      const logits = network(classifier, x, timestep);
+      const own = oneHot(y, classes); // [N, classes]
+      return { right: readRight(logits, y), crossEntropy: logits.logSoftmax().mul(own).sum(1).neg() };
+    },
+  );
 }
 
 /** `count` of the indices 0 ... length - 1, evenly, with both ends. */

@@ -22,7 +22,7 @@
  * @module training
  */
 
-export { type Batch, type BatchOptions, batchSequence } from "../data/batches.ts";
+export { type Batch, type BatchOptions, batchSequence, imagesAt } from "../data/batches.ts";
 export type { Split } from "../data/content.ts";
 export { type ClassifierRecipeOptions, classifierRecipe } from "../recipes/classifier.ts";
 export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.ts";

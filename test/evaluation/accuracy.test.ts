@@ -85,10 +85,9 @@ test("the largest logit is read, infinite ones too; equal ones and what is not a
 
 describe("accuracyByTimestep", () => {
   let backend: Backend;
-  const measured = async (batch: number, timesteps = 3, of = model): Promise<TimestepAccuracy[]> => {
+  const measured = async (batchSize: number, timesteps = 3, of = model): Promise<TimestepAccuracy[]> => {
     const rows: TimestepAccuracy[] = [];
-    for await (const row of accuracyByTimestep(of, images, { backend, batchSize: batch, timesteps, seed: 3 }))
-      rows.push(row);
+    for await (const row of accuracyByTimestep(of, images, { backend, batchSize, timesteps, seed: 3 })) rows.push(row);
     return rows;
   };
   beforeAll(async () => {

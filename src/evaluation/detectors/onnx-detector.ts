@@ -28,7 +28,45 @@ export interface OnnxDetectorOptions {
  * @throws ModelError where the file cannot be loaded, or its inputs and outputs are not as declared
  */
 export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detector> {
-  const { name, bytes, declaration, imageShape, backend } = options;
+  const { name, declaration, imageShape } = options;
+  const { batchSize } = declaration;
+  const { see, dispose } = await openNetwork(options);
+  const tried = await see(float32([batchSize, ...imageShape])).catch(async (error) => {
+    await dispose();
+    throw error;
+  });
+  const width = tried.features!.shape[1]!;
+  return {
+    name,
+    width,
+    imageShape,
+    ...(declaration.classes && { classes: declaration.classes }),
+    async observe(images) {
+      const { shape } = images;
+      if (show(shape.slice(1)) !== show(imageShape))
+        throw new DataError(`${name} was opened for images ${show(imageShape)} but ${show(shape.slice(1))} came`);
+      const { logits, ...seen } = await runInBatches(images, batchSize, see);
+      const probabilities = logits && float32(logits.shape, softmaxRows(logits.data, logits.shape[1]!));
+      return { ...(probabilities && { probabilities }), ...(seen as Observation & typeof seen) };
+    },
+    [Symbol.asyncDispose]: dispose,
+  };
+}
+
+interface OpenNetwork {
+  /** One batch, filled up; rows [batchSize, ...] of each output, flat. */
+  see(x: NDArray<"float32">): Promise<Record<string, NDArray<"float32">>>;
+  dispose(): Promise<void>;
+}
+
+/** The network of an ONNX file behind a program that makes its input of images [batchSize, C, H, W]. */
+async function openNetwork({
+  name,
+  bytes,
+  declaration,
+  imageShape,
+  backend,
+}: OnnxDetectorOptions): Promise<OpenNetwork> {
   const { batchSize, input } = declaration;
   const outputs = (["features", "spatial", "logits", "probabilities"] as const).flatMap((key) => {
     const output = declaration[key];
@@ -50,8 +88,7 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
     await network[Symbol.asyncDispose]();
   };
 
-  /** One batch, filled up; rows [batchSize, ...] of each output, flat. */
-  const see = async (x: NDArray<"float32">): Promise<Record<string, NDArray<"float32">>> => {
+  const see: OpenNetwork["see"] = async (x) => {
     const { y } = await prepare.run({ x });
     const results = await network
       .run(
@@ -70,26 +107,7 @@ export async function onnxDetector(options: OnnxDetectorOptions): Promise<Detect
       }),
     );
   };
-  const tried = await see(float32([batchSize, ...imageShape])).catch(async (error) => {
-    await dispose();
-    throw error;
-  });
-  const width = tried.features!.shape[1]!;
-  return {
-    name,
-    width,
-    imageShape,
-    ...(declaration.classes && { classes: declaration.classes }),
-    async observe(images) {
-      const { shape } = images;
-      if (show(shape.slice(1)) !== show(imageShape))
-        throw new DataError(`${name} was opened for images ${show(imageShape)} but ${show(shape.slice(1))} came`);
-      const { logits, ...seen } = await runInBatches(images, batchSize, see);
-      const probabilities = logits && float32(logits.shape, softmaxRows(logits.data, logits.shape[1]!));
-      return { ...(probabilities && { probabilities }), ...(seen as Observation & typeof seen) };
-    },
-    [Symbol.asyncDispose]: dispose,
-  };
+  return { see, dispose };
 }
 
 /** exp(x) / sum exp(x) of each row. */
