@@ -3,7 +3,7 @@ import { affine, normalizeGroups } from "./group-norm.ts";
 import { module } from "./module.ts";
 
 /**
- * Adaptive group normalisation, `AdaGN(h, y) = y_s GroupNorm(h) + y_b` (Dhariwal & Nichol 2021, section 3.1), by which the
+ * A layer, adaptive group normalisation: `AdaGN(h, y) = y_s GroupNorm(h) + y_b` (Dhariwal & Nichol 2021, section 3.1), by which the
  * timestep and the class steer every residual block.
  *
  * h [N, C, H, W]; y [N, 2C] holds `y_s - 1`, then `y_b`, so that a projection that starts near zero leaves GroupNorm alone.

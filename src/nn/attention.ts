@@ -28,7 +28,7 @@ function attend(q: Tensor, k: Tensor, v: Tensor): Tensor {
 }
 
 /**
- * Self-attention between the pixels of [N, C, H, W], with a residual connection.
+ * A layer: self-attention between the pixels of [N, C, H, W], with a residual connection.
  *
  * @param newOrder how the 3C projected channels are laid out: [q | k | v] with heads inside each, or, in the older order,
  *   heads with [q | k | v] inside each. Weights trained for one order do not fit the other.
@@ -51,7 +51,7 @@ export function attentionBlock(channels: number, heads: number, { newOrder = tru
 }
 
 /**
- * Attention pooling (Radford et al. 2021): the mean pixel attends to itself and to all pixels.
+ * A layer, attention pooling (Radford et al. 2021): the mean pixel attends to itself and to all pixels.
  * [N, C, size, size] -> [N, outputs].
  */
 export function attentionPool(size: number, channels: number, heads: number, outputs: number) {

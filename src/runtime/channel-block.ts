@@ -2,17 +2,18 @@ import { float32, type NDArray } from "../ndarray.ts";
 import { emit, varying } from "../onnx/emit.ts";
 import { lower } from "../onnx/lower.ts";
 import { conv2d } from "../tensor/functions.ts";
+import type { Op } from "../tensor/ops.ts";
 import { f32, type Graph, trace } from "../tensor/trace.ts";
 import type { Backend } from "./backend.ts";
 
 const known = new WeakMap<Backend, Promise<number>>();
 
+const convolutions: ReadonlySet<Op> = new Set<Op>(["conv2d", "conv2dInputGradient", "conv2dWeightGradient"]);
+
 /** Whether a graph convolves with weights that change from run to run. */
 export function hasVaryingWeights(graph: Graph, bound: ReadonlyMap<string, NDArray>): boolean {
   const changing = varying(graph.nodes, bound);
-  return graph.nodes.some(
-    ({ node }) => node.op.startsWith("conv2d") && node.inputs.some((input) => changing.has(input)),
-  );
+  return graph.nodes.some(({ node }) => convolutions.has(node.op) && node.inputs.some((input) => changing.has(input)));
 }
 
 /**

@@ -51,6 +51,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   mul(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("mul", [this, like(this, other)], {});
   }
+  /** Of integers the quotient is rounded toward zero. */
   div(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("div", [this, like(this, other)], {});
   }
@@ -140,6 +141,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   cos(this: Tensor): Tensor {
     return apply("cos", [this], {});
   }
+  /** The same numbers in another type: fractions are cut off, bool is 0 or 1. No gradient flows through. */
   cast<T extends DType>(dtype: T): Tensor<T> {
     const cast: AnyTensor = this.dtype === (dtype as DType) ? this : apply("cast", [this], { dtype });
     return cast as Tensor<T>;
@@ -201,6 +203,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     const source = this.node.op === "reshape" ? (this.node.inputs[0] as Tensor<D>) : this;
     return show(source.shape) === show(full) ? source : apply("reshape", [source], { shape: full });
   }
+  /** The axes in another order: axis i is the one that was `axes[i]`. */
   permute(...axes: number[]): Tensor<D> {
     return axes.every((axis, i) => axis === i) && axes.length === this.rank ? this : apply("permute", [this], { axes });
   }
@@ -209,6 +212,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     const axes = this.shape.map((_, i) => i);
     return this.permute(...axes.slice(0, -2), this.rank - 1, this.rank - 2);
   }
+  /** Repeated along axes of length 1, and along new ones in front, to another shape. */
   expand(...shape: number[]): Tensor<D> {
     return show(shape) === show(this.shape) ? this : apply("expand", [this], { shape });
   }
@@ -233,6 +237,7 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   pad(this: Tensor, before: readonly number[], after: readonly number[]): Tensor {
     return before.every((n) => n === 0) && after.every((n) => n === 0) ? this : apply("pad", [this], { before, after });
   }
+  /** Backwards along each of the axes. */
   flip(...axes: number[]): Tensor<D> {
     return apply("flip", [this], { axes });
   }
