@@ -1,5 +1,4 @@
-import { DataError } from "../errors.ts";
-import { checkImage, type Image } from "./image.ts";
+import { firstOf, type Image } from "./image.ts";
 import { loadSharp } from "./sharp.ts";
 
 export interface AnimationOptions {
@@ -16,16 +15,8 @@ export async function animationGif(
   frames: readonly Image[],
   { delay = 100, rest = 0, loop = 0 }: AnimationOptions = {},
 ): Promise<Uint8Array> {
-  const [first] = frames;
-  if (!first) throw new DataError("animation: there are no frames");
+  const first = firstOf(frames, "animation", "frame");
   const { width, height, channels } = first;
-  for (const [n, frame] of frames.entries()) {
-    checkImage(frame);
-    if (frame.width !== width || frame.height !== height || frame.channels !== channels)
-      throw new DataError(
-        `animation: frame ${n} is ${frame.width}x${frame.height}x${frame.channels}, the first ${width}x${height}x${channels}`,
-      );
-  }
   const sharp = await loadSharp();
   // One tall picture of all frames; pageHeight cuts it.
   const strip = new Uint8Array(frames.length * first.data.length);

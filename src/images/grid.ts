@@ -1,5 +1,5 @@
-import { DataError, UsageError } from "../errors.ts";
-import { checkImage, type Image } from "./image.ts";
+import { UsageError } from "../errors.ts";
+import { firstOf, type Image } from "./image.ts";
 
 /** How `grid` lays pictures out. */
 export interface GridOptions {
@@ -27,8 +27,7 @@ export function gridSize(
 
 /** One sheet of equally sized pictures, row by row. Throws DataError where there are none, or their sizes differ; UsageError for impossible options. */
 export function grid(images: readonly Image[], options: GridOptions = {}): Image {
-  const [first] = images;
-  if (!first) throw new DataError("grid: there are no images");
+  const first = firstOf(images, "grid");
   const { columns = Math.ceil(Math.sqrt(images.length)), padding = 2, background = 255, scale = 1 } = options;
   if (![columns, scale].every((n) => Number.isInteger(n) && n > 0) || !Number.isInteger(padding) || padding < 0)
     throw new UsageError(
@@ -40,11 +39,6 @@ export function grid(images: readonly Image[], options: GridOptions = {}): Image
   const data = new Uint8Array(width * height * channels).fill(background);
 
   for (const [n, image] of images.entries()) {
-    checkImage(image);
-    if (image.width !== first.width || image.height !== first.height || image.channels !== channels)
-      throw new DataError(
-        `grid: image ${n} is ${image.width}x${image.height}x${image.channels}, the first ${first.width}x${first.height}x${channels}`,
-      );
     const left = padding + (n % columns) * cell.width;
     const top = padding + Math.floor(n / columns) * cell.height;
     for (let y = 0; y < image.height * scale; y++) {

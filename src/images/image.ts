@@ -15,6 +15,19 @@ export function checkImage({ width, height, channels, data }: Image): void {
     throw new DataError(`image: ${width}x${height} with ${channels} channels does not fit ${data.length} bytes`);
 }
 
+/** The first of pictures of one kind. Throws DataError where there are none, or one differs from it in size or channels. */
+export function firstOf(images: readonly Image[], where: string, noun = "image"): Image {
+  const [first] = images;
+  if (!first) throw new DataError(`${where}: there are no ${noun}s`);
+  const shapeOf = ({ width, height, channels }: Image): string => `${width}x${height}x${channels}`;
+  for (const [n, image] of images.entries()) {
+    checkImage(image);
+    if (shapeOf(image) !== shapeOf(first))
+      throw new DataError(`${where}: ${noun} ${n} is ${shapeOf(image)}, the first ${shapeOf(first)}`);
+  }
+  return first;
+}
+
 /** Brightness of a colour as television weighs it (luma, ITU-R BT.601), of values in any range: the grey of a coloured picture. */
 export const luma = (red: number, green: number, blue: number): number => 0.299 * red + 0.587 * green + 0.114 * blue;
 

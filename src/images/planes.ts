@@ -1,7 +1,7 @@
 import { DataError } from "../errors.ts";
-import type { NDArray } from "../ndarray.ts";
-import { byteOf } from "../pixel-range.ts";
-import { type Image, luma } from "./image.ts";
+import { float32, type NDArray } from "../ndarray.ts";
+import { byteOf, valueOfByte } from "../pixel-range.ts";
+import { firstOf, type Image, luma } from "./image.ts";
 
 /*
  * Pictures lie pixel by pixel, [H, W, C], as files have them; networks have them channel by channel, [C, H, W].
@@ -43,3 +43,22 @@ export function planesOf(
       target[offset + i] = Math.round(luma(data[3 * i]!, data[3 * i + 1]!, data[3 * i + 2]!));
   return target;
 }
+
+/**
+ * Pictures of one size as x [N, C, H, W] in the model's range [-1, 1], which `toUint8` gives back byte for byte. With `channels`, grey becomes
+ * colour, and colour grey as luma (ITU-R BT.601).
+ *
+ * @throws DataError where there are none, or they are not all of one size, and all grey or all in colour
+ */
+export function toFloat32(images: readonly Image[], channels?: 1 | 3): NDArray<"float32"> {
+  const first = firstOf(images, "images");
+  const wanted = channels ?? first.channels;
+  const x = float32([images.length, wanted, first.height, first.width]);
+  const size = x.data.length / images.length;
+  for (const [n, image] of images.entries())
+    x.data.set(Float32Array.from(planesOf(image, wanted), valueInside), n * size);
+  return x;
+}
+
+/** A value just inside those that become this byte: the exact one would, by the rounding of float32, often become the byte below. */
+const valueInside = (byte: number): number => Math.min(1, valueOfByte(byte) + 1e-6);

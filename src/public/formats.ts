@@ -24,6 +24,6 @@ export { openSafetensors, readSafetensors, writeSafetensors } from "../formats/s
 export { openTorch, readTorch } from "../formats/torch.ts";
 export { type GridOptions, grid } from "../images/grid.ts";
 export type { Image } from "../images/image.ts";
-export { toUint8 } from "../images/planes.ts";
+export { toFloat32, toUint8 } from "../images/planes.ts";
 export { encodePng, type PngOptions, readPngText } from "../images/png.ts";
 export { type PreviewOptions, terminalPreview } from "../images/terminal.ts";

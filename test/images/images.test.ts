@@ -5,7 +5,7 @@ import { animationGif } from "../../src/images/animation.ts";
 import { decodeImage, fitImage } from "../../src/images/decode.ts";
 import { grid } from "../../src/images/grid.ts";
 import type { Image } from "../../src/images/image.ts";
-import { planesOf, toUint8 } from "../../src/images/planes.ts";
+import { planesOf, toFloat32, toUint8 } from "../../src/images/planes.ts";
 import { encodePng, readPngText } from "../../src/images/png.ts";
 import { shrink } from "../../src/images/shrink.ts";
 import { terminalPreview } from "../../src/images/terminal.ts";
@@ -50,6 +50,31 @@ describe("toUint8", () => {
   });
   test("refuses other shapes", () => {
     expect(() => toUint8(float32([1, 2, 4, 4]))).toThrow(/\[N, 1 or 3, H, W\] but \[1,2,4,4\] came/);
+  });
+});
+
+describe("toFloat32", () => {
+  test("gives values in [-1, 1] that become the same bytes again, each of them", () => {
+    for (const channels of [1, 3] as const) {
+      const images = [pattern(16, 16, channels), pattern(16, 16, channels, 2)];
+      const every = {
+        width: 16,
+        height: 16,
+        channels: 1,
+        data: Uint8Array.from({ length: 256 }, (_, i) => i),
+      } as const;
+      const x = toFloat32(channels === 1 ? [...images, every] : images);
+      expect(x.shape).toEqual([channels === 1 ? 3 : 2, channels, 16, 16]);
+      expect(x.data.every((value) => value >= -1 && value <= 1)).toBe(true);
+      expect(toUint8(x)).toEqual(channels === 1 ? [...images, every] : images);
+    }
+    const grey = toUint8(toFloat32([solid(2, 2, 255, 0, 0)], 1));
+    expect(grey).toEqual([solid(2, 2, 76)]);
+    expect(toFloat32([solid(1, 2, 0)], 3)).toEqual(float32([1, 3, 2, 1], new Array(6).fill(-1 + 1e-6)));
+  });
+  test("refuses none, and mixtures", () => {
+    expect(() => toFloat32([])).toThrow(/there are no images/);
+    expect(() => toFloat32([solid(2, 2, 0), solid(2, 2, 0, 0, 0)])).toThrow(/image 1 is 2x2x3, the first 2x2x1/);
   });
 });
 

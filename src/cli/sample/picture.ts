@@ -4,9 +4,8 @@ import type { Model } from "../../checkpoint/model.ts";
 import { DataError } from "../../errors.ts";
 import { decodeImage } from "../../images/decode.ts";
 import type { Image } from "../../images/image.ts";
-import { planesOf } from "../../images/planes.ts";
+import { planesOf, toFloat32 } from "../../images/planes.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
-import { valueOfByte } from "../../pixel-range.ts";
 
 /** A file's bytes and their hash. Throws DataError where it cannot be read. */
 export async function readInput(path: string): Promise<{ readonly bytes: Uint8Array; readonly hash: string }> {
@@ -28,17 +27,14 @@ export const modelPicture = async (
  * A picture as the model's, `count` times: [count, C, H, W]. Grey becomes colour, and colour grey as luma (ITU-R BT.601), as the model
  * has it. Throws DataError where it is of another size.
  */
-export function modelImages(
+function modelImages(
   image: Image,
   path: string,
   { imageShape, source }: Pick<Model, "imageShape" | "source">,
-  count = 1,
+  count: number,
 ): NDArray<"float32"> {
   checkSize(image, path, `the pictures of ${source}`, imageShape);
-  const one = Float32Array.from(planesOf(image, imageShape[0] === 1 ? 1 : 3), valueInside);
-  const values = new Float32Array(count * one.length);
-  for (let n = 0; n < count; n++) values.set(one, n * one.length);
-  return float32([count, ...imageShape], values);
+  return toFloat32(new Array<Image>(count).fill(image), imageShape[0] === 1 ? 1 : 3);
 }
 
 /** A mask file as [H, W]: 1 where it is lighter than the middle grey. Throws DataError where it is of another size. */
@@ -60,6 +56,3 @@ function checkSize({ width, height }: Image, path: string, what: string, [, h, w
   if (width !== w || height !== h)
     throw new DataError(`${path}: is ${width}x${height} but ${what} must be ${w}x${h}; resize it first`);
 }
-
-/** A value just inside those that become this byte: the exact one would, by the rounding of float32, often become the byte below. */
-const valueInside = (byte: number): number => Math.min(1, valueOfByte(byte) + 1e-6);
