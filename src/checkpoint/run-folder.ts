@@ -96,6 +96,7 @@ async function checkpointsIn(folder: string): Promise<string[]> {
 /** Path of the newest checkpoint of a folder. */
 export const latestCheckpoint = async (folder: string): Promise<string | undefined> => (await checkpointsIn(folder))[0];
 
+/** Settings of `checkpointFolder`. */
 export interface CheckpointFolderOptions {
   /** Checkpoints that stay; older ones are removed after a new one is safe. */
   keep?: number;

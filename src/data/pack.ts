@@ -5,15 +5,18 @@ import { planesOf } from "../images/planes.ts";
 import { colourOf } from "./channels.ts";
 import type { Item, Skipped } from "./layout.ts";
 
+/** How many images are decoded, and how many there are. */
 export interface DecodeProgress {
   readonly done: number;
   readonly total: number;
 }
 
+/** Settings of decoding. */
 export interface PackOptions {
   /** Side to resize and centre-crop to; without it all images must be of one size. */
   readonly size?: number | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Called now and then while images are decoded. */
   readonly onProgress?: ((progress: DecodeProgress) => void) | undefined;
 }
 

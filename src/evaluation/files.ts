@@ -10,7 +10,8 @@ import type { Moments, Statistics } from "./metrics/statistics.ts";
  * features `mu_s`, `sigma_s`; ours add `count`.
  */
 
-type Arrays = Readonly<Record<string, NumpyArray>>;
+/** Arrays of an npz file by name. */
+export type Arrays = Readonly<Record<string, NumpyArray>>;
 
 /** Whether an archive holds statistics, and not features or images. */
 export const isStatistics = (arrays: Arrays): boolean => "mu" in arrays && "sigma" in arrays;

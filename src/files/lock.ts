@@ -29,6 +29,7 @@ const held = new Set<string>();
 
 /** A folder kept to one process until it is released; `await using` releases it at the end of a block. */
 export interface FolderLock extends AsyncDisposable {
+  /** Gives the folder back. Nothing happens the second time. */
   release(): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 import { firstOf, type Image } from "./image.ts";
 import { loadSharp } from "./sharp.ts";
 
+/** Settings of `animationGif`. */
 export interface AnimationOptions {
   /** Milliseconds that each frame shows; default 100. */
   readonly delay?: number;

@@ -3,6 +3,7 @@ import { type Image, isGrey } from "./image.ts";
 import { decodePlainPng } from "./plain-png.ts";
 import { loadSharp, type Sharp } from "./sharp.ts";
 
+/** Settings of an `ImageDecoder`. */
 export interface DecodeOptions {
   /** Names the file in errors. */
   readonly name?: string;

@@ -49,6 +49,7 @@ function filterRows({ width, height, channels, data }: Image): Uint8Array {
   return out;
 }
 
+/** Settings of `encodePng`. */
 export interface PngOptions {
   /** Text by keyword, kept in the file: any Unicode text under keywords of 1 to 79 printable ASCII characters. */
   readonly text?: Readonly<Record<string, string>>;

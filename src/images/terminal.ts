@@ -1,6 +1,7 @@
 import { type Image, luma } from "./image.ts";
 import { boxMean } from "./shrink.ts";
 
+/** The terminal that `terminalPreview` draws for. */
 export interface PreviewOptions {
   /** Most characters in a line. */
   readonly columns: number;

@@ -134,6 +134,7 @@ const rules: { readonly [K in Exclude<Op, Lowered>]: Rule<K> } = {
     }),
 };
 
+/** How a graph becomes an ONNX model. */
 export interface EmitOptions extends WriterOptions {
   /** Values of inputs that are fixed: they become initializers, which ONNX Runtime packs for its kernels. */
   readonly bound?: ReadonlyMap<string, NDArray>;

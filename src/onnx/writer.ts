@@ -27,6 +27,7 @@ const opset = 17;
 /** Weights from this size on (bytes) stay outside the protobuf: no copy of them is made. */
 const externalFrom = 1 << 16;
 
+/** How weights are written into an ONNX model. */
 export interface WriterOptions {
   /** Weights lie in the model's own bytes, or in one file beside it, whose name this is; by default each is apart, not copied. */
   readonly weights?: "inside" | { readonly file: string };

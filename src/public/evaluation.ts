@@ -17,7 +17,7 @@
  * @module evaluation
  */
 
-export type { Chart } from "../evaluation/chart/chart.ts";
+export type { Chart, Line, Panel } from "../evaluation/chart/chart.ts";
 export { chartSvg } from "../evaluation/chart/draw.ts";
 export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
 export type { Detector, Observation } from "../evaluation/detectors/detector.ts";
@@ -35,7 +35,7 @@ export {
   features,
   type Images,
 } from "../evaluation/features.ts";
-export { featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "../evaluation/files.ts";
+export { type Arrays, featuresFrom, featuresNpz, statisticsFrom, statisticsNpz } from "../evaluation/files.ts";
 export { type Bound, type BoundTerm, boundCsv, collectBound } from "../evaluation/likelihood/bound.ts";
 export {
   type BoundEvent,

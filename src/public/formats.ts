@@ -18,10 +18,19 @@
  * @module formats
  */
 
+export type { ByteSource } from "../formats/bytes.ts";
 export type { LazyTensor } from "../formats/lazy-tensor.ts";
+export type { NumpyArray, WritableArray } from "../formats/npy.ts";
 export { readNpz, writeNpz } from "../formats/npz.ts";
-export { openSafetensors, readSafetensors, writeSafetensors } from "../formats/safetensors.ts";
-export { openTorch, readTorch } from "../formats/torch.ts";
+export {
+  openSafetensors,
+  readSafetensors,
+  type SafeTensor,
+  type Safetensors,
+  type WriteOptions,
+  writeSafetensors,
+} from "../formats/safetensors.ts";
+export { openTorch, readTorch, type TorchOptions } from "../formats/torch.ts";
 export { type GridOptions, grid } from "../images/grid.ts";
 export type { Image } from "../images/image.ts";
 export { toFloat32, toUint8 } from "../images/planes.ts";

@@ -26,5 +26,19 @@ export { groupNorm } from "../nn/group-norm.ts";
 export { initialize } from "../nn/initialize.ts";
 export { layerNorm } from "../nn/layer-norm.ts";
 export { conv2d, embedding, gelu, identity, linear, pointwise, sequential, silu } from "../nn/layers.ts";
-export { countParameters, type Module, module, parameter, parameterShapes, zeroInit } from "../nn/module.ts";
+export {
+  type Bound,
+  type Child,
+  type Children,
+  countParameters,
+  type Initialization,
+  type Module,
+  module,
+  type Network,
+  type Parameter,
+  type Parameters,
+  parameter,
+  parameterShapes,
+  zeroInit,
+} from "../nn/module.ts";
 export { timestepEmbedding } from "../nn/timestep-embedding.ts";

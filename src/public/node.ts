@@ -18,10 +18,20 @@ import "./node-engine.ts";
 
 export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
-export { bundledModels, loadModel, type ModelToSave, type SaveOptions, saveModel } from "../checkpoint/model-folder.ts";
-export { checkpointFolder } from "../checkpoint/run-folder.ts";
+export {
+  bundledModels,
+  loadModel,
+  type ModelToSave,
+  type NetworkToSave,
+  type SaveOptions,
+  saveModel,
+} from "../checkpoint/model-folder.ts";
+export { type CheckpointFolderOptions, checkpointFolder } from "../checkpoint/run-folder.ts";
+export type { ClassNames } from "../class-names.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "../data/dataset.ts";
+export type { LayoutName, Skipped } from "../data/layout.ts";
 export { type ImageNeeds, labelsFor, openImagesFor } from "../data/model-images.ts";
+export type { DecodeProgress } from "../data/pack.ts";
 export { type DatasetReport, formatReport, reportOf } from "../data/report.ts";
 export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
 export { type FileContents, writeAtomically, writeFiles } from "../files/atomic.ts";

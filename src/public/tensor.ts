@@ -18,11 +18,33 @@
  * @module tensor
  */
 
-export { bool, type DType, float32, float64, int32, int64, type NDArray, type Shape } from "../ndarray.ts";
+export {
+  type ArrayOf,
+  bool,
+  type DType,
+  float32,
+  float64,
+  int32,
+  int64,
+  type NDArray,
+  type Numeric,
+  type Shape,
+  type Tree,
+} from "../ndarray.ts";
+export type { EmitOptions } from "../onnx/emit.ts";
 export { onnxFile } from "../onnx/file.ts";
-export { type OnnxModel, outputName } from "../onnx/writer.ts";
+export { type ExternalData, type OnnxModel, outputName, type WriterOptions } from "../onnx/writer.ts";
 export { integers, normals, permutation, uniforms } from "../random.ts";
-export type { Backend, BackendOptions, Device, LoadedModel, LoadOptions } from "../runtime/backend.ts";
+export type {
+  Backend,
+  BackendOptions,
+  Device,
+  KeptProgram,
+  LoadedModel,
+  LoadOptions,
+  ProgramCache,
+  ProgramSlot,
+} from "../runtime/backend.ts";
 export { type CompileOptions, compile, type Program } from "../runtime/compile.ts";
 export { provideEngine } from "../runtime/engine.ts";
 export * from "../tensor/functions.ts";
@@ -41,4 +63,5 @@ export {
   specsOf,
   type TensorsOf,
   trace,
+  type ValuesOf,
 } from "../tensor/trace.ts";

@@ -29,6 +29,7 @@ export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.
 export type { NetworkChoice } from "../recipes/network.ts";
 export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
 export {
+  type EmaOptions,
   type PowerProfile,
   powerEmaWeight,
   powerExponent,
@@ -52,15 +53,27 @@ export {
   noiseSampler,
 } from "../training/draws.ts";
 export { type TrainingEvent, trained } from "../training/events.ts";
+export type { Tensors } from "../training/step/adamw.ts";
 export { type Loss, type LossFunction, type StepOptions, trainingGraph } from "../training/step/graph.ts";
+export type { Weights } from "../training/step/values.ts";
 export { type InitialWeights, type Task, type TaskMemory, taskGraph } from "../training/task.ts";
 export {
   type ClassifierBatch,
+  type ClassifierLossOptions,
   type ClassifierOptions,
+  type ClassifierTensors,
   classifierLoss,
   classifierTask,
 } from "../training/tasks/classifier.ts";
 export type { Batch as TrainingBatch, BatchAt, DataOptions } from "../training/tasks/data.ts";
-export { type DenoiserBatch, type DenoiserOptions, denoiserLoss, denoiserTask } from "../training/tasks/denoiser.ts";
+export {
+  type DenoiserBatch,
+  type DenoiserLossOptions,
+  type DenoiserOptions,
+  type DenoiserTensors,
+  denoiserLoss,
+  denoiserTask,
+} from "../training/tasks/denoiser.ts";
 export { type ScoreBatch, type ScoreOptions, scoreTask } from "../training/tasks/score.ts";
 export { type TrainOptions, train, trainClassifier, trainDenoiser, trainScore } from "../training/train.ts";
+export type { Watch } from "../training/watch.ts";

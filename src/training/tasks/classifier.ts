@@ -26,7 +26,8 @@ export interface ClassifierOptions extends ClassifierLossOptions, DataOptions {
 export type ClassifierBatch = Readonly<Record<"x0" | "noise" | "timestep" | "alpha" | "sigma", NDArray<"float32">>> & {
   readonly y: NDArray<"int32">;
 };
-type ClassifierTensors = Readonly<Record<Exclude<keyof ClassifierBatch, "y">, Tensor>> & {
+/** The same as a traced loss sees them. */
+export type ClassifierTensors = Readonly<Record<Exclude<keyof ClassifierBatch, "y">, Tensor>> & {
   readonly y: Tensor<"int32">;
 };
 

@@ -47,7 +47,11 @@ export type DenoiserBatch = {
   /** Labels [N] where the network is told the class. */
   readonly y?: NDArray<"int32">;
 };
-type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & { coefficients: Coefficients; y?: Tensor<"int32"> };
+/** The same as a traced loss sees them. */
+export type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & {
+  coefficients: Coefficients;
+  y?: Tensor<"int32">;
+};
 
 /** The loss of a denoiser, a traced function of its weights and a `DenoiserBatch`. Metrics: `mse`, `vb`. */
 export function denoiserLoss({ network, process, ...options }: DenoiserLossOptions) {
