@@ -7,7 +7,8 @@ export type Numeric = Exclude<DType, "bool">;
 /** Sizes of the axes, outermost first; [] is that of a single number. */
 export type Shape = readonly number[];
 
-interface ArrayOf {
+/** The typed array that holds the elements of each type. */
+export interface ArrayOf {
   float32: Float32Array;
   float64: Float64Array;
   int32: Int32Array;

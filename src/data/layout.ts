@@ -16,6 +16,7 @@ export interface Skipped {
   readonly reason: string;
 }
 
+/** How a folder or file holds images and classes. */
 export type LayoutName =
   | "class folders"
   | "MNIST IDX"

@@ -24,6 +24,7 @@ export interface Losses {
 /** Weight of an image's squared error: 1, or its signal-to-noise ratio, at most `minSnrLimit`. See `minSnrWeight`. */
 export type LossWeight = "none" | "min-snr";
 
+/** Settings of `trainingLoss`. */
 export interface LossOptions {
   /** `hybrid` by default. */
   readonly loss?: LossKind;

@@ -42,6 +42,7 @@ export const coefficientNames = [
   "noisy",
 ] as const;
 
+/** Names of what a step may ask of a noise level: see `coefficientNames`. */
 export type CoefficientName = (typeof coefficientNames)[number];
 
 /** The coefficients of N images as a traced function sees them, each [N]. */
@@ -152,7 +153,9 @@ export function coefficientRow(chain: NoiseSchedule, index: number, { eta = 0 }:
   >;
 }
 
-interface EtaOption {
+/** How random DDIM is. */
+export interface EtaOption {
+  /** From 0, the default, which is deterministic, to 1. Eq. 16, Song et al. 2021. */
   readonly eta?: number;
 }
 

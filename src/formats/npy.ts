@@ -3,7 +3,8 @@ import { type Shape, sizeOf, stridesOf } from "../ndarray.ts";
 import { elementsOf, viewOf } from "./bytes.ts";
 import { halfToFloat32 } from "./float16.ts";
 
-interface NumpyData {
+/** The typed array that holds the elements of each type. */
+export interface NumpyData {
   float32: Float32Array;
   float64: Float64Array;
   int32: Int32Array;
@@ -12,6 +13,7 @@ interface NumpyData {
   bool: Uint8Array;
   string: string[];
 }
+/** Types of the elements of an array that was read from an npz or npy file. */
 export type NumpyDType = keyof NumpyData;
 
 /** An array as numpy has it: wider than NDArray, which holds only what programs compute with. Row-major. */

@@ -21,8 +21,11 @@ export interface SafeTensor extends LazyTensor {
   readonly offset: number;
 }
 
+/** What a safetensors file holds. */
 export interface Safetensors<T> {
+  /** The tensors by name. */
   readonly tensors: Record<string, T>;
+  /** Its texts by name. */
   readonly metadata: Record<string, string>;
 }
 
@@ -108,6 +111,7 @@ export function readSafetensors(bytes: Uint8Array, file?: string): Safetensors<N
   return { tensors: Object.fromEntries(read), metadata };
 }
 
+/** Settings of `writeSafetensors`. */
 export interface WriteOptions {
   /** Names the file in errors. */
   readonly file?: string;

@@ -23,7 +23,14 @@ export {
   type TimestepSampling,
 } from "../diffusion/level-sampler.ts";
 export { priorBpd, vbTerm } from "../diffusion/likelihood.ts";
-export { type LossKind, type LossOptions, type LossWeight, minSnrWeight, trainingLoss } from "../diffusion/losses.ts";
+export {
+  type Losses,
+  type LossKind,
+  type LossOptions,
+  type LossWeight,
+  minSnrWeight,
+  trainingLoss,
+} from "../diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
 export {
   type CoefficientName,
@@ -34,12 +41,20 @@ export {
   coefficientRow,
   coefficientSpecs,
   coefficients,
+  type EtaOption,
   type NoiseSchedule,
   noiseSchedule,
   type ProcessConfig,
   scheduleOfLevels,
 } from "../diffusion/noise-schedule.ts";
-export { clipX0, type Prediction, predict, reverseMean } from "../diffusion/prediction.ts";
+export {
+  clipX0,
+  type Noised,
+  type Output as NetworkOutput,
+  type Prediction,
+  predict,
+  reverseMean,
+} from "../diffusion/prediction.ts";
 export {
   epsFromX0,
   meanPerImage,
@@ -54,6 +69,7 @@ export {
   ddpmProcess,
   edmProcess,
   flowProcess,
+  type NoiseConfig,
   type ProcessKind,
 } from "../diffusion/process-config.ts";
 export { spaceTimesteps } from "../diffusion/respacing.ts";

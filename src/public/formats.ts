@@ -20,7 +20,7 @@
 
 export type { ByteSource } from "../formats/bytes.ts";
 export type { LazyTensor } from "../formats/lazy-tensor.ts";
-export type { NumpyArray, WritableArray } from "../formats/npy.ts";
+export type { NumpyArray, NumpyData, NumpyDType, WritableArray } from "../formats/npy.ts";
 export { readNpz, writeNpz } from "../formats/npz.ts";
 export {
   openSafetensors,

@@ -35,6 +35,7 @@ export {
   powerExponent,
   type Reconstruction,
   reconstruct,
+  type TrackedAverage,
 } from "../training/averages.ts";
 export type {
   Averages,

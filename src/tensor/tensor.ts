@@ -35,19 +35,24 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     this.dtype = type.dtype;
   }
 
+  /** Number of axes. */
   get rank(): number {
     return this.shape.length;
   }
+  /** Number of elements. */
   get size(): number {
     return sizeOf(this.shape);
   }
 
+  /** The sum with a tensor or a number, element by element; shapes broadcast as in NumPy, types are equal. */
   add(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 0) ? this : apply("add", [this, like(this, other)], {});
   }
+  /** The difference; shapes broadcast. */
   sub(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 0) ? this : apply("sub", [this, like(this, other)], {});
   }
+  /** The product; shapes broadcast. */
   mul(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("mul", [this, like(this, other)], {});
   }
@@ -55,9 +60,11 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
   div(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return isNumber(other, 1) ? this : apply("div", [this, like(this, other)], {});
   }
+  /** The larger of two, element by element; shapes broadcast. */
   maximum(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return apply("maximum", [this, like(this, other)], {});
   }
+  /** The smaller of two, element by element; shapes broadcast. */
   minimum(this: Tensor<D & Numeric>, other: Operand<D>): Tensor<D> {
     return apply("minimum", [this, like(this, other)], {});
   }
@@ -86,27 +93,35 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     return apply("equal", [this, like(this, other)], {});
   }
 
+  /** Minus each element. */
   neg(this: Tensor): Tensor {
     return apply("neg", [this], {});
   }
+  /** The absolute value of each element; its gradient at 0 is that of x. */
   abs(this: Tensor): Tensor {
     return apply("abs", [this], {});
   }
+  /** e to the power of each element. */
   exp(this: Tensor): Tensor {
     return apply("exp", [this], {});
   }
+  /** The natural logarithm of each element. */
   log(this: Tensor): Tensor {
     return apply("log", [this], {});
   }
+  /** The square root of each element. */
   sqrt(this: Tensor): Tensor {
     return apply("sqrt", [this], {});
   }
+  /** The square of each element. */
   square(this: Tensor<D & Numeric>): Tensor<D> {
     return apply("mul", [this, this], {});
   }
+  /** One over each element. */
   reciprocal(this: Tensor): Tensor {
     return apply("reciprocal", [this], {});
   }
+  /** 1 / (1 + exp(-x)) of each element. */
   sigmoid(this: Tensor): Tensor {
     return apply("sigmoid", [this], {});
   }
@@ -129,15 +144,19 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
             .tanh();
     return this.mul(phi.add(1)).mul(0.5);
   }
+  /** The hyperbolic tangent of each element. */
   tanh(this: Tensor): Tensor {
     return apply("tanh", [this], {});
   }
+  /** The error function of each element. */
   erf(this: Tensor): Tensor {
     return apply("erf", [this], {});
   }
+  /** The sine of each element, in radians. */
   sin(this: Tensor): Tensor {
     return apply("sin", [this], {});
   }
+  /** The cosine of each element, in radians. */
   cos(this: Tensor): Tensor {
     return apply("cos", [this], {});
   }

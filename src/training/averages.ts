@@ -37,6 +37,7 @@ export interface PowerProfile {
 
 /** The averages that training keeps, by name: their lengths. */
 export const trackedLengths = { short: 0.05, long: 0.1 } as const;
+/** Their names. */
 export type TrackedAverage = keyof typeof trackedLengths;
 export const trackedAverages = Object.keys(trackedLengths) as readonly TrackedAverage[];
 

@@ -1,10 +1,13 @@
 import type { Tensor } from "../../tensor/tensor.ts";
 
+/** Tensors by name: weights, or numbers to report. */
 export type Tensors = Readonly<Record<string, Tensor>>;
 
+/** Settings of AdamW (Loshchilov & Hutter 2019). */
 export interface AdamWOptions {
   /** Decay rates of the running mean and the running mean square of the gradient. */
   betas?: readonly [beta1: number, beta2: number];
+  /** Added to the root of the mean square; 1e-8 by default. */
   epsilon?: number;
   /** Decoupled: parameters shrink by learningRate * weightDecay at each update. */
   weightDecay?: number;
