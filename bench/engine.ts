@@ -80,7 +80,7 @@ export async function engine(): Promise<void> {
           process: linear,
           classifier: (x, t) => classify(weights.classifier, x, t),
         },
-        { classifier: 2, form: "mean" },
+        { classifierScale: 2, form: "mean" },
       );
       return { x: ddpmStep(predictor, { x, noise, coefficients, condition: { label } }).x };
     },

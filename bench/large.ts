@@ -56,7 +56,7 @@ if (process.argv[2] === "child") {
   const model = await loadModel(process.argv[3]!);
   const load = seconds(began);
   const loaded = performance.now();
-  const run = sample(model, { labels: [0], seeds: [1], guidance: { classifier: Number(process.argv[4]) } });
+  const run = sample(model, { labels: [0], seeds: [1], guidance: { classifierScale: Number(process.argv[4]) } });
   const { value } = await run.next();
   const step = seconds(loaded);
   if (!value?.x.data.every(Number.isFinite)) throw new Error("bench: the step gave no finite picture");

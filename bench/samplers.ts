@@ -59,7 +59,7 @@ export async function samplers(): Promise<void> {
     for (const [i, sampler] of candidates.entries()) {
       const began = performance.now();
       const seeds = Array.from({ length: each }, (_, n) => round * each + n);
-      drawn[i]!.pictures.push(await collect(sample(model, { backend, seeds, labels, sampler, batch: 50 })));
+      drawn[i]!.pictures.push(await collect(sample(model, { backend, seeds, labels, sampler, batchSize: 50 })));
       drawn[i]!.seconds.push((performance.now() - began) / 1000);
       process.stderr.write(`\rround ${round + 1} of ${rounds}, ${describe(sampler)}          `);
     }

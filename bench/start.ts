@@ -95,7 +95,7 @@ async function* trainingSteps(backend: Backend, options: ReturnType<typeof train
 
 function samplingSteps(backend: Backend, model: Model, scale: number, count: number) {
   const seeds = Array.from({ length: count }, (_, i) => i);
-  const guidance = { classifier: scale, classifierFree: 1 };
+  const guidance = { classifierScale: scale, cfgScale: 1 };
   return sample(model, { labels: seeds.map((i) => i % model.classes.length), seeds, guidance, backend });
 }
 

@@ -27,8 +27,8 @@ const open = (
   batch: number,
   options: Partial<RunOptions> = {},
 ) => {
-  const run = settle(model, { seeds: [0], guidance: { classifierFree: 1, classifier: 0 }, ...options });
-  return openOnnx(onnxFile(exportGraph(model, { what, batch, run }), "x.onnx").bytes);
+  const run = settle(model, { seeds: [0], guidance: { cfgScale: 1, classifierScale: 0 }, ...options });
+  return openOnnx(onnxFile(exportGraph(model, { what, batchSize: batch, run }), "x.onnx").bytes);
 };
 
 /** Largest difference, relative to the largest magnitude that is expected. */
@@ -80,7 +80,7 @@ describe("exported files, in plain ONNX Runtime, give the reference's numbers", 
     const [count, size] = [start.shape[0]!, start.data.length];
     const step = await open(referenceModel(trajectory), "step", count, {
       sampler: trajectory.sampler === "ddpm" ? ddpm({ steps: respacing }) : ddim({ steps: respacing, eta }),
-      guidance: { classifier: trajectory.classifier_scale, classifierFree: 1 },
+      guidance: { classifierScale: trajectory.classifier_scale, cfgScale: 1 },
     });
     const y = integers([count], Array.from(arrayOf(arrays, `${name}/y`, "int64").data, Number));
     let x: Float32Array = Float32Array.from(start.data);

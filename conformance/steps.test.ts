@@ -12,8 +12,8 @@ import {
 import { reverseMean } from "../src/diffusion/prediction.ts";
 import { posteriorMean, qSample } from "../src/diffusion/process.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
-import type { Classifier } from "../src/guidance/classifier.ts";
 import { type GuidanceOptions, guide } from "../src/guidance/guide.ts";
+import type { Classifier } from "../src/guidance/predictor.ts";
 import { float32, int32 } from "../src/ndarray.ts";
 import type { Backend } from "../src/runtime/backend.ts";
 import { openBackend } from "../src/runtime/node.ts";
@@ -166,7 +166,7 @@ describe.each(cases)("$schedule $steps as $respacing, $mean_type, $var_type", (e
         { ...values, noise: stored(`${folder}/${name}_noise`), c },
         ({ xt, noise, output, grad, label, c }) => {
           const model = { denoiser: () => output, process, classifier: classifierWithGradient(grad) };
-          const predictor = guide(model, { form: guided ?? "score", classifier: guided ? 1 : 0, clip });
+          const predictor = guide(model, { form: guided ?? "score", classifierScale: guided ? 1 : 0, clip });
           return { x: step(predictor, { x: xt, noise, coefficients: c, condition: { label } }).x };
         },
         backend,

@@ -37,7 +37,7 @@ describe("whole guided runs equal the reference's, noise given", () => {
       labels: Array.from(arrayOf(arrays, `${name}/y`, "int64").data, Number),
       seeds: [0, 1],
       sampler: trajectory.sampler === "ddpm" ? ddpm({ steps }) : ddim({ steps, eta }),
-      guidance: { classifier: trajectory.classifier_scale, classifierFree: 1 },
+      guidance: { classifierScale: trajectory.classifier_scale, cfgScale: 1 },
       clip: trajectory.clip_denoised,
       noise: (image, step, count) =>
         step === 0

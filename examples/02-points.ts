@@ -76,7 +76,7 @@ const drawing = draw({
   weights,
   predictor: (weights) => {
     const denoiser = network.withParameters(weights);
-    return guide({ denoiser, process, nullLabel: 2 }, { classifierFree: 1.5, form: "score" });
+    return guide({ denoiser, process, nullLabel: 2 }, { cfgScale: 1.5, form: "score" });
   },
   process,
   sampler: ddim({ steps: 50 }),

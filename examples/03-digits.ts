@@ -7,7 +7,7 @@ const drawing = sample(model, {
   labels: ["3", "7"],
   seeds: [0, 1],
   sampler: ddim({ steps: 25 }),
-  guidance: { classifierFree: 2 },
+  guidance: { cfgScale: 2 },
 });
 for await (const { step, steps, x } of drawing) {
   console.log(`${step}/${steps}`);

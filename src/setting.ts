@@ -158,6 +158,31 @@ export const problemsIn = (
     return problem === undefined ? [] : [{ name, problem }];
   });
 
+/** What of values the time of a step depends on; equal for values that take equally long. */
+export const costOf = (settings: Settings, values: Readonly<Record<string, unknown>>): string =>
+  JSON.stringify(
+    Object.entries(settings).map(([name, setting]) => {
+      if (setting.cost === "none") return null;
+      return setting.cost === "value" ? values[name] : values[name] !== usualValue(setting);
+    }),
+  );
+
+/** Values of a record of version 1 under today's names; what no setting was called then stays. */
+export function fromVersion1(
+  settings: Settings,
+  json: Readonly<Record<string, unknown>>,
+): Readonly<Record<string, unknown>> {
+  const rest: Record<string, unknown> = { ...json };
+  const found: Record<string, unknown> = {};
+  for (const [name, { formerly = name }] of Object.entries(settings)) {
+    const [key, inner] = formerly.split(".") as [string, string?];
+    const value = json[key];
+    found[name] = inner === undefined ? value : (value as Record<string, unknown> | undefined)?.[inner];
+    delete rest[key];
+  }
+  return definedOf({ ...rest, ...found });
+}
+
 /** The value of a text. `name` is for errors. Throws UsageError where the text means none. */
 export function readSetting<T>(setting: Setting<T>, text: string, name: string): T {
   const value = setting.read(text);
@@ -165,5 +190,7 @@ export function readSetting<T>(setting: Setting<T>, text: string, name: string):
   throw new UsageError(`${name} must be ${setting.expected} but is ${shown(text)}`);
 }
 
-const shown = (value: unknown): string =>
-  typeof value === "number" || value === undefined ? String(value) : JSON.stringify(value);
+function shown(value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
+  return typeof value === "number" || value === undefined ? String(value) : JSON.stringify(value);
+}

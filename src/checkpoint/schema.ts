@@ -1,7 +1,9 @@
 import * as z from "zod";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
-import { readSamplerRecord, type SamplerRecord } from "../samplers/samplers.ts";
+import { recordedSettings } from "../guidance/guidances.ts";
+import { readSamplerRecord } from "../samplers/samplers.ts";
+import { fromVersion1 } from "../setting.ts";
 
 /*
  * model.json: everything about a model but its weights. Bounds keep a damaged or hostile file from asking for absurd networks.
@@ -59,31 +61,8 @@ export const readBy = <T>(read: (json: Readonly<Record<string, unknown>>) => T) 
     }
   });
 
-/** Settings of `sample` where the caller gives none. */
-const samplingSchema = z
-  .looseObject({
-    /** Scale of classifier-free guidance; 1 is off. */
-    classifierFree: z.number().optional(),
-    /** Scale of classifier guidance; 0 is off. */
-    classifier: z.number().optional(),
-    /** Scale of classifier guidance where the denoiser is told no class. */
-    unconditionalClassifier: z.number().optional(),
-  })
-  .pipe(
-    readBy(
-      ({
-        classifierFree,
-        classifier,
-        unconditionalClassifier,
-        ...sampler
-      }): SamplerRecord & Partial<Record<"classifierFree" | "classifier" | "unconditionalClassifier", number>> => ({
-        ...readSamplerRecord(sampler),
-        ...({ classifierFree, classifier, unconditionalClassifier } as Partial<
-          Record<"classifierFree" | "classifier" | "unconditionalClassifier", number>
-        >),
-      }),
-    ),
-  );
+/** Settings of `sample` where the caller gives none: of its sampler, and of guidance. */
+const samplingSchema = readBy(readSamplerRecord(recordedSettings));
 
 export const modelFormat = "guidestar-model-2";
 
@@ -118,10 +97,13 @@ export type SamplingDefaults = z.infer<typeof samplingSchema>;
  */
 export function upgradeRecord(value: unknown): unknown {
   if (!isObject(value) || !("format" in value) || value.format !== "guidestar-model-1") return value;
-  const { denoiser, classifier, ...model } = value as { denoiser?: unknown; classifier?: unknown };
+  const { sampling, denoiser, classifier, ...model } = value as Readonly<Record<string, unknown>>;
   return {
     ...model,
     format: modelFormat,
+    ...(sampling !== undefined && {
+      sampling: isObject(sampling) ? fromVersion1(recordedSettings, { ...sampling }) : sampling,
+    }),
     ...(denoiser !== undefined && { denoiser: upgraded(denoiser, upgradeDenoiser) }),
     ...(classifier !== undefined && {
       classifier: upgraded(classifier, (record) => ({ kind: "adm-classifier", ...record })),

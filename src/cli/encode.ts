@@ -5,28 +5,27 @@ import { everyImage } from "../data/batches.ts";
 import { splitOf } from "../data/dataset.ts";
 import { labelsFor, openImagesFor } from "../data/model-images.ts";
 import { UsageError } from "../errors.ts";
+import { guidanceSettings } from "../guidance/guidances.ts";
 import type { NDArray } from "../ndarray.ts";
 import { openBackend } from "../runtime/node.ts";
 import { encode, reconstructionErrors, settleEncoding } from "../sampling/encode.ts";
 import { runSpecFormat } from "../sampling/run-spec.ts";
 import { sample } from "../sampling/sample.ts";
+import { withUsual } from "../setting.ts";
 import type { Context } from "./command.ts";
 import type { EncodeValues } from "./commands/encode.ts";
 import { checkOutput, writeFiles } from "./output.ts";
 import { progress } from "./progress.ts";
+import { askedGuidance } from "./sample/guidance.ts";
 import { writeLatents } from "./sample/latents.ts";
 import { tellsClass } from "./sample/spec.ts";
 
 /** `guidestar encode`. */
 export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
-  const { out, device, threads, batchSize: batch, steps, cfgScale, unconditional } = values;
+  const { out, device, threads, batchSize, steps, unconditional } = values;
   await checkOutput("--out", out, ".npz");
   if (unconditional && values.class !== undefined)
     throw new UsageError("--unconditional tells no class and --class tells one; leave one out");
-  if (unconditional && cfgScale !== 1)
-    throw new UsageError(
-      `--cfg-scale ${cfgScale} mixes in the prediction for the class, which --unconditional turns off`,
-    );
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
   const { images, labels } = await pictures(path, model, values, signal);
@@ -34,8 +33,8 @@ export async function runEncode(values: EncodeValues, { terminal, signal }: Cont
     images,
     ...(model.classes.length > 0 && { labels }),
     ...(steps !== undefined && { steps }),
-    guidance: { classifierFree: cfgScale, unconditional },
-    batch,
+    guidance: askedGuidance(values),
+    batchSize,
   };
   const run = settleEncoding(model, options);
 
@@ -61,7 +60,7 @@ export async function runEncode(values: EncodeValues, { terminal, signal }: Cont
   } as const;
   await writeFiles([[out, writeLatents({ x: latents, spec })]]);
   const errors = reconstructionErrors(images, back);
-  const told = tellsClass(run, model);
+  const told = tellsClass(run.guidance, model);
   const mean = errors.reduce((a, b) => a + b, 0) / errors.length;
   terminal.out(
     values.json
@@ -84,7 +83,7 @@ interface Pictures {
 
 /** What a path holds, as the model's pictures [N, C, H, W], and the class of each. */
 async function pictures(path: string, model: Model, values: EncodeValues, signal: AbortSignal): Promise<Pictures> {
-  const told = tellsClass({ guidance: { classifier: 0, unconditional: values.unconditional } }, model);
+  const told = tellsClass(withUsual(guidanceSettings, askedGuidance(values)), model);
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);

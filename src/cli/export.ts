@@ -18,7 +18,7 @@ export async function runExport(
   { terminal, given, signal }: Context,
   name: string,
 ): Promise<void> {
-  const { what, batchSize: batch, out } = values;
+  const { what, batchSize, out } = values;
   await checkOutput("--out", out, ".onnx");
   const idle = [...given].filter((key) => what !== "step" && Object.hasOwn(stepOptions, key)).map(flagOf);
   if (idle.length > 0)
@@ -26,7 +26,7 @@ export async function runExport(
 
   const model = await loadModel(name);
   const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model, undefined, ddim);
-  const exported = exportGraph(model, { what, batch, run: settle(model, asked) });
+  const exported = exportGraph(model, { what, batchSize, run: settle(model, asked) });
   const { bytes, externalData } = onnxFile(exported, basename(out));
   /** Tensor by tensor, each read when it is written. */
   function* weights() {

@@ -1,12 +1,12 @@
 import { findModel, loadModel } from "../checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../checkpoint/schema.ts";
 import { describeNoise } from "../diffusion/process-config.ts";
+import { describeGuidance } from "../guidance/guidances.ts";
 import { denoiserSignature } from "../models/families.ts";
-import type { Sampler } from "../samplers/sampler.ts";
+import { describeSampler } from "../samplers/sampler.ts";
 import { settle } from "../sampling/settings.ts";
 import type { Context } from "./command.ts";
 import type { InfoValues } from "./commands/info.ts";
-import { describeGuidance } from "./sample/guidance.ts";
 import { readSpec } from "./sample/spec.ts";
 
 /** `guidestar info`. */
@@ -16,9 +16,6 @@ export async function runInfo({ json }: InfoValues, { terminal }: Context, subje
     : await describeModel(subject);
   terminal.out(json ? `${JSON.stringify(facts)}\n` : `${lines.join("\n")}\n`);
 }
-
-const describeSampler = ({ kind, steps, ...settings }: Sampler): string =>
-  [`${kind}, ${steps} steps`, ...Object.entries(settings).map(([name, value]) => `${name} ${value}`)].join(", ");
 
 interface Description {
   /** For --json. */
@@ -37,11 +34,11 @@ async function describePicture(path: string): Promise<Description> {
       `model     ${model.name} (denoiser ${model.denoiser.slice(0, 12)})`,
       `labels    ${labels.join(" ")}`,
       `seeds     ${seeds[0]} to ${seeds.at(-1)}`,
-      `sampler   ${describeSampler(sampler)}, on ${device}`,
-      `guidance  ${describeGuidance(spec)}`,
+      `sampler   ${describeSampler(sampler, true)}, on ${device}`,
+      `guidance  ${describeGuidance(spec.guidance)}`,
       ...(upsampler
         ? [
-            `upsampler ${upsampler.name} (denoiser ${upsampler.denoiser.slice(0, 12)}), ${describeSampler(upsampler.sampler)}`,
+            `upsampler ${upsampler.name} (denoiser ${upsampler.denoiser.slice(0, 12)}), ${describeSampler(upsampler.sampler, true)}`,
           ]
         : []),
     ],
@@ -69,7 +66,7 @@ async function describeModel(name: string): Promise<Description> {
       ...training(denoiser),
     );
     const run = settle({ ...record, source: name }, { seeds: [0] });
-    lines.push(`sampling    ${describeSampler(run.sampler)}, ${describeGuidance(run)}`);
+    lines.push(`sampling    ${describeSampler(run.sampler, true)}, ${describeGuidance(run.guidance)}`);
   }
   if (classifier) {
     lines.push(

@@ -1,4 +1,11 @@
-import { choice as choiceSetting, number, readSetting, type Setting, whole as wholeSetting } from "../setting.ts";
+import {
+  choice as choiceSetting,
+  number,
+  readSetting,
+  type Setting,
+  usualValue,
+  whole as wholeSetting,
+} from "../setting.ts";
 
 /** One option of a command. The key under which a table holds it gives the flag: `checkpointEvery` is `--checkpoint-every`. */
 export interface Option<T> {
@@ -14,6 +21,8 @@ export interface Option<T> {
   readonly required?: boolean;
   /** Said in the help in place of the fallback. */
   readonly otherwise?: string;
+  /** May a switch be turned off too, by --no-FLAG? It is for what a model turns on. */
+  readonly negatable?: boolean;
   /** Earlier names, as `clip-gradient`: accepted, but not in the help. */
   readonly aliases?: readonly string[];
 }
@@ -58,15 +67,19 @@ export const text = <const S extends Settings<string>>(
 
 /** The option of a setting: its texts mean what the setting reads in them. */
 export const ofSetting = <T, const S extends Settings<T>>(setting: Setting<T>, settings?: S): Kind<T, S> => {
-  const { placeholder = "yes|no" } = setting;
+  const { placeholder, help, otherwise = usualInWords(setting) } = setting;
+  if (placeholder === undefined)
+    return { help, parse: () => true, negatable: true, ...settings } as unknown as Kind<T, S>;
   // The help's column of options is as wide as the longest: many choices stand beside it.
   const wide = placeholder.length > 24;
-  return option(
-    wide ? "name" : placeholder,
-    wide ? `${setting.help}: ${placeholder.replaceAll("|", ", ")}` : setting.help,
-    settings,
-    (value, flag) => readSetting(setting, value, flag),
-  );
+  const shown = wide ? `${help}: ${placeholder.replaceAll("|", ", ")}` : help;
+  const parse = (value: string, flag: string): T => readSetting(setting, value, flag);
+  return { placeholder: wide ? "name" : placeholder, help: shown, parse, otherwise, ...settings } as Kind<T, S>;
+};
+
+const usualInWords = (setting: Setting): string | undefined => {
+  const usual = usualValue(setting);
+  return usual === undefined ? undefined : String(usual);
 };
 
 export const choice = <const C extends readonly string[], const S extends Settings<C[number]>>(

@@ -134,7 +134,7 @@ function add(target: CommanderCommand, { definition, run }: Command, context: Om
 
 /** An option under its flag and, hidden from the help, under its earlier names. All of them set the same value. */
 function commanderOptions(key: string, option: Option<unknown>): CommanderOption[] {
-  const { placeholder, bare, help, parse, aliases = [] } = option;
+  const { placeholder, bare, help, parse, negatable, aliases = [] } = option;
   const named = (flag: string): CommanderOption => {
     if (placeholder === undefined) return new CommanderOption(flag, help);
     const value = bare === undefined ? `<${placeholder}>` : `[${placeholder}]`;
@@ -143,7 +143,8 @@ function commanderOptions(key: string, option: Option<unknown>): CommanderOption
     return named.argParser((text: string) => parse(text, flag));
   };
   const hidden = aliases.map((alias) => Object.assign(named(`--${alias}`).hideHelp(), { attributeName: () => key }));
-  return [named(flagOf(key)), ...hidden];
+  const off = negatable ? [new CommanderOption(flagOf(key).replace("--", "--no-"), help).hideHelp()] : [];
+  return [named(flagOf(key)), ...off, ...hidden];
 }
 
 /** Lines are paragraphs, which are broken where the terminal ends; those that begin with a space are rows of a table. */

@@ -1,9 +1,12 @@
 import type { CoefficientName, Coefficients } from "../diffusion/noise-schedule.ts";
 import type { Prediction } from "../diffusion/prediction.ts";
+import { number, toggle } from "../setting.ts";
 import { concat } from "../tensor/functions.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { linear, type Mix, plusPlus } from "./mix.ts";
+import { defineGuidance } from "./guidance.ts";
+import { type GuidanceMix, linear, plusPlus } from "./mix.ts";
 import { labelsOf, type Predictor, repeated, type Scale } from "./predictor.ts";
+import { noNullLabel } from "./unconditional.ts";
 
 export interface ClassifierFreeOptions {
   /** 1 is the conditional prediction, 0 the unconditional one. The paper counts from there: its w is scale - 1. */
@@ -11,7 +14,7 @@ export interface ClassifierFreeOptions {
   /** The label that stands for no class. */
   readonly nullLabel: number;
   /** How the two predictions are mixed; `linear` by default. */
-  readonly mix?: Mix;
+  readonly mix?: GuidanceMix;
 }
 
 /**
@@ -52,3 +55,60 @@ function halves(both: Prediction): [Prediction, Prediction] {
     ) as unknown as Prediction;
   return [half(0), half(1)];
 }
+
+const offNextToPlusPlus =
+  "CFG++ stays between the two predictions, where APG and rescaling have nothing to take back; choose one";
+
+export const classifierFreeGuidance = defineGuidance({
+  settings: {
+    /** Scale of classifier-free guidance; 1 is off. Papers that count from there write w = scale - 1. */
+    cfgScale: number("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
+      off: 1,
+      otherwise: "the model's, else 2; 0.6 with --cfg-plus-plus, 1 with --weak-model",
+      cost: "on",
+      formerly: "classifierFree",
+    }),
+    /** CFG++, for DDIM: the scale is then a lambda from 0 to 1, 0.6 by default, and never off. */
+    cfgPlusPlus: toggle("CFG++, for ddim: --cfg-scale is then a lambda from 0 to 1", { cost: "on" }),
+  },
+  scale: "cfgScale",
+  mixes: true,
+  on: ({ cfgScale, cfgPlusPlus }) => cfgPlusPlus || cfgScale !== 1,
+  usual({ cfgPlusPlus }, record, { nullLabel, weakModel, isOn }) {
+    const plus = cfgPlusPlus ?? record.cfgPlusPlus ?? false;
+    // A weak model takes the place of the missing class, as in its paper, unless both are asked for.
+    if (!nullLabel || weakModel || isOn("unconditional")) return { cfgScale: 1, cfgPlusPlus: plus };
+    const recorded = plus === (record.cfgPlusPlus ?? false) ? record.cfgScale : undefined;
+    return { cfgScale: recorded ?? (plus ? 0.6 : 2), cfgPlusPlus: plus };
+  },
+  problem({ cfgScale, cfgPlusPlus }, { nullLabel, sampler, isOn }) {
+    if (!cfgPlusPlus && cfgScale === 1) return undefined;
+    if (isOn("unconditional"))
+      return `cfgScale ${cfgScale} mixes in the prediction for the class, which unconditional turns off; choose one`;
+    if (!nullLabel) return noNullLabel;
+    if (!cfgPlusPlus) return undefined;
+    if (!(cfgScale >= 0 && cfgScale <= 1))
+      return `CFG++ mixes by a scale from 0 (no class) to 1 but it is ${cfgScale}; usual ones are 0.2 to 0.8`;
+    if (sampler && sampler.reads !== "renoise")
+      return `CFG++ changes the step of ddim, but the sampler is ${sampler.kind}; use ddim`;
+    return undefined;
+  },
+  excludes: ({ cfgPlusPlus }): Readonly<Record<string, string>> =>
+    cfgPlusPlus
+      ? {
+          apgEta: offNextToPlusPlus,
+          cfgRescale: offNextToPlusPlus,
+          autoguidanceScale:
+            "CFG++ takes its noise from the unconditional prediction, not from a weak model; choose one",
+          guidanceSchedule: "CFG++ is itself a schedule of the scale; use it alone, or leave cfgPlusPlus out",
+        }
+      : {},
+  reads: ({ cfgPlusPlus }) => (cfgPlusPlus ? "renoise" : undefined),
+  mix: ({ cfgPlusPlus }, mix) => (cfgPlusPlus ? plusPlus : mix),
+  guide: ({ cfgScale, cfgPlusPlus }, predictor, { mix, nullLabel, scaleOf }) =>
+    cfgPlusPlus || cfgScale !== 1
+      ? classifierFree(predictor, { scale: scaleOf("cfgScale"), nullLabel: nullLabel!, mix })
+      : predictor,
+  describe: ({ cfgScale, cfgPlusPlus }) =>
+    cfgPlusPlus || cfgScale !== 1 ? `${cfgPlusPlus ? "CFG++" : "classifier-free"} ${cfgScale}` : undefined,
+});

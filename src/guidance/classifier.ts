@@ -1,12 +1,11 @@
 import { reverseMean } from "../diffusion/prediction.ts";
 import { shiftScore } from "../diffusion/score.ts";
+import { choice, number } from "../setting.ts";
 import { oneHot } from "../tensor/functions.ts";
 import { gradients } from "../tensor/gradient.ts";
 import type { Labels, Tensor } from "../tensor/tensor.ts";
-import { labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
-
-/** A noisy classifier with its weights: x_t [N, C, H, W] and timesteps [N] to logits [N, K]. */
-export type Classifier = (xt: Tensor, timestep: Tensor) => Tensor;
+import { defineGuidance } from "./guidance.ts";
+import { type Classifier, labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
 
 /** log p(y | x_t) of each image: logits [N, K], labels [N], int32 or int64 -> [N]. */
 export const logProbability = (logits: Tensor, labels: Labels): Tensor =>
@@ -60,3 +59,49 @@ export function classifierMean(
     return { ...prediction, mean: mean.add(scaled(g, scale).mul(prediction.variance)) };
   };
 }
+
+/** Scale where the denoiser is told no class. */
+const usualAlone = 2;
+
+export const classifierGuidance = defineGuidance({
+  settings: {
+    /** Scale of classifier guidance; 0 is off. */
+    classifierScale: number("classifier guidance; 0 is off", {
+      off: 0,
+      otherwise: `the model's, else 0; ${usualAlone} with --unconditional`,
+      cost: "on",
+      formerly: "classifier",
+    }),
+    /** Where ancestral sampling takes the classifier's gradient: at `x_t` (the default), or at the `mean` of x_{t-1}. */
+    gradientAt: choice(["x_t", "mean"], "where ddpm takes the classifier's gradient", { off: "x_t", cost: "value" }),
+  },
+  recorded: {
+    unconditionalClassifierScale: number("classifier guidance where the denoiser is told no class", {
+      cost: "none",
+      formerly: "unconditionalClassifier",
+    }),
+  },
+  scale: "classifierScale",
+  network: "classifier",
+  usual({ gradientAt }, record, { classifier, nullLabel, isOn }) {
+    const alone = (record.unconditionalClassifierScale as number | undefined) ?? usualAlone;
+    const steered = isOn("unconditional") ? alone : (record.classifierScale ?? (nullLabel ? 0 : 1));
+    return { classifierScale: classifier ? steered : 0, gradientAt: gradientAt ?? record.gradientAt };
+  },
+  problem({ classifierScale, gradientAt }, { classifier, sampler }) {
+    if (gradientAt === "mean" && sampler && sampler.reads !== "mean")
+      return 'only ddpm has a mean to take the classifier\'s gradient at; use ddpm, or gradientAt "x_t"';
+    if (classifierScale !== 0 && !classifier)
+      return "classifier guidance needs a noisy classifier, but the model has none; train one, or use scale 0";
+    return undefined;
+  },
+  guide({ classifierScale, gradientAt }, predictor, { classifier, form, scaleOf }) {
+    if (classifierScale === 0) return predictor;
+    const scale = scaleOf("classifierScale");
+    return form === "mean"
+      ? classifierMean(predictor, classifier!, { scale, gradientAt })
+      : classifierScore(predictor, classifier!, { scale });
+  },
+  describe: ({ classifierScale, gradientAt }) =>
+    classifierScale === 0 ? undefined : `classifier ${classifierScale}${gradientAt === "mean" ? " at the mean" : ""}`,
+});

@@ -21,6 +21,9 @@ export type Predictor = (xt: Tensor, c: Coefficients, condition: Condition) => P
 /** A network with its weights: x_t [N, C, H, W] and timesteps [N] to [N, C, H, W], or [N, 2C, H, W] where it learns variances. */
 export type Denoiser = (xt: Tensor, timestep: Tensor, condition: Condition) => Tensor;
 
+/** A noisy classifier with its weights: x_t [N, C, H, W] and timesteps [N] to logits [N, K]. */
+export type Classifier = (xt: Tensor, timestep: Tensor) => Tensor;
+
 /** How strong guidance is: a number, which becomes part of the program, or a tensor, one value for all images or [N]. */
 export type Scale = Tensor | number;
 
@@ -39,12 +42,6 @@ export const clipped =
   (predictor: Predictor): Predictor =>
   (xt, c, condition) =>
     clipX0(predictor(xt, c, condition), xt, c);
-
-/** Asks for no class, whatever the condition says: the network sees its null label. */
-export const unconditional =
-  (predictor: Predictor, nullLabel: number): Predictor =>
-  (xt, c, condition) =>
-    predictor(xt, c, { ...condition, label: repeated(nullLabel, xt) });
 
 /** int32 [N], the same label for each image. */
 export const repeated = (label: number, xt: Tensor): Tensor<"int32"> => scalar(label, "int32").expand(xt.shape[0]!);

@@ -1,6 +1,8 @@
 import { epsFromX0 } from "../diffusion/process.ts";
+import { definedOf, number, type OpenValues } from "../setting.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { imageAxes, type Mix } from "./mix.ts";
+import { defineGuidance, nothingToMix } from "./guidance.ts";
+import { type GuidanceMix, imageAxes } from "./mix.ts";
 import { scaled } from "./predictor.ts";
 
 /** Settings of adaptive projected guidance. */
@@ -26,7 +28,7 @@ export interface Momentum {
  * @param momentum what earlier steps left; without it, or where the setting is 0, each difference stands alone.
  */
 export const projected =
-  ({ eta, threshold, momentum: share }: Projection, momentum?: Momentum): Mix =>
+  ({ eta, threshold, momentum: share }: Projection, momentum?: Momentum): GuidanceMix =>
   ({ mean: _, ...better }, worse, scale, xt, c) => {
     let difference = better.x0.sub(worse.x0);
     if (momentum && share !== 0) {
@@ -50,3 +52,60 @@ const dot = (a: Tensor, b: Tensor): Tensor => a.mul(b).sum(imageAxes(a), true);
 /** x, or as much of it as has this norm. */
 const shortened = (x: Tensor, most: number): Tensor =>
   x.mul(dot(x, x).add(tiny).sqrt().reciprocal().mul(most).minimum(1));
+
+const settings = {
+  /** Adaptive projected guidance: share that stays of what guidance adds along the image. Off unless one of the three is given; then 0. */
+  apgEta: number("adaptive projected guidance: share that stays of what guidance adds along the image", {
+    otherwise: "0 with another --apg, else off",
+    cost: "on",
+    formerly: "apg.eta",
+  }),
+  /** Longest difference between the predictions, as a norm; 0 is no limit. */
+  apgThreshold: number("the same: longest difference between the predictions, as a norm; 0 is no limit", {
+    from: 0,
+    otherwise: "0",
+    cost: "on",
+    formerly: "apg.threshold",
+  }),
+  /** Weight of the last difference, negative to turn away from it; 0 is none. */
+  apgMomentum: number("the same: weight of the last difference, negative to turn away from it", {
+    otherwise: "0",
+    cost: "on",
+    formerly: "apg.momentum",
+  }),
+};
+
+/** The projection that settings mean, if they mean one. */
+function projectionOf({ apgEta, apgThreshold, apgMomentum }: OpenValues<typeof settings>): Projection | undefined {
+  if (apgEta === undefined && apgThreshold === undefined && apgMomentum === undefined) return undefined;
+  return { eta: apgEta ?? 0, threshold: apgThreshold ?? 0, momentum: apgMomentum ?? 0 };
+}
+
+export const projectedGuidance = defineGuidance({
+  settings,
+  usual(asked, record) {
+    const projection = projectionOf({ ...record, ...definedOf(asked) });
+    if (!projection) return {};
+    return { apgEta: projection.eta, apgThreshold: projection.threshold, apgMomentum: projection.momentum };
+  },
+  problem(values, around) {
+    const projection = projectionOf(values);
+    if (!projection) return undefined;
+    if (projection.momentum !== 0 && around.mixing > 1)
+      return "momentum remembers one difference, but classifier-free guidance and autoguidance make two; use apgMomentum 0";
+    return nothingToMix("apg", around);
+  },
+  mix(values, mix, memory) {
+    const projection = projectionOf(values);
+    return projection
+      ? projected(projection, "average" in memory ? (memory as Momentum & typeof memory) : undefined)
+      : mix;
+  },
+  changes: ({ apgMomentum = 0 }) => (apgMomentum === 0 ? [] : ["apgMomentum"]),
+  remembers: ({ apgMomentum = 0 }) => (apgMomentum === 0 ? [] : ["average"]),
+  describe(values, { mixed }) {
+    const projection = projectionOf(values);
+    if (!projection || !mixed) return undefined;
+    return `projected, eta ${projection.eta}, threshold ${projection.threshold}, momentum ${projection.momentum}`;
+  },
+});

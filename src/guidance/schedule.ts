@@ -1,6 +1,7 @@
-import { UsageError } from "../errors.ts";
+import { custom } from "../setting.ts";
+import { defineGuidance } from "./guidance.ts";
 
-export const scheduleNames = ["constant", "linear", "cosine"] as const;
+const scheduleNames = ["constant", "linear", "cosine"] as const;
 
 /**
  * How guidance grows over the steps of a sampler, as factors of what its scale adds. `linear` and `cosine` grow from 0 at the first step to
@@ -26,11 +27,34 @@ export function factorAt(schedule: ScaleSchedule, step: number, steps: number): 
 /** The scale at a step: `off` where the factor is 0, the scale itself where it is 1. */
 export const scaleAt = (scale: number, off: number, factor: number): number => off + factor * (scale - off);
 
-/** Throws UsageError unless the schedule is one of the names, or a list of finite factors. */
-export function checkSchedule(schedule: ScaleSchedule): void {
-  if (typeof schedule === "string") return;
-  if (schedule.length === 0 || !schedule.every(Number.isFinite))
-    throw new UsageError(
-      `guidance schedule: expected at least one factor, all of them finite numbers, but the list is [${schedule.join(", ")}]`,
-    );
+/** A list of factors, or what is no schedule, of a text. */
+function read(text: string): unknown {
+  const name = scheduleNames.find((known) => known === text);
+  return name ?? text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
 }
+
+export const scheduleGuidance = defineGuidance({
+  settings: {
+    /** How all scales grow over the steps; `constant` by default. Where a factor is 0, guidance is not computed. */
+    guidanceSchedule: custom<ScaleSchedule, { off: ScaleSchedule; cost: "value"; formerly: string }>(
+      {
+        help: `growth of all scales over the steps: ${scheduleNames.join(", ")}, or factors of what they add`,
+        placeholder: "name|f,f,...",
+        expected: `${scheduleNames.join(", ")} or a list of at least one factor, all finite, as 0,1,2,`,
+        accepts: (value): value is ScaleSchedule =>
+          Array.isArray(value)
+            ? value.length > 0 && value.every(Number.isFinite)
+            : scheduleNames.some((name) => name === value),
+        read,
+      },
+      { off: "constant", cost: "value", formerly: "schedule" },
+    ),
+  },
+  factor: ({ guidanceSchedule }, { step, steps }) => factorAt(guidanceSchedule, step, steps),
+  scales: ({ guidanceSchedule }) => guidanceSchedule !== "constant",
+  changes: ({ guidanceSchedule }) => (guidanceSchedule === "constant" ? [] : ["guidanceSchedule"]),
+  describe({ guidanceSchedule: schedule }, { guided }) {
+    if (!guided || schedule === "constant") return undefined;
+    return typeof schedule === "string" ? `${schedule} schedule` : `factors ${schedule.join(", ")}`;
+  },
+});

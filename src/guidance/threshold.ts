@@ -1,7 +1,9 @@
 import { epsFromX0 } from "../diffusion/process.ts";
 import { UsageError } from "../errors.ts";
+import { number, problemOf } from "../setting.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import type { Predictor } from "./predictor.ts";
+import { defineGuidance } from "./guidance.ts";
+import { clipped, type Predictor } from "./predictor.ts";
 
 /**
  * Dynamic thresholding: an image whose values reach beyond [-1, 1] is limited to [-s, s] and divided by s, where s is a percentile of
@@ -12,18 +14,14 @@ import type { Predictor } from "./predictor.ts";
  * @throws UsageError for another one
  */
 export function thresholded(predictor: Predictor, percentile: number): Predictor {
-  checkPercentile(percentile);
+  const problem = problemOf(thresholdGuidance.settings.threshold, percentile);
+  if (problem) throw new UsageError(`threshold ${problem}`);
   return (xt, c, condition) => {
     const prediction = predictor(xt, c, condition);
     const s = percentileOf(prediction.x0.abs(), percentile).maximum(1);
     const x0 = prediction.x0.maximum(s.neg()).minimum(s).div(s);
     return { ...prediction, x0, eps: epsFromX0(xt, x0, c) };
   };
-}
-
-export function checkPercentile(percentile: number): void {
-  if (!(percentile > 0 && percentile <= 100))
-    throw new UsageError(`threshold must be a percentile above 0, to 100, but is ${percentile}; 99.5 is usual`);
 }
 
 /** A percentile of each image's values: [N, ...] -> [N, 1, ...]. */
@@ -45,3 +43,25 @@ function percentileOf(x: Tensor, percentile: number): Tensor {
         );
   return value.reshape(-1, ...x.shape.slice(1).map(() => 1));
 }
+
+export const thresholdGuidance = defineGuidance({
+  settings: {
+    /** Dynamic thresholding in place of the limit of [-1, 1]: a percentile of each image's absolute values; 99.5 is usual. */
+    threshold: number(
+      "dynamic thresholding: limit images to this percentile of their values, 99.5, and not to [-1, 1]",
+      {
+        noun: "percentile",
+        above: 0,
+        to: 100,
+        otherwise: "off",
+        cost: "on",
+      },
+    ),
+  },
+  always: true,
+  guide({ threshold }, predictor, { clip }) {
+    if (threshold !== undefined) return thresholded(predictor, threshold);
+    return clip ? clipped(predictor) : predictor;
+  },
+  describe: ({ threshold }) => (threshold === undefined ? undefined : `thresholded at ${threshold}`),
+});

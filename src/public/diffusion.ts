@@ -83,7 +83,6 @@ export type { Start } from "../draw/start.ts";
 export type { MakePredictor, Varying } from "../draw/step-graph.ts";
 export { autoguidance } from "../guidance/autoguidance.ts";
 export {
-  type Classifier,
   classifierGradient,
   classifierMean,
   classifierScore,
@@ -91,19 +90,23 @@ export {
   type MeanGuidance,
 } from "../guidance/classifier.ts";
 export { type ClassifierFreeOptions, classifierFree } from "../guidance/classifier-free.ts";
+export type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
 export { type GuidanceOptions, type GuidedModel, guide } from "../guidance/guide.ts";
 export type { Interval } from "../guidance/interval.ts";
-export { linear as linearMix, type Mix, plusPlus as cfgPlusPlusMix, rescaled as rescaledMix } from "../guidance/mix.ts";
+export { type GuidanceMix, linear as linearMix, plusPlus as cfgPlusPlusMix } from "../guidance/mix.ts";
 export {
+  type Classifier,
   type Condition,
   type Denoiser,
   denoiserPredictor,
   type Predictor,
-  unconditional,
 } from "../guidance/predictor.ts";
 export { type Momentum, type Projection, projected as projectedMix } from "../guidance/projected.ts";
+export { rescaled as rescaledMix } from "../guidance/rescaled.ts";
 export { factorAt, type ScaleSchedule } from "../guidance/schedule.ts";
 export { type ScoreNetwork, scorePredictor } from "../guidance/score-network.ts";
+export { thresholded } from "../guidance/threshold.ts";
+export { unconditional } from "../guidance/unconditional.ts";
 export { type LevelSpacing, type Steps, samplingSchedule } from "../samplers/levels.ts";
 export { type LinearEvaluation, linearSolver, type Sum } from "../samplers/linear.ts";
 export {
@@ -136,10 +139,9 @@ export { saSolver } from "../samplers/solvers/sa-solver.ts";
 export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "../sampling/cascade.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/encode.ts";
 export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
-export type { Guidance, SettledGuidance } from "../sampling/guidance.ts";
 export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
 export { collect, type SampleOptions, sample } from "../sampling/sample.ts";
-export { type Run, type RunOptions, settle } from "../sampling/settings.ts";
+export { type RunOptions, type SettledRun, settle } from "../sampling/settings.ts";
 export {
   choice as choiceSetting,
   number as numberSetting,

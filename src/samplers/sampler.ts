@@ -7,6 +7,7 @@ import {
   type Setting,
   type Settings,
   type SettingValues,
+  usualValue,
   withUsual,
 } from "../setting.ts";
 import { type LevelSpacing, type Steps, visiting } from "./levels.ts";
@@ -162,3 +163,15 @@ export const solverOf = (sampler: Sampler, schedule: NoiseSchedule): Solver =>
 /** The form of classifier guidance that moves a sampler: only ancestral sampling reads the mean. */
 export const guidanceForm = (sampler: Sampler): "mean" | "score" =>
   definitionOf(sampler).reads === "mean" ? "mean" : "score";
+
+/** "heun, 18 steps, churn 5": what of it is not usual, or all of it. */
+export function describeSampler({ kind, steps, levels, ...values }: Sampler, all = false): string {
+  const { settings, levels: usual } = definitionOf({ kind, definition: values.definition });
+  const own = Object.entries(settings).filter(([name, setting]) => all || values[name] !== usualValue(setting));
+  return [
+    kind,
+    `${steps} steps`,
+    ...(all || levels !== usual ? [`levels ${levels}`] : []),
+    ...own.map(([name]) => `${name} ${values[name]}`),
+  ].join(", ");
+}

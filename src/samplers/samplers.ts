@@ -56,18 +56,24 @@ export interface SamplerRecord {
   readonly [setting: string]: unknown;
 }
 
-/** Reads what a model's record says of its sampler. Throws UsageError for a kind or a setting that is not known, or out of range. */
-export function readSamplerRecord(json: Readonly<Record<string, unknown>>): SamplerRecord {
-  const { sampler, ...given } = json;
-  const settings: Settings = {
-    ...visiting,
-    ...Object.fromEntries(Array.from(samplerSettings(), ([name, { setting }]) => [name, setting])),
-    ...(sampler === undefined ? {} : definitionOf({ kind: String(sampler) }).settings),
+/**
+ * Reads what a model's record says of its sampler, and of settings that are not the sampler's. Throws UsageError for a kind or a setting
+ * that is not known, or out of range.
+ */
+export const readSamplerRecord =
+  (others: Settings) =>
+  (json: Readonly<Record<string, unknown>>): SamplerRecord => {
+    const { sampler, ...given } = json;
+    const settings: Settings = {
+      ...others,
+      ...visiting,
+      ...Object.fromEntries(Array.from(samplerSettings(), ([name, { setting }]) => [name, setting])),
+      ...(sampler === undefined ? {} : definitionOf({ kind: String(sampler) }).settings),
+    };
+    const [first] = problemsIn(settings, given);
+    if (first) throw new UsageError(`${first.name} ${first.problem}`);
+    return json;
   };
-  const [first] = problemsIn(settings, given);
-  if (first) throw new UsageError(`${first.name} ${first.problem}`);
-  return json;
-}
 
 interface Around {
   /** What the model's record asks for where the caller does not. */

@@ -7,16 +7,17 @@ import { byteOf, valueOfByte } from "../pixel-range.ts";
 import { normals } from "../random.ts";
 import { samplingSchedule } from "../samplers/levels.ts";
 import { show } from "../tensor/shape.ts";
+import { guidanceOff } from "./guidance.ts";
 import { type SampleSettings, sample } from "./sample.ts";
-import { type Described, type Run, type RunOptions, settle } from "./settings.ts";
+import { type Described, type RunOptions, type SettledRun, settle } from "./settings.ts";
 
 /** How the second model of a cascade draws; its labels and seeds are those of the first. */
-export type UpsamplingOptions = Pick<RunOptions, "sampler" | "guidance" | "clip" | "batch">;
+export type UpsamplingOptions = Pick<RunOptions, "sampler" | "guidance" | "clip" | "batchSize">;
 
 export type CascadeOptions = RunOptions & Omit<SampleSettings, "lowRes"> & CascadeSettings;
 
 export interface CascadeSettings {
-  /** How the upsampler draws: its own sampler by default, no guidance but the classifier-free scale that its record asks for; `clip` and `batch` as the first model's. */
+  /** How the upsampler draws: its own sampler by default, no guidance but what its record asks for; `clip` and `batchSize` as the first model's. */
   readonly upsampling?: UpsamplingOptions;
 }
 
@@ -42,7 +43,7 @@ export async function* cascade(
   upsampler: Model,
   { upsampling, ...options }: CascadeOptions,
 ): AsyncGenerator<CascadeEvent, void, undefined> {
-  const { backend, signal, start, weak, noise = normals } = options;
+  const { backend, signal, start, weakModel, guides, noise = normals } = options;
   const around = { ...(backend && { backend }), ...(signal && { signal }) };
   const run = settle(base, options);
   // Before the first step: what does not fit is said at once, not after the small pictures are drawn.
@@ -52,7 +53,8 @@ export async function* cascade(
     ...run,
     ...around,
     ...(start && { start }),
-    ...(weak && { weak }),
+    ...(weakModel && { weakModel }),
+    ...(guides && { guides }),
     noise,
   })) {
     yield { ...event, stage: "base" };
@@ -77,18 +79,19 @@ export async function* cascade(
 export function settleUpsampling(
   base: CascadeModel,
   upsampler: CascadeModel,
-  run: Run,
-  { sampler, guidance = {}, clip = run.clip, batch = run.batch }: UpsamplingOptions = {},
-): Run {
+  run: SettledRun,
+  { sampler, guidance = {}, clip = run.clip, batchSize = run.batchSize }: UpsamplingOptions = {},
+): SettledRun {
   checkFits(base, upsampler);
-  const { classifierFree = 1 } = upsampler.sampling ?? {};
-  const second = settle(upsampler, {
+  // Where its record does not ask for guidance there is none.
+  const quiet = { ...upsampler, sampling: { ...guidanceOff, ...upsampler.sampling } };
+  const second = settle(quiet, {
     labels: toldLabels(upsampler, run),
     seeds: run.seeds,
     ...(sampler && { sampler }),
-    guidance: { classifier: 0, classifierFree, ...guidance },
+    guidance,
     clip,
-    batch,
+    batchSize,
   });
   // Steps that cannot be had throw here, where they cost nothing.
   samplingSchedule(upsampler.denoiser!.process, second.sampler);
@@ -103,7 +106,7 @@ const asBytes = ({ shape, data }: NDArray<"float32">): NDArray<"float32"> =>
   );
 
 /** The labels of a run for an upsampler, which may be told none. */
-const toldLabels = ({ denoiser }: CascadeModel, { labels }: Run): RunOptions["labels"] =>
+const toldLabels = ({ denoiser }: CascadeModel, { labels }: SettledRun): RunOptions["labels"] =>
   denoiser && denoiserSignature(denoiser).classes !== undefined ? labels : undefined;
 
 /** Throws ModelError unless the second model enlarges the pictures of the first and knows its classes. */

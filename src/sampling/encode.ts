@@ -11,12 +11,13 @@ import { batchesOf, evenSize, joinRows, rowsOf } from "../runtime/batches.ts";
 import { openEngine } from "../runtime/engine.ts";
 import { type Steps, samplingSchedule } from "../samplers/levels.ts";
 import { ddim, ddimReverseStep } from "../samplers/solvers/ddim.ts";
+import { definedOf } from "../setting.ts";
 import { show } from "../tensor/shape.ts";
 import { denoiserOf, predictorOf } from "./graph.ts";
-import { checkSteady } from "./guidance.ts";
-import { type Run, type RunOptions, settle } from "./settings.ts";
+import { checkSteady, guidanceOff } from "./guidance.ts";
+import { type RunOptions, type SettledRun, settle } from "./settings.ts";
 
-export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batch"> {
+export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batchSize"> {
   /** Pictures [N, C, H, W] in [-1, 1]. */
   readonly images: NDArray<"float32">;
   /** As of a sampler; decoding takes the same. 50 by default, or the model's T where that is less. */
@@ -32,23 +33,24 @@ export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | 
  *
  * @throws UsageError for pictures that are not the model's, and as `settle` does
  */
-export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): Run {
-  const { images, labels, guidance, clip, batch } = options;
+export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): SettledRun {
+  const { images, labels, guidance, clip, batchSize } = options;
   const { steps = Math.min(ddim.steps, denoiserOf(model).process.steps) } = options;
-  checkSteady(guidance ?? {}, "encode");
   const [count = 0, ...rest] = images.shape;
   if (count === 0 || show(rest) !== show(model.imageShape))
     throw new UsageError(
       `encode: ${model.source} knows pictures [N, ${model.imageShape.join(", ")}], but ${show(images.shape)} came`,
     );
-  return settle(model, {
+  const run = settle(model, {
     ...(labels && { labels }),
     seeds: Array.from({ length: count }, (_, i) => i),
     sampler: ddim({ steps, eta: 0 }),
-    guidance: { classifier: 0, classifierFree: 1, ...guidance },
+    guidance: { ...guidanceOff, ...definedOf(guidance ?? {}) },
     ...(clip !== undefined && { clip }),
-    ...(batch !== undefined && { batch }),
+    ...(batchSize !== undefined && { batchSize }),
   });
+  checkSteady(run.guidance, "encode");
+  return run;
 }
 
 /**
@@ -72,7 +74,7 @@ export async function* encode(model: Model, options: EncodeOptions): AsyncGenera
   const chain = samplingSchedule(process, run.sampler);
   const steps = chain.timesteps.length;
   const count = run.seeds.length;
-  const size = evenSize(count, run.batch);
+  const size = evenSize(count, run.batchSize);
   const solver = { step: ddimReverseStep, memory: [], numbers: [] };
   const { weights, ...asked } = predictorOf(model, run);
   const graph = stepGraph({ ...asked, weights, solver, batchSize: size, labelled: true });

@@ -5,6 +5,7 @@ import { networkInput, perImage } from "../diffusion/process.ts";
 import { stepGraph } from "../draw/step-graph.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { logProbability } from "../guidance/classifier.ts";
+import { asks } from "../guidance/guidances.ts";
 import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignature } from "../models/families.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { parameterSpecs } from "../nn/module.ts";
@@ -17,7 +18,7 @@ import { type AnyTensor, constant, type Labels, type Tensor } from "../tensor/te
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
 import { predictorOf } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
-import type { Run } from "./settings.ts";
+import type { SettledRun } from "./settings.ts";
 
 /** Parts of a model that can be written as programs of their own. */
 const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
@@ -35,9 +36,9 @@ export interface Exported {
 export interface ExportOptions {
   readonly what: ExportKind;
   /** Images at a time, N: the shapes in the file are fixed. */
-  readonly batch: number;
+  readonly batchSize: number;
   /** Sampler and guidance of `step`; the others have no use for it. */
-  readonly run: Run;
+  readonly run: SettledRun;
 }
 
 interface Made {
@@ -65,8 +66,8 @@ interface Made {
 export function exportGraph(model: Model, options: ExportOptions): Exported {
   const { graph, facts } = makers[options.what](model, options);
   const { classes, imageShape } = model;
-  const { what, batch } = options;
-  const all = { format: "guidestar-onnx-1", what, batch, classes, imageShape, ...facts };
+  const { what, batchSize } = options;
+  const all = { format: "guidestar-onnx-1", what, batch: batchSize, classes, imageShape, ...facts };
   return {
     graph,
     bound: boundWeights(model, graph),
@@ -80,16 +81,16 @@ export function exportGraph(model: Model, options: ExportOptions): Exported {
 }
 
 const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions) => Made>> = {
-  denoiser(model, { batch }) {
+  denoiser(model, { batchSize }) {
     const record = recordOf(model, "denoiser");
     const { process } = record;
     const { classes, lowRes } = denoiserSignature(record);
     const denoise = denoiserNetwork(record);
     const specs = {
-      x: f32(batch, ...model.imageShape),
-      t: f32(batch),
-      ...(classes !== undefined && { y: i64(batch) }),
-      ...(lowRes && { low_res: f32(batch, ...lowRes) }),
+      x: f32(batchSize, ...model.imageShape),
+      t: f32(batchSize),
+      ...(classes !== undefined && { y: i64(batchSize) }),
+      ...(lowRes && { low_res: f32(batchSize, ...lowRes) }),
       denoiser: parameterSpecs(denoise),
     };
     const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
@@ -100,17 +101,17 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     return { graph, facts: denoiserFacts(record) };
   },
 
-  classifier(model, { batch }) {
+  classifier(model, { batchSize }) {
     const record = recordOf(model, "classifier");
-    const graph = trace(classifierSpecs(model, record, batch), ({ x, t, classifier }) => ({
+    const graph = trace(classifierSpecs(model, record, batchSize), ({ x, t, classifier }) => ({
       logits: logitsOf(record, classifier, x, t),
     }));
     return { graph, facts: classifierFacts(record) };
   },
 
-  "classifier-gradient"(model, { batch }) {
+  "classifier-gradient"(model, { batchSize }) {
     const record = recordOf(model, "classifier");
-    const specs = { ...classifierSpecs(model, record, batch), y: i64(batch) };
+    const specs = { ...classifierSpecs(model, record, batchSize), y: i64(batchSize) };
     const graph = trace(specs, ({ x, t, y, classifier }) => {
       const log_prob = logProbability(logitsOf(record, classifier, x, t), y);
       const known = (value: Tensor) => ifKnown(y, classifierSignature(record).classes, value);
@@ -119,19 +120,19 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
     return { graph, facts: classifierFacts(record) };
   },
 
-  step(model, { batch, run }) {
+  step(model, { batchSize, run }) {
     const record = recordOf(model, "denoiser");
     const { sampler, guidance, clip } = run;
     checkSteady(guidance, "export");
-    if (guidance.autoguidance !== undefined)
-      throw new UsageError("export: a step file holds one model, and autoguidance needs two; leave autoguidance out");
+    if (asks("weakModel", guidance))
+      throw new UsageError("export: a step file holds one model, and autoguidance needs two; leave it out");
     const solver = solverOf(sampler, samplingSchedule(record.process, sampler));
     const table = stepTable(record.process, solver);
     const { lowRes } = denoiserSignature(record);
     const inner = stepGraph({
       ...predictorOf(model, run),
       solver,
-      batchSize: batch,
+      batchSize,
       labelled: true,
       lowResShape: lowRes,
     });
@@ -147,7 +148,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
       { ...specs, step: i64() },
       ({ step, ...given }: { step: Tensor<"int64">; [name: string]: AnyTensor }) => {
         const tables = { ...prefixed("coefficients", table.coefficients), ...prefixed("numbers", table.numbers) };
-        const values = lookUp(tables, step, batch);
+        const values = lookUp(tables, step, batchSize);
         for (const [name, { dtype }] of asked) values.set(name, given[publicName(name)]!.cast(dtype));
         const outputs = call(inner, values);
         const memory = solver.memory.map((name) => [`memory_${name}_next`, outputs.get(`memory/${name}`)!] as const);
@@ -159,7 +160,7 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
         return { x_next: known("x"), x0: known("x0"), ...Object.fromEntries(memory) };
       },
     );
-    const guide = guidance.classifier === 0 ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
+    const guide = !asks("classifier", guidance) ? {} : { classifierWeights: recordOf(model, "classifier").sha256 };
     return { graph, facts: { ...denoiserFacts(record), ...guide, sampler, guidance, clip, ...table } };
   },
 };
@@ -195,7 +196,7 @@ function stepTable({ rescaleTimesteps, steps }: ProcessConfig, { plan, numbers }
 function lookUp(
   tables: Readonly<Record<string, readonly number[]>>,
   step: Tensor<"int64">,
-  batch: number,
+  batchSize: number,
 ): Map<string, AnyTensor> {
   const columns = Object.values(tables);
   const steps = columns[0]!.length;
@@ -216,7 +217,7 @@ function lookUp(
   const row = where(chosen, table, 0)
     .sum(0)
     .div(where(chosen, 1, 0).sum(0));
-  return new Map(Object.keys(tables).map((name, i) => [name, row.slice(0, i, i + 1).expand(batch)]));
+  return new Map(Object.keys(tables).map((name, i) => [name, row.slice(0, i, i + 1).expand(batchSize)]));
 }
 
 /** Applies a graph as a function: its outputs, as expressions of other values for its inputs. */
@@ -250,9 +251,9 @@ function logitsOf(record: ClassifierRecord, weights: Record<string, Tensor>, x: 
   return classifierNetwork(record)(weights, networkInput(x, time, record.process), time);
 }
 
-const classifierSpecs = (model: Model, record: ClassifierRecord, batch: number) => ({
-  x: f32(batch, ...model.imageShape),
-  t: f32(batch),
+const classifierSpecs = (model: Model, record: ClassifierRecord, batchSize: number) => ({
+  x: f32(batchSize, ...model.imageShape),
+  t: f32(batchSize),
   classifier: parameterSpecs(classifierNetwork(record)),
 });
 

@@ -2,39 +2,45 @@ import { checkSameNoise, type Model } from "../checkpoint/model.ts";
 import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import type { MakePredictor } from "../draw/step-graph.ts";
 import { ModelError } from "../errors.ts";
-import { type GuidedModel, guide } from "../guidance/guide.ts";
+import { asks, guidanceMemory } from "../guidance/guidances.ts";
+import { type GuidedModel, guided } from "../guidance/guide.ts";
+import { scheduledScales } from "../guidance/steps.ts";
 import { classifierNetwork, denoiserNetwork, denoiserSignature } from "../models/families.ts";
 import { guidanceForm } from "../samplers/sampler.ts";
 import type { Tensor } from "../tensor/tensor.ts";
-import { asksWeak, type GuidanceMemory, guidanceMemory, type ScaleName, scheduledScales } from "./guidance.ts";
-import type { Run } from "./settings.ts";
+import type { RunOptions, SettledRun } from "./settings.ts";
 
 /**
  * A model under the guidance of a run as the functions and arrays that `draw` and `stepGraph` take.
  *
- * @param weak the model of autoguidance, where the run has it
+ * @param weakModel the model of autoguidance, where the run has it
  */
-export function predictorOf(model: Model, { guidance, sampler, clip }: Run, weak?: Model) {
+export function predictorOf(
+  model: Model,
+  { guidance, sampler, clip }: SettledRun,
+  { weakModel, guides }: Pick<RunOptions, "weakModel" | "guides"> = {},
+) {
   const denoiser = denoiserOf(model);
-  const classifier = guidance.classifier === 0 ? undefined : model.classifier;
+  const classifier = asks("classifier", guidance) ? model.classifier : undefined;
   if (classifier) checkSameNoise(model);
-  const weaker = asksWeak(guidance) && weak ? denoiserOf(weak) : undefined;
+  const weaker = asks("weakModel", guidance) && weakModel ? denoiserOf(weakModel) : undefined;
   const weights = {
     denoiser: model.weights.denoiser ?? {},
-    weak: weaker ? (weak!.weights.denoiser ?? {}) : {},
+    weakModel: weaker ? (weakModel!.weights.denoiser ?? {}) : {},
     classifier: classifier ? (model.weights.classifier ?? {}) : {},
   };
   const scheduled = scheduledScales(guidance);
-  const predictor: MakePredictor<typeof weights, ScaleName, GuidanceMemory> = (weights, { scales, memory }) => {
+  const predictor: MakePredictor<typeof weights, string, string> = (weights, { scales, memory }) => {
     const classify = classifier && classifierNetwork(classifier);
-    const now = Object.fromEntries(scheduled.map((name) => [name, scales[name]]));
-    return guide(
+    const now = Object.fromEntries(scheduled.map((name) => [name, scales[name]!]));
+    return guided(
       {
         ...network(denoiser, weights.denoiser),
-        ...(weaker && { weak: network(weaker, weights.weak) }),
+        ...(weaker && { weakModel: network(weaker, weights.weakModel) }),
         ...(classify && { classifier: (x, t) => classify(weights.classifier, x, t) }),
       },
-      { ...guidance, ...now, momentum: memory, form: guidanceForm(sampler), clip },
+      guidance,
+      { scales: now, memory, form: guidanceForm(sampler), clip, guides },
     );
   };
   return { predictor, weights, memory: guidanceMemory(guidance), shape: model.imageShape };

@@ -1,37 +1,24 @@
 import * as z from "zod";
 import { readBy } from "../checkpoint/schema.ts";
 import { DataError } from "../errors.ts";
-import { scheduleNames } from "../guidance/schedule.ts";
+import { guidanceSettings } from "../guidance/guidances.ts";
+import { readGuidance } from "../guidance/settle.ts";
 import { describeProblems } from "../problems.ts";
 import { completed, definitionOf } from "../samplers/sampler.ts";
-import type { SettledGuidance } from "./guidance.ts";
+import { fromVersion1 } from "../setting.ts";
+import type { SettledRun } from "./settings.ts";
 
 const label = z.int().min(0).max(65535);
 const seed = z.int().min(0);
 const most = 1_000_000;
-const sampler = readBy((json) => completed(definitionOf({ kind: String(json.kind) }), { levels: "chain", ...json }));
-const guidance = z.strictObject({
-  classifier: z.number(),
-  classifierFree: z.number(),
-  gradientAt: z.enum(["x_t", "mean"]),
-  unconditional: z.boolean(),
-  autoguidance: z.number().optional(),
-  cfgPlusPlus: z.boolean().optional(),
-  apg: z.strictObject({ eta: z.number(), threshold: z.number().min(0), momentum: z.number() }).optional(),
-  rescale: z.number().min(0).max(1).optional(),
-  threshold: z.number().gt(0).max(100).optional(),
-  interval: z
-    .tuple([z.number().min(0), z.number()])
-    .readonly()
-    .optional(),
-  schedule: z.union([z.enum(scheduleNames), z.array(z.number()).min(1).readonly()]).optional(),
-}) satisfies z.ZodType<SettledGuidance>;
-const batch = z.int().min(1).max(most);
+const sampler = readBy((json) => completed(definitionOf({ kind: String(json.kind) }), json));
+const guidance = readBy(readGuidance);
+const batchSize = z.int().min(1).max(most);
 
 const file = { path: z.string(), sha256: z.string() };
 const strength = z.number().gt(0).max(1);
 
-export const runSpecFormat = "guidestar-run-1";
+export const runSpecFormat = "guidestar-run-2";
 
 /** A sampling run whole: from it, the model and the files of `input`, the same pictures can be drawn again. Plain JSON. */
 const runSpecSchema = z.strictObject({
@@ -49,7 +36,7 @@ const runSpecSchema = z.strictObject({
   sampler,
   guidance,
   clip: z.boolean(),
-  batch,
+  batchSize,
   /** Files that the pictures were made from, as they were given, with their SHA-256; drawing again needs them. */
   input: z
     .discriminatedUnion("kind", [
@@ -65,12 +52,19 @@ const runSpecSchema = z.strictObject({
     ])
     .optional(),
   /** The weak model of autoguidance. */
-  weak: z
+  weakModel: z
     .strictObject({
       name: z.string(),
       /** SHA-256 of its denoiser. */
       denoiser: z.string(),
     })
+    .optional(),
+  /** Guidance of the caller's own, of which nothing is known here. */
+  ownGuides: z
+    .custom<true>(
+      () => false,
+      "guidance of a program's own took part, which no record holds; draw the picture again by that program",
+    )
     .optional(),
   /** The second model of a cascade, which enlarged the pictures. */
   upsampler: z
@@ -81,7 +75,7 @@ const runSpecSchema = z.strictObject({
       sampler,
       guidance,
       clip: z.boolean(),
-      batch,
+      batchSize,
     })
     .optional(),
 });
@@ -101,10 +95,47 @@ export function parseRunSpec(text: string, where: string): RunSpec {
   } catch (cause) {
     throw new DataError(`${where}: its record of the sampling run is not JSON`, { cause });
   }
-  const { data, error } = runSpecSchema.safeParse(json);
+  const { data, error } = runSpecSchema.safeParse(upgradeRunSpec(json));
   if (error) throw new DataError(`${where}: its record of the sampling run is damaged: ${describeProblems(error)}`);
   return data;
 }
+
+/**
+ * A record of format "guidestar-run-1" as one of today's: settings of guidance have their present names, and samplers say their levels.
+ * Values of another format stay as they are.
+ */
+function upgradeRunSpec(value: unknown): unknown {
+  if (!isObject(value) || value.format !== "guidestar-run-1") return value;
+  const upgradeRun = ({ batch, sampler, guidance, ...run }: Json): Json => ({
+    ...run,
+    ...(batch !== undefined && { batchSize: batch }),
+    ...(sampler !== undefined && { sampler: isObject(sampler) ? { levels: "chain", ...sampler } : sampler }),
+    ...(guidance !== undefined && {
+      guidance: isObject(guidance) ? fromVersion1(guidanceSettings, guidance) : guidance,
+    }),
+  });
+  const { weak, upsampler, ...run } = value;
+  return {
+    ...upgradeRun(run),
+    format: runSpecFormat,
+    ...(weak !== undefined && { weakModel: weak }),
+    ...(upsampler !== undefined && { upsampler: isObject(upsampler) ? upgradeRun(upsampler) : upsampler }),
+  };
+}
+
+type Json = Readonly<Record<string, unknown>>;
+const isObject = (value: unknown): value is Json =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+/** The run of a spec. */
+export const runOf = ({ labels, seeds, sampler, guidance, clip, batchSize }: RunSpec): SettledRun => ({
+  labels,
+  seeds,
+  sampler,
+  guidance,
+  clip,
+  batchSize,
+});
 
 /** The keyword under which a PNG carries its spec. */
 export const pngKeyword = "guidestar";

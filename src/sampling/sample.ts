@@ -2,11 +2,12 @@ import type { Model } from "../checkpoint/model.ts";
 import { type DrawOptions, draw, type SampleEvent } from "../draw/draw.ts";
 import type { Place } from "../draw/plan.ts";
 import { UsageError } from "../errors.ts";
+import { isGuided } from "../guidance/guidances.ts";
+import { scalesAt, withoutGuidance } from "../guidance/steps.ts";
 import { denoiserSignature } from "../models/families.ts";
 import type { NDArray } from "../ndarray.ts";
 import { show } from "../tensor/shape.ts";
 import { denoiserOf, predictorOf } from "./graph.ts";
-import { scalesAt, withoutGuidance } from "./guidance.ts";
 import { type RunOptions, settle } from "./settings.ts";
 
 export type SampleOptions = RunOptions & SampleSettings;
@@ -24,14 +25,16 @@ export type SampleSettings = Pick<DrawOptions, "start" | "lowRes" | "noise" | "b
  *   pictures stop being finite
  */
 export async function* sample(model: Model, options: SampleOptions): AsyncGenerator<SampleEvent, void, undefined> {
-  const { weak, start, lowRes, noise, backend, signal } = options;
+  const { weakModel, guides, start, lowRes, noise, backend, signal } = options;
   const run = settle(model, options);
-  const { seeds, labels, sampler, guidance, batch: batchSize } = run;
+  const { seeds, labels, sampler, guidance, batchSize } = run;
   const { process } = denoiserOf(model);
   checkLowRes(model, lowRes, seeds.length);
-  const guided = predictorOf(model, run, weak);
+  const guided = predictorOf(model, run, { ...(weakModel && { weakModel }), ...(guides && { guides }) });
   const plain = predictorOf(model, { ...run, guidance: withoutGuidance(guidance) }).predictor;
-  const scales = ({ sigma, alpha, ...place }: Place) => scalesAt(guidance, { ...place, ratio: sigma / alpha });
+  const isOn = isGuided(guidance) || run.ownGuides === true;
+  const scales = ({ sigma, alpha, ...place }: Place) =>
+    isOn ? scalesAt(guidance, { ...place, ratio: sigma / alpha }) : {};
   yield* draw({
     ...guided,
     predictor: { at: (place) => (scales(place) ? guided.predictor : plain) },

@@ -2,9 +2,12 @@ import type { Model } from "../checkpoint/model.ts";
 import { labelOf } from "../class-names.ts";
 import { type Seeds, seedsOf } from "../draw/seeds.ts";
 import { UsageError } from "../errors.ts";
+import type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
+import type { Predictor } from "../guidance/predictor.ts";
+import { neededReads } from "../guidance/settle.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type AskedSampler, settleSampler } from "../samplers/samplers.ts";
-import { type Guidance, type SettledGuidance, settleGuidance } from "./guidance.ts";
+import { guidanceOf } from "./guidance.ts";
 
 /** What the pictures of a run depend on, beside the model. */
 export type RunOptions = RunSettings & Seeds;
@@ -17,21 +20,25 @@ export interface RunSettings {
   /** The model's own scales by default. */
   readonly guidance?: Guidance;
   /** A worse version of the model for autoguidance: smaller, or an earlier checkpoint. */
-  readonly weak?: Model;
+  readonly weakModel?: Model;
+  /** Guidance of one's own: each maps the predictor of all guidance before it. A record of the run cannot hold it. */
+  readonly guides?: readonly ((predictor: Predictor) => Predictor)[];
   /** Limit predicted images to [-1, 1]; on by default. */
   readonly clip?: boolean;
   /** Most images at a time; pictures don't depend on it but for rounding. Default 16. */
-  readonly batch?: number;
+  readonly batchSize?: number;
 }
 
 /** The same with every choice made; plain JSON. A weak model is not in it, and is given again. */
-export interface Run {
+export interface SettledRun {
   readonly labels: readonly number[];
   readonly seeds: readonly number[];
   readonly sampler: Sampler;
   readonly guidance: SettledGuidance;
   readonly clip: boolean;
-  readonly batch: number;
+  readonly batchSize: number;
+  /** There is guidance of the caller's own, which is given again too. */
+  readonly ownGuides?: true;
 }
 
 /** What `settle` needs of a model. */
@@ -46,22 +53,27 @@ export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classif
  *
  * @throws UsageError for classes that the model lacks, and settings that are out of range or exclude each other
  */
-export function settle(model: Described, options: RunOptions): Run {
-  const { labels, guidance = {}, weak, clip = true, batch = 16 } = options;
+export function settle(model: Described, options: RunOptions): SettledRun {
+  const { labels, guidance = {}, weakModel, guides = [], clip = true, batchSize = 16 } = options;
   const { denoiser } = model;
   const seeds = seedsOf(options);
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
-  if (!Number.isInteger(batch) || batch < 1)
-    throw new UsageError(`sample: batch must be a whole number from 1 but is ${batch}`);
-  const sampler = settleSampler(options.sampler, { record: model.sampling, process: denoiser?.process });
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`sample: batchSize must be a whole number from 1 but is ${batchSize}`);
+  const sampler = settleSampler(options.sampler, {
+    record: model.sampling,
+    process: denoiser?.process,
+    reads: neededReads(guidance),
+  });
 
   const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());
   return {
     labels: seeds.map((_, i) => chosen[i % chosen.length] ?? 0),
     seeds,
     sampler,
-    guidance: settleGuidance(model, { guidance, sampler, weak }),
+    guidance: guidanceOf(model, guidance, { sampler, weakModel }),
     clip,
-    batch,
+    batchSize,
+    ...(guides.length > 0 && { ownGuides: true as const }),
   };
 }

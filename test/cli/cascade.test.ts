@@ -32,7 +32,7 @@ describe("sample --upsampler", () => {
     );
     expect(drawn).toMatchObject({
       code: 0,
-      messages: expect.stringContaining(`enlarged by ${at("large")}, ddpm 3 steps`),
+      messages: expect.stringContaining(`enlarged by ${at("large")}, ddpm, 3 steps`),
     });
     expect((await pixelsOf(at("a.npz"))).shape).toEqual([3, 16, 16, 1]);
     const [sheet, frame] = await Promise.all(
@@ -45,12 +45,12 @@ describe("sample --upsampler", () => {
     expect(spec).toMatchObject({
       model: { name: at("small") },
       labels: [2, 0, 2],
-      guidance: { classifier: 1.5, classifierFree: 2 },
+      guidance: { classifierScale: 1.5, cfgScale: 2 },
       upsampler: {
         name: at("large"),
         denoiser: hash,
         sampler: { kind: "ddpm", steps: 3 },
-        guidance: { classifier: 0, classifierFree: 1 },
+        guidance: { classifierScale: 0, cfgScale: 1 },
       },
     });
 

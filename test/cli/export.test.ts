@@ -52,7 +52,7 @@ async function exported(name: string, ...options: string[]) {
 }
 const inMemory = (model: Model, what: "denoiser" | "step", batch: number) => {
   const run = settle(model, { seeds: [0], sampler: ddim({ steps: 20 }) });
-  return openOnnx(onnxFile(exportGraph(model, { what, batch, run }), "x").bytes);
+  return openOnnx(onnxFile(exportGraph(model, { what, batchSize: batch, run }), "x").bytes);
 };
 
 test("a label or step that does not exist makes what is computed of it NaN, and nothing else", async () => {
@@ -224,19 +224,19 @@ describe("a step, looped by itself, draws the pictures of sample", () => {
     [
       "ddpm, both kinds of guidance",
       ["--sampler", "ddpm", "--steps", "5", "--cfg-scale", "3", "--classifier-scale", "2"],
-      { sampler: ddpm({ steps: 5 }), guidance: { classifierFree: 3, classifier: 2 } },
+      { sampler: ddpm({ steps: 5 }), guidance: { cfgScale: 3, classifierScale: 2 } },
     ],
     [
       "ddim, eta 0.5, the classifier alone",
       ["--sampler", "ddim", "--steps", "4", "--eta", "0.5", "--unconditional", "--classifier-scale", "1.5"],
-      { sampler: ddim({ steps: 4, eta: 0.5 }), guidance: { unconditional: true, classifier: 1.5 } },
+      { sampler: ddim({ steps: 4, eta: 0.5 }), guidance: { unconditional: true, classifierScale: 1.5 } },
     ],
     [
       "ddpm, the gradient at the mean, steps of a paper",
       ["--sampler", "ddpm", "--steps", "3,2", "--gradient-at", "mean", "--cfg-scale", "1", "--classifier-scale", "1"],
       {
         sampler: ddpm({ steps: "3,2" }),
-        guidance: { classifierFree: 1, classifier: 1, gradientAt: "mean" },
+        guidance: { cfgScale: 1, classifierScale: 1, gradientAt: "mean" },
       },
     ],
     ["what is usual", [], { sampler: ddim({ steps: 20 }) }],
@@ -285,7 +285,7 @@ test("weights that don't fit into one file lie in one beside it", async () => {
   const denoiser = { ...tiny.denoiser!, config: { ...tiny.denoiser!.config, modelChannels: 64 } };
   const model = { ...tiny, denoiser, weights: { denoiser: randomWeights("denoiser", denoiser, 3) } };
   const run = settle(model, { seeds: [0] });
-  const wide = exportGraph(model, { what: "denoiser", batch: 3, run });
+  const wide = exportGraph(model, { what: "denoiser", batchSize: 3, run });
   const inside = onnxFile(wide, "big.onnx");
   const outside = onnxFile(wide, "big.onnx", 1);
   expect(inside.externalData).toEqual([]);

@@ -31,7 +31,7 @@ describe("options of guidance", () => {
     [
       "interval",
       ["--cfg-scale", "3", "--classifier-scale", "1", "--guidance-interval", "0.3:2"],
-      { classifierFree: 3, classifier: 1, interval: [0.3, 2] },
+      { cfgScale: 3, classifierScale: 1, guidanceInterval: [0.3, 2] },
     ],
     [
       "apg",
@@ -47,13 +47,13 @@ describe("options of guidance", () => {
         "--guidance-schedule",
         "0,1,2",
       ],
-      { apg: { eta: 0, threshold: 2, momentum: -0.5 }, rescale: 0.5, schedule: [0, 1, 2] },
+      { apgEta: 0, apgThreshold: 2, apgMomentum: -0.5, cfgRescale: 0.5, guidanceSchedule: [0, 1, 2] },
     ],
-    ["plus-plus", ["--cfg-plus-plus"], { classifierFree: 0.6, cfgPlusPlus: true }],
+    ["plus-plus", ["--cfg-plus-plus"], { cfgScale: 0.6, cfgPlusPlus: true }],
     [
       "weak",
       ["--weak-model", "weak", "--guidance-schedule", "cosine"],
-      { classifierFree: 1, autoguidance: 2, schedule: "cosine" },
+      { cfgScale: 1, autoguidanceScale: 2, guidanceSchedule: "cosine" },
     ],
   ];
   test.each(ways)("are recorded, and --from draws the same bytes: %s", async (name, options, guidance) => {
@@ -62,7 +62,7 @@ describe("options of guidance", () => {
     expect(code, messages).toBe(0);
     const spec = await specOf(`${name}.png`);
     expect(spec.guidance).toMatchObject(guidance);
-    expect(spec.weak?.name).toBe(name === "weak" ? at("weak") : undefined);
+    expect(spec.weakModel?.name).toBe(name === "weak" ? at("weak") : undefined);
     expect((await guidestar(["sample", "--from", at(`${name}.png`), "--out", at("again.png")])).code).toBe(0);
     expect(await sameBytes(at(`${name}.png`), at("again.png"))).toBe(true);
     expect(await sameBytes(at(`${name}.png`), at("plain.png"))).toBe(false);
@@ -83,10 +83,13 @@ describe("options of guidance", () => {
   });
 
   test.each([
-    [["--guidance-interval", "2"], /--guidance-interval must be two noise levels, as 0.2:5, but is "2"/],
+    [["--guidance-interval", "2"], /--guidance-interval must be two finite noise levels, as 0.2:5, .* but is "2"/],
     [["--guidance-interval", "5:2"], /0 <= low < high/],
-    [["--guidance-schedule", "up"], /--guidance-schedule must be constant, linear, cosine or factors/],
-    [["--autoguidance-scale", "2"], /give --weak-model FOLDER too/],
+    [
+      ["--guidance-schedule", "up"],
+      /--guidance-schedule must be constant, linear, cosine or a list of .* factor.* as 0,1,2, but is "up"/,
+    ],
+    [["--autoguidance-scale", "2"], /needs a weak model to lead away from, but none was given; give one/],
     [["--cfg-plus-plus", "--sampler", "ddpm"], /CFG\+\+ changes the step of ddim/],
     [["--cfg-plus-plus", "--cfg-scale", "4"], /from 0 \(no class\) to 1 but it is 4/],
     [["--cfg-rescale", "2"], /--cfg-rescale must be a number from 0 to 1/],

@@ -38,7 +38,7 @@ describe("sample", () => {
       labels: [2, 0, 2, 0, 2],
       seeds: [7, 8, 9, 10, 11],
       sampler: { kind: "dpm++2m", steps: 3, levels: "karras" },
-      guidance: { classifierFree: 2, classifier: 0 },
+      guidance: { cfgScale: 2, classifierScale: 0 },
     });
 
     const arrays = readNpz(await readFile(at("a", "grid.npz")));
@@ -108,8 +108,8 @@ describe("sample", () => {
     await sample("--unconditional", "--count", "1", "--out", at("alone.png"));
     expect((await specOf(at("alone.png"))).guidance).toMatchObject({
       unconditional: true,
-      classifier: 2,
-      classifierFree: 1,
+      classifierScale: 2,
+      cfgScale: 1,
     });
   });
 
@@ -152,7 +152,12 @@ describe("sample refuses, in one line and with nothing written:", () => {
     ["a sheet that is no PNG", () => ["--out", at("failed.jpg")], 2, /--out must be a file that ends in \.png/],
     ["a folder as the sheet", () => ["--out", at("folder.png")], 2, /is a folder/],
     ["a sheet below a file", () => ["--out", at("own.png", "sheet.png")], 2, /own\.png is no folder/],
-    ["cfg-scale with --unconditional", () => ["--unconditional", "--cfg-scale", "3"], 2, /leave one out/],
+    [
+      "cfg-scale with --unconditional",
+      () => ["--unconditional", "--cfg-scale", "3"],
+      2,
+      /cfgScale 3 mixes in .* which unconditional turns off; choose one/,
+    ],
     ["too many steps", () => ["--sampler", "ddim", "--steps", "21"], 2, /steps must be a whole number from 1 to 20/],
     ["a spacing of no kind", () => ["--steps", "many"], 2, /respacing/],
     ["a scale that is no number", () => ["--cfg-scale", "big"], 2, /--cfg-scale must be a finite number but is "big"/],

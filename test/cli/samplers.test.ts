@@ -71,7 +71,7 @@ describe("samplers on the command line", () => {
       ["--sampler", "heun", "--steps", "0"],
       /--steps must be a whole number from 1, or timesteps as papers write them .* but is "0"/,
     ],
-    [["--threshold", "0"], /threshold must be a percentile above 0, to 100, but is 0/],
+    [["--threshold", "0"], /--threshold must be a percentile above 0 and at most 100 but is "0"/],
     [["--sampler", "unipc"], /--sampler must be one of ddim, ddpm, euler/],
   ])("%s is refused", async (argv, message) => {
     const { code, messages } = await sample("--model", at("model"), ...argv, "--out", at("refused.png"));

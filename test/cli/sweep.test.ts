@@ -40,11 +40,11 @@ describe("the grid", () => {
       "no,yes",
     );
     expect(cells.map((cell) => cell.trim())).toContain(
-      "classifierScale 1.5, cfgScale 2, dpm++2m, steps 2, levels karras",
+      "cfgScale 2, classifierScale 1.5, dpm++2m, steps 2, levels karras",
     );
     // 3 x 2 told the class; of the 6 that are not, those with --cfg-scale 2 have no meaning.
     expect(cells).toHaveLength(9);
-    expect(messages).toMatch(/^3 combinations left out: --cfg-scale 2 mixes in/);
+    expect(messages).toMatch(/^3 combinations left out: cfgScale 2 mixes in/);
     expect(last).toMatch(/^9 cells of 10 pictures, 0 done; about \d+ s for the others$/);
     expect(existsSync(at("none"))).toBe(false);
   });
@@ -52,15 +52,15 @@ describe("the grid", () => {
   test("takes every setting of sample, and values that hold commas", async () => {
     const { cells } = await list("--guidance-interval", "0.1:2,0.5:5", "--unconditional", "--classifier-scale", "1");
     expect(cells.map((cell) => cell.trim())).toEqual([
-      "classifierScale 1, cfgScale 1, unconditional, guidanceInterval [0.1,2], dpm++2m, steps 2, levels karras",
-      "classifierScale 1, cfgScale 1, unconditional, guidanceInterval [0.5,5], dpm++2m, steps 2, levels karras",
+      "unconditional, cfgScale 1, classifierScale 1, guidanceInterval [0.1,2], dpm++2m, steps 2, levels karras",
+      "unconditional, cfgScale 1, classifierScale 1, guidanceInterval [0.5,5], dpm++2m, steps 2, levels karras",
     ]);
     expect((await list("--guidance-schedule", "0,1;1,0", "--cfg-scale", "3")).cells).toHaveLength(2);
   });
 
   test("cells of a kind take equally long: what is computed at a step, and how often, is the same", async () => {
     const model = await loadModel("digits");
-    const values = { model: "digits", class: "all", count: 1, seed: 0, batch: 1, sampler: ["pc"] };
+    const values = { model: "digits", class: "all", count: 1, seed: 0, batchSize: 1, sampler: ["pc"] };
     const kinds = (settings: Partial<SweepValues>) => {
       const weak = new Map([["other", model]]);
       const { cells } = gridOf({ ...values, ...settings } as SweepValues, model, weak);
@@ -93,7 +93,7 @@ describe("sweep", () => {
     const ended = new Promise<NodeJS.Signals | null>((resolve) => child.on("exit", (_, signal) => resolve(signal)));
     child.stderr.on("data", (text: Buffer) => {
       messages += text;
-      if (messages.includes("classifierScale 1, cfgScale 1, dpm++2m, steps 2, levels karras: fid"))
+      if (messages.includes("cfgScale 1, classifierScale 1, dpm++2m, steps 2, levels karras: fid"))
         child.kill("SIGKILL");
     });
     expect(await ended).toBe("SIGKILL");

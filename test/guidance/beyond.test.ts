@@ -47,8 +47,8 @@ test("autoguidance leads to p_1 (p_1 / p_0)^(scale - 1), a normal distribution w
   const run = (scale: number) =>
     compute({ x, c }, ({ x, c }) => {
       const network = (p: typeof strong) => ({ denoiser: gaussian(p.centre, p.deviation, c), process });
-      const model = { ...network(strong), weak: network(weak) };
-      const { eps, x0 } = guide(model, { form: "score", clip: false, autoguidance: scale })(x, c, {});
+      const model = { ...network(strong), weakModel: network(weak) };
+      const { eps, x0 } = guide(model, { form: "score", clip: false, autoguidanceScale: scale })(x, c, {});
       return { eps, back: x0.mul(perImage(c.alpha, x)).add(eps.mul(perImage(c.sigma, x))), x };
     });
   const [guided, off] = [await run(scale), await run(1)];
@@ -74,13 +74,13 @@ test("autoguidance around classifier-free guidance leads from the weak condition
     const { eps } = await compute({ x, label, c }, ({ x, label, c }) => {
       // Its errors grow with x, and not with the label.
       const weak = { process, denoiser: (...[x, t, y]: Parameters<Denoiser>) => exactDenoiser(c)(x, t, y).mul(0.8) };
-      const model = { denoiser: exactDenoiser(c), process, nullLabel, weak };
+      const model = { denoiser: exactDenoiser(c), process, nullLabel, weakModel: weak };
       return { eps: guide(model, { form: "score", clip: false, ...options })(x, c, { label }).eps };
     });
     return Array.from(eps!.data);
   };
-  const [told, free] = [await eps({}), await eps({ classifierFree: 3 })];
-  const both = await eps({ classifierFree: 3, autoguidance: 2 });
+  const [told, free] = [await eps({}), await eps({ cfgScale: 3 })];
+  const both = await eps({ cfgScale: 3, autoguidanceScale: 2 });
   for (const [n, value] of both.entries()) {
     const weak = 0.8 * told[n]!;
     expect(value).toBeCloseTo(weak + 2 * (free[n]! - weak), 6);
@@ -94,8 +94,8 @@ describe("CFG++", () => {
     const inputs = { x, zero, label, c, scales: scales ?? float32([4]) };
     const next = await compute(inputs, ({ x, zero: noise, label, c, scales: each }) => {
       const model = { denoiser: exactDenoiser(c), classifier: exactClassifier(c), process, nullLabel };
-      const scale = scales ? { classifierFree: each } : {};
-      const predictor = guide(model, { form: "score", clip: false, ...options, ...scale });
+      const traced = scales ? { cfgScale: 2, scales: { cfgScale: each } } : {};
+      const predictor = guide(model, { form: "score", clip: false, ...options, ...traced });
       return ddimStep(predictor, { x, noise, coefficients: c, condition: { label } });
     });
     return { x: next.x as Numbers & { shape: number[] }, x0: next.x0 as Numbers & { shape: number[] } };
@@ -109,26 +109,26 @@ describe("CFG++", () => {
       const [before, after] = [sigma![n]! / alpha![n]!, sigmaNext![n]! / alphaNext![n]!];
       return (lambda * before) / (before - after);
     });
-    const ours = await step({ cfgPlusPlus: true, classifierFree: lambda });
+    const ours = await step({ cfgPlusPlus: true, cfgScale: lambda });
     const theirs = await step({}, float32([4], scales));
     expectClose(ours.x, theirs.x, 1e-5, "x");
     // But the image that is expected is mixed by lambda itself.
-    const expected = await step({ classifierFree: lambda });
+    const expected = await step({ cfgScale: lambda });
     expectClose(ours.x0, expected.x0, 1e-6, "x0");
   });
 
   test("by 0 it is unconditional sampling", async () => {
     const free = await step({ unconditional: true });
-    expectClose((await step({ cfgPlusPlus: true, classifierFree: 0 })).x, free.x, 1e-6, "x");
+    expectClose((await step({ cfgPlusPlus: true, cfgScale: 0 })).x, free.x, 1e-6, "x");
   });
 
   test("a classifier moves it as it moves unconditional sampling", async () => {
     const moved = async (options: Partial<GuidanceOptions>) => {
-      const [before, after] = [await step(options), await step({ ...options, classifier: 1.5 })];
+      const [before, after] = [await step(options), await step({ ...options, classifierScale: 1.5 })];
       return { shape: [4, 1, 1, 1], data: Array.from(after.x.data, (value, n) => value - before.x.data[n]!) };
     };
     const expected = await moved({ unconditional: true });
-    expectClose(await moved({ cfgPlusPlus: true, classifierFree: 0.6 }), expected, 1e-6, "change of x");
+    expectClose(await moved({ cfgPlusPlus: true, cfgScale: 0.6 }), expected, 1e-6, "change of x");
   });
 });
 
@@ -151,8 +151,8 @@ describe("images of several pixels", () => {
       const memory = { average: momentum };
       const predict = (more: Partial<GuidanceOptions>) =>
         guide({ denoiser, process, nullLabel }, { form: "score", clip: false, ...more })(x, c, { label });
-      const { x0, eps } = predict({ ...options, ...(remembers && { momentum: memory }) });
-      const [plain, none, linear] = [predict({}), predict({ unconditional: true }), predict({ classifierFree: 3 })];
+      const { x0, eps } = predict({ ...options, ...(remembers && { memory }) });
+      const [plain, none, linear] = [predict({}), predict({ unconditional: true }), predict({ cfgScale: 3 })];
       const v = (p: { x0: Tensor; eps: Tensor }) => p.eps.mul(perImage(c.alpha, x)).sub(p.x0.mul(perImage(c.sigma, x)));
       const back = x0.mul(perImage(c.alpha, x)).add(eps.mul(perImage(c.sigma, x)));
       return {
@@ -172,9 +172,11 @@ describe("images of several pixels", () => {
     expectClose(together("back"), together("x"), 1e-6, "alpha x0 + sigma eps");
     return (name: string, n: number): number[] => pixels(ours[name]!, n);
   }
-  const apg = (settings: { eta?: number; threshold?: number; momentum?: number }): Partial<GuidanceOptions> => ({
-    classifierFree: 3,
-    apg: { eta: 0, threshold: 0, momentum: 0, ...settings },
+  const apg = ({ eta = 0, threshold = 0, momentum = 0 }): Partial<GuidanceOptions> => ({
+    cfgScale: 3,
+    apgEta: eta,
+    apgThreshold: threshold,
+    apgMomentum: momentum,
   });
   const closeTo = (actual: number[], expected: number[]): void => {
     const most = Math.max(1, ...expected.map(Math.abs));
@@ -225,7 +227,7 @@ describe("images of several pixels", () => {
     return Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length);
   };
   test.each([1, 0.7])("rescaling by phi = %f gives v that much of the spread of the unguided one", async (phi) => {
-    const of = await run({ classifierFree: 3, rescale: phi });
+    const of = await run({ cfgScale: 3, cfgRescale: phi });
     for (const n of indices.keys()) {
       const [plain, linear] = [deviation(of("vPlain", n)), deviation(of("vLinear", n))];
       expect(Math.abs(plain / linear - 1)).toBeGreaterThan(0.05);
@@ -241,23 +243,22 @@ describe("options that make no sense together are refused", () => {
   const network = { denoiser: (x: Tensor) => x, process, nullLabel };
   const model: GuidedModel = {
     ...network,
-    weak: network,
+    weakModel: network,
     classifier: (x) => oneHot(labels(0, x.shape[0]!), 2),
   };
-  const settings = { eta: 0, threshold: 0, momentum: 0 };
   test.each([
-    [{ rescale: 1.5, classifierFree: 2 }, /rescale must be from 0/],
-    [{ apg: { ...settings, threshold: -1 }, classifierFree: 2 }, /threshold must be at least 0/],
-    [{ cfgPlusPlus: true, classifierFree: 2 }, /scale from 0 \(no class\) to 1 but it is 2/],
-    [{ cfgPlusPlus: true, classifierFree: 0.5, apg: settings }, /nothing to take back/],
-    [{ cfgPlusPlus: true, classifierFree: 0.5, rescale: 0.5 }, /nothing to take back/],
-    [{ cfgPlusPlus: true, classifierFree: 0.5, unconditional: true }, /choose one/],
-    [{ cfgPlusPlus: true, classifierFree: 0.5, autoguidance: 2 }, /not from a weak model/],
-    [{ classifierFree: 2, autoguidance: 2, apg: { ...settings, momentum: -0.5 } }, /use momentum 0/],
+    [{ cfgRescale: 1.5, cfgScale: 2 }, /cfgRescale must be a number from 0 to 1 but is 1.5/],
+    [{ apgThreshold: -1, cfgScale: 2 }, /apgThreshold must be a number of at least 0 but is -1/],
+    [{ cfgPlusPlus: true, cfgScale: 2 }, /scale from 0 \(no class\) to 1 but it is 2/],
+    [{ cfgPlusPlus: true, cfgScale: 0.5, apgEta: 0 }, /nothing to take back/],
+    [{ cfgPlusPlus: true, cfgScale: 0.5, cfgRescale: 0.5 }, /nothing to take back/],
+    [{ cfgPlusPlus: true, cfgScale: 0.5, unconditional: true }, /choose one/],
+    [{ cfgPlusPlus: true, cfgScale: 0.5, autoguidanceScale: 2 }, /not from a weak model/],
+    [{ cfgScale: 2, autoguidanceScale: 2, apgMomentum: -0.5 }, /use apgMomentum 0/],
   ] as [Partial<GuidanceOptions>, RegExp][])("%o", (options, message) => {
     expect(() => guide(model, { form: "score", ...options })).toThrow(message);
   });
   test("autoguidance without a weak model", () => {
-    expect(() => guide(network, { form: "score", autoguidance: 2 })).toThrow(/needs a weak model/);
+    expect(() => guide(network, { form: "score", autoguidanceScale: 2 })).toThrow(/needs a weak model/);
   });
 });

@@ -1,9 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { reverseMean } from "../../src/diffusion/prediction.ts";
-import { type Classifier, classifierGradient } from "../../src/guidance/classifier.ts";
+import { classifierGradient } from "../../src/guidance/classifier.ts";
 import { classifierFree } from "../../src/guidance/classifier-free.ts";
 import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidance/guide.ts";
+import type { Classifier } from "../../src/guidance/predictor.ts";
 import { type Condition, denoiserPredictor, type Scale } from "../../src/guidance/predictor.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -37,17 +38,17 @@ describe("on a mixture of two normals, where all is known", () => {
   };
 
   test("classifier guidance by 1 of the unconditional prediction is the conditional prediction", async () => {
-    expectClose(await eps({ unconditional: true, classifier: 1 }), await eps({}), 1e-6, "eps");
+    expectClose(await eps({ unconditional: true, classifierScale: 1 }), await eps({}), 1e-6, "eps");
   });
   test("classifier-free guidance by w is classifier guidance by w, and by w - 1 on top of the conditional prediction", async () => {
-    const expected = await eps({ unconditional: true, classifier: 3 });
-    expectClose(await eps({ classifierFree: 3 }), expected, 1e-6, "classifier-free");
-    expectClose(await eps({ classifier: 2 }), expected, 1e-6, "classifier");
-    expectClose(await eps({ classifierFree: 2, classifier: 1 }), expected, 1e-6, "both");
+    const expected = await eps({ unconditional: true, classifierScale: 3 });
+    expectClose(await eps({ cfgScale: 3 }), expected, 1e-6, "classifier-free");
+    expectClose(await eps({ classifierScale: 2 }), expected, 1e-6, "classifier");
+    expectClose(await eps({ cfgScale: 2, classifierScale: 1 }), expected, 1e-6, "both");
   });
   test("classifier-free guidance by 1 is off, by 0 unconditional", async () => {
-    expect(await eps({ classifierFree: 1 })).toEqual(await eps({}));
-    expectClose(await eps({ classifierFree: 0 }), await eps({}, (n) => labels(nullLabel, n)), 1e-6, "eps");
+    expect(await eps({ cfgScale: 1 })).toEqual(await eps({}));
+    expectClose(await eps({ cfgScale: 0 }), await eps({}, (n) => labels(nullLabel, n)), 1e-6, "eps");
   });
 });
 
@@ -68,7 +69,7 @@ describe("the mean form", () => {
         const model = { denoiser: () => x.mul(0.5), process, classifier };
         const condition = { label: labels(1, 4) };
         const plain = guide(model, { form: "mean" })(x, c, condition);
-        const guided = guide(model, { form: "mean", classifier: scale, gradientAt })(x, c, condition);
+        const guided = guide(model, { form: "mean", classifierScale: scale, gradientAt })(x, c, condition);
         return {
           mean: reverseMean(plain, x, c),
           shifted: reverseMean(guided, x, c),
@@ -151,19 +152,19 @@ describe("classifier-free guidance", () => {
 
 test("guidance that a model cannot give is refused", () => {
   const model: GuidedModel = { denoiser: (x) => x, process };
-  expect(() => guide(model, { form: "score", classifier: 1 })).toThrow(
+  expect(() => guide(model, { form: "score", classifierScale: 1 })).toThrow(
     /needs a noisy classifier, but the model has none/,
   );
-  expect(() => guide(model, { form: "score", classifierFree: 2 })).toThrow(/need a denoiser with a null label/);
+  expect(() => guide(model, { form: "score", cfgScale: 2 })).toThrow(/need a denoiser with a null label/);
   expect(() => guide(model, { form: "score", unconditional: true })).toThrow(/need a denoiser with a null label/);
-  const both = { form: "score", unconditional: true, classifierFree: 2 } as const;
+  const both = { form: "score", unconditional: true, cfgScale: 2 } as const;
   expect(() => guide({ ...model, nullLabel }, both)).toThrow(/choose one/);
 });
 
 test("guidance without labels is refused", async () => {
   const guided = compute({ x, c }, ({ x, c }) => {
     const model: GuidedModel = { denoiser: (x) => x, process, classifier: (x) => oneHot(labels(0, x.shape[0]!), 2) };
-    return { x: guide(model, { form: "score", classifier: 1 })(x, c, {}).x0 };
+    return { x: guide(model, { form: "score", classifierScale: 1 })(x, c, {}).x0 };
   });
   await expect(guided).rejects.toThrow(/classifier guidance needs a label for each image/);
 });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { checkInterval, inInterval } from "../../src/guidance/interval.ts";
-import { checkSchedule, factorAt, type ScaleSchedule, scaleAt } from "../../src/guidance/schedule.ts";
+import { inInterval, intervalGuidance } from "../../src/guidance/interval.ts";
+import { factorAt, type ScaleSchedule, scaleAt, scheduleGuidance } from "../../src/guidance/schedule.ts";
+import { problemOf } from "../../src/setting.ts";
 
 const factors = (schedule: ScaleSchedule, steps: number): number[] =>
   Array.from({ length: steps }, (_, i) => factorAt(schedule, i + 1, steps));
@@ -31,8 +32,10 @@ describe("schedules of the scale", () => {
   });
 
   test("lists without numbers are refused", () => {
-    expect(() => checkSchedule([])).toThrow(/at least one factor/);
-    expect(() => checkSchedule([1, Number.NaN])).toThrow(/finite/);
+    const { guidanceSchedule } = scheduleGuidance.settings;
+    expect(problemOf(guidanceSchedule, [])).toMatch(/at least one factor/);
+    expect(problemOf(guidanceSchedule, [1, Number.NaN])).toMatch(/finite/);
+    expect(problemOf(guidanceSchedule, [1, 2])).toBeUndefined();
   });
 });
 
@@ -47,6 +50,6 @@ describe("an interval of noise levels", () => {
     [-1, 2],
     [Number.NaN, 2],
   ] as const)("%f to %f is refused", (low, high) => {
-    expect(() => checkInterval([low, high])).toThrow(/0 <= low < high/);
+    expect(problemOf(intervalGuidance.settings.guidanceInterval, [low, high])).toMatch(/0 <= low < high/);
   });
 });

@@ -105,7 +105,7 @@ describe("a family from outside, in the library", () => {
 
   test("draws the class that it is told, without a classifier and by its classifier", async () => {
     expect(await loadModel(at("model"))).toMatchObject({ denoiser: { kind: "conv" }, classifier: { kind: "pool" } });
-    for (const guidance of [{ classifierFree: 2 }, { unconditional: true, classifier: 4 }]) {
+    for (const guidance of [{ cfgScale: 2 }, { unconditional: true, classifierScale: 4 }]) {
       const [dark, light] = await draw(guidance);
       expect(light - dark).toBeGreaterThan(0.3);
     }
@@ -116,12 +116,12 @@ describe("a family from outside, in the library", () => {
     const run = settle(model, { seeds: [0] });
     const x = normals(2, 0, 128);
     const feeds = { x: floats([2, 1, 8, 8], x), t: floats([2], [3, 15]), y: integers([2], [0, 2]) };
-    const file = await openOnnx(onnxFile(exportGraph(model, { what: "denoiser", batch: 2, run }), "x").bytes);
+    const file = await openOnnx(onnxFile(exportGraph(model, { what: "denoiser", batchSize: 2, run }), "x").bytes);
     expect(file.inputs).toEqual(["x float32 [2, 1, 8, 8]", "t float32 [2]", "y int64 [2]"]);
     const { out } = await file.run(feeds);
     expect(out!.shape).toEqual([2, 2, 8, 8]);
     expect(out!.data.every(Number.isFinite)).toBe(true);
-    const step = await openOnnx(onnxFile(exportGraph(model, { what: "step", batch: 2, run }), "x").bytes);
+    const step = await openOnnx(onnxFile(exportGraph(model, { what: "step", batchSize: 2, run }), "x").bytes);
     expect(step.outputs).toContain("x_next float32 [2, 1, 8, 8]");
   });
 

@@ -230,7 +230,7 @@ describe("guidance moves every sampler to the class asked for", () => {
   const noise = { shape: [count, 1, 1, 1], data: Float64Array.from(normals(7, 999, count)) };
   const ways: [string, Omit<GuidanceOptions, "form">][] = [
     ["the class is given", {}],
-    ["classifier", { unconditional: true, classifier: 1 }],
+    ["classifier", { unconditional: true, classifierScale: 1 }],
   ];
   test.each(
     everyone.flatMap(([name, sampler]) => ways.map(([way, options]) => [name, way, sampler, options] as const)),

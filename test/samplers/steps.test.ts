@@ -52,11 +52,11 @@ function moments(values: ArrayLike<number>): { mean: number; deviation: number }
 describe("samples of a mixture of two normals have the mean and the spread of the class asked for", () => {
   const ways: [string, SolverStep, GuidanceOptions, number][] = [
     ["ancestral, class given", ddpmStep, { form: "mean" }, 0],
-    ["ancestral, classifier at x_t", ddpmStep, { form: "mean", unconditional: true, classifier: 1 }, 0],
-    ["ancestral, score shifted", ddpmStep, { form: "score", unconditional: true, classifier: 1 }, 0],
+    ["ancestral, classifier at x_t", ddpmStep, { form: "mean", unconditional: true, classifierScale: 1 }, 0],
+    ["ancestral, score shifted", ddpmStep, { form: "score", unconditional: true, classifierScale: 1 }, 0],
     ["DDIM, class given", ddimStep, { form: "score" }, 0],
-    ["DDIM, classifier", ddimStep, { form: "score", unconditional: true, classifier: 1 }, 0],
-    ["DDIM of eta 1, classifier", ddimStep, { form: "score", unconditional: true, classifier: 1 }, 1],
+    ["DDIM, classifier", ddimStep, { form: "score", unconditional: true, classifierScale: 1 }, 0],
+    ["DDIM of eta 1, classifier", ddimStep, { form: "score", unconditional: true, classifierScale: 1 }, 1],
   ];
   test.each(ways)("%s", async (_, step, options, eta) => {
     const { mean, deviation: spread } = moments(await draw(step, "60", { ...options, clip: false }, eta));
@@ -129,14 +129,14 @@ describe("one step", () => {
         process,
         nullLabel,
       };
-      const predictor = guide(model, { form: "mean", gradientAt: "mean", classifier: 2, classifierFree: 3 });
+      const predictor = guide(model, { form: "mean", gradientAt: "mean", classifierScale: 2, cfgScale: 3 });
       return ddpmStep(predictor, { x, noise, coefficients: c, condition: { label } });
     });
     expect([denoised, classified]).toEqual([1, 1]);
   });
 
   test("an image does not see the others of its batch", async () => {
-    const options = { form: "score", classifier: 2, classifierFree: 3 } as const;
+    const options = { form: "score", classifierScale: 2, cfgScale: 3 } as const;
     const run = async (rows: readonly number[]) => {
       const { x } = await compute(
         {

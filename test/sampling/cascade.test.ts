@@ -90,7 +90,7 @@ describe("a cascade", () => {
     const large = await collect(
       sample(upsampler, {
         ...{ labels: ["star", "circle", "square"], seeds: [4, 5, 6], backend, ...upsampling },
-        guidance: { classifierFree: 1, classifier: 0 },
+        guidance: { cfgScale: 1, classifierScale: 0 },
         lowRes: throughFile(small),
         noise: (seed, stream, count) => normals(seed, streams[stream]!, count),
       }),
@@ -100,7 +100,7 @@ describe("a cascade", () => {
 
   test("draws each picture from its own seed, label and small picture, whatever the batch", async () => {
     const together = (await run()).at(-1)!.x;
-    const inBatches = (await run({ batch: 2 })).at(-1)!.x;
+    const inBatches = (await run({ batchSize: 2 })).at(-1)!.x;
     // A value near the edge of two bytes may fall to the other side in another batch: a 127th in one pixel of the small picture.
     expect(distance(together.data, inBatches.data)).toBeLessThan(0.05);
     const relabelled = (await run({ labels: ["circle"] })).at(-1)!.x;
@@ -115,7 +115,7 @@ describe("a cascade", () => {
       denoiser: { ...upsampler.denoiser!, config: { ...config, nullLabel: true, numClasses: 2 } },
     };
     const lowRes = float32([2, 1, 8, 8], normals(1, 0, 128));
-    const draw = (label: string, classifierFree: number) =>
+    const draw = (label: string, cfgScale: number) =>
       collect(
         sample(
           { ...mixing, classes: ["a", "b"] },
@@ -124,7 +124,7 @@ describe("a cascade", () => {
             labels: [label],
             seeds: [1, 2],
             sampler: ddim({ steps: 2 }),
-            guidance: { classifierFree },
+            guidance: { cfgScale },
             lowRes,
           },
         ),
@@ -141,7 +141,7 @@ describe("a cascade", () => {
           labels: ["a"],
           seeds: [2],
           sampler: ddim({ steps: 2 }),
-          guidance: { classifierFree: 3 },
+          guidance: { cfgScale: 3 },
           lowRes: float32([1, 1, 8, 8], lowRes.data.slice(64)),
         },
       ),
@@ -187,7 +187,7 @@ describe("refuses", () => {
     ],
     [
       "classifier-free guidance of an upsampler without a null label",
-      () => sample(upsampler, { seeds, lowRes: small(2, 1, 8, 8), guidance: { classifierFree: 2 } }),
+      () => sample(upsampler, { seeds, lowRes: small(2, 1, 8, 8), guidance: { cfgScale: 2 } }),
       UsageError,
       /null label/,
     ],

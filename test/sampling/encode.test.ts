@@ -76,7 +76,7 @@ describe("encoding Gaussian images, whose probability flow is known", () => {
       const x = await latents(model, steps);
       const start = { kind: "latents", x } as const;
       const run = { labels, seeds: [0, 1], sampler: ddim({ steps }), clip: false, backend };
-      const back = await collect(sample(model, { ...run, start, guidance: { classifierFree: 1, classifier: 0 } }));
+      const back = await collect(sample(model, { ...run, start, guidance: { cfgScale: 1, classifierScale: 0 } }));
       errors.push({ there: furthest(x.data, images.data), back: furthest(back.data, images.data) });
     }
     for (const end of ["there", "back"] as const)
@@ -95,7 +95,7 @@ test("digits encoded and decoded come back: three times the steps, less than hal
   const error = async (steps: number): Promise<number> => {
     const x = await collect(encode(digits, { images, labels, steps, backend }));
     const start = { kind: "latents", x } as const;
-    const guidance = { classifierFree: 1 };
+    const guidance = { cfgScale: 1 };
     const run = { labels, seeds: [0, 1], sampler: ddim({ steps }), guidance, backend };
     const [a, b] = reconstructionErrors(images, await collect(sample(digits, { ...run, start })));
     return Math.hypot(a!, b!);

@@ -36,9 +36,9 @@ test.each(samplers)(
   "an exported step of %s, given back its memory, draws the pictures of sample",
   async (_, sampler) => {
     const model = loadedTinyModel();
-    const guidance = { classifierFree: 3, classifier: 2 };
+    const guidance = { cfgScale: 3, classifierScale: 2 };
     const run = settle(model, { seeds, sampler, guidance });
-    const exported = exportGraph(model, { what: "step", batch: 2, run });
+    const exported = exportGraph(model, { what: "step", batchSize: 2, run });
     const file = await openOnnx(onnxFile(exported, "step.onnx").bytes);
     const slots = [...exported.graph.inputs.keys()].filter((name) => name.startsWith("memory_"));
     expect(slots.length).toBeGreaterThan(0);

@@ -39,11 +39,11 @@ const samplers: [string, Sampler][] = [
   ["sa-solver", makeSampler("sa-solver", { steps: 5, eta: 0.5 })],
 ];
 const guidances = {
-  none: { classifierFree: 1 },
-  "classifier-free": { classifierFree: 3 },
-  classifier: { classifierFree: 1, classifier: 2 },
-  both: { classifierFree: 3, classifier: 2 },
-  "classifier alone": { unconditional: true, classifier: 2 },
+  none: { cfgScale: 1 },
+  "classifier-free": { cfgScale: 3 },
+  classifier: { cfgScale: 1, classifierScale: 2 },
+  both: { cfgScale: 3, classifierScale: 2 },
+  "classifier alone": { unconditional: true, classifierScale: 2 },
 };
 
 describe.each(samplers)("%s", (_, sampler) => {
@@ -52,7 +52,7 @@ describe.each(samplers)("%s", (_, sampler) => {
     async (name) => {
       const options = { labels: ["circle", "star", "square"], sampler, guidance: guidances[name] };
       const together = await draw({ ...options, seeds: [5, 6, 7] });
-      const inBatches = await draw({ ...options, seeds: [5, 6, 7], batch: 2 });
+      const inBatches = await draw({ ...options, seeds: [5, 6, 7], batchSize: 2 });
       const alone = await draw({ ...options, labels: ["star"], seeds: [6] });
       expect(together.shape).toEqual([3, 1, 8, 8]);
       expect(distance(together.data, inBatches.data)).toBeLessThan(1e-4);
@@ -122,8 +122,8 @@ describe("the loop", () => {
     const { "label_emb.weight": ___, ...denoiser } = model.weights.denoiser!;
     const free = { ...model, denoiser: { ...model.denoiser!, config }, weights: { ...model.weights, denoiser } };
     const options = { backend, seeds: [1], sampler: ddim({ steps: 3 }), clip: false };
-    const plain = await collect(sample(free, { ...options, guidance: { classifier: 0 } }));
-    const steered = await collect(sample(free, { ...options, labels: ["star"], guidance: { classifier: 2 } }));
+    const plain = await collect(sample(free, { ...options, guidance: { classifierScale: 0 } }));
+    const steered = await collect(sample(free, { ...options, labels: ["star"], guidance: { classifierScale: 2 } }));
     expect(distance(plain.data, steered.data)).toBeGreaterThan(1e-3);
   });
 });
@@ -151,26 +151,31 @@ describe("is refused", () => {
       ...model,
       classifier: { ...model.classifier!, process: { ...model.classifier!.process, schedule: "linear" as const } },
     };
-    expect((await refused({ guidance: { classifier: 1 } }, other)).message).toMatch(
+    expect((await refused({ guidance: { classifierScale: 1 } }, other)).message).toMatch(
       /classifier was trained for schedule "linear"/,
     );
-    await collect(sample(other, { backend, seeds: [1], sampler: ddim({ steps: 2 }), guidance: { classifier: 0 } }));
+    await collect(
+      sample(other, { backend, seeds: [1], sampler: ddim({ steps: 2 }), guidance: { classifierScale: 0 } }),
+    );
   });
 
   test("settings that exclude each other, and empty ones", async () => {
     expect(await refused({ guidance: { gradientAt: "mean" } })).toBeInstanceOf(UsageError);
-    expect(await refused({ guidance: { unconditional: true, classifierFree: 2 } })).toBeInstanceOf(UsageError);
+    expect(await refused({ guidance: { unconditional: true, cfgScale: 2 } })).toBeInstanceOf(UsageError);
     for (const scale of [Number.NaN, Number.POSITIVE_INFINITY, "3" as never])
-      for (const name of ["classifier", "classifierFree"])
+      for (const name of ["classifierScale", "cfgScale"])
         expect(String(await refused({ guidance: { [name]: scale } }))).toContain(
-          `the scale ${name} must be a finite number but is ${scale}`,
+          `${name} must be a finite number but is ${typeof scale === "string" ? `"${scale}"` : scale}`,
         );
     expect(await refused({ seeds: undefined as never })).toBeInstanceOf(UsageError);
     expect(await refused({ seeds: [] })).toBeInstanceOf(UsageError);
     expect(await refused({ labels: [] })).toBeInstanceOf(UsageError);
-    expect(await refused({ batch: 0 })).toBeInstanceOf(UsageError);
+    expect(await refused({ batchSize: 0 })).toBeInstanceOf(UsageError);
   });
 });
+
+/** What nobody asked for. */
+const restOff = { autoguidanceScale: 1, cfgPlusPlus: false, cfgRescale: 0, guidanceSchedule: "constant" };
 
 describe("choices left open", () => {
   test("are the model's own, else those that give good pictures", () => {
@@ -179,24 +184,24 @@ describe("choices left open", () => {
       labels: [0, 1, 2, 0],
       seeds,
       sampler: { kind: "dpm++2m", steps: 10, levels: "karras" },
-      guidance: { classifier: 0, classifierFree: 2, gradientAt: "x_t", unconditional: false },
+      guidance: { classifierScale: 0, cfgScale: 2, gradientAt: "x_t", unconditional: false, ...restOff },
       clip: true,
-      batch: 16,
+      batchSize: 16,
     });
     const { process } = model.denoiser!;
     const long = { ...model, denoiser: { ...model.denoiser!, process: { ...process, steps: 1000 } } };
     expect(settle(long, { seeds }).sampler).toEqual({ kind: "dpm++2m", steps: 10, levels: "karras" });
     const own = {
       ...long,
-      sampling: { sampler: "ddpm", steps: 30, classifierFree: 1.5, unconditionalClassifier: 4 } as const,
+      sampling: { sampler: "ddpm", steps: 30, cfgScale: 1.5, unconditionalClassifierScale: 4 } as const,
     };
     expect(settle(own, { seeds })).toMatchObject({
       sampler: { kind: "ddpm", steps: 30 },
-      guidance: { classifier: 0, classifierFree: 1.5 },
+      guidance: { classifierScale: 0, cfgScale: 1.5 },
     });
     expect(settle(own, { seeds, guidance: { unconditional: true } }).guidance).toMatchObject({
-      classifier: 4,
-      classifierFree: 1,
+      classifierScale: 4,
+      cfgScale: 1,
     });
   });
 

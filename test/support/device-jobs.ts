@@ -100,7 +100,7 @@ const model: Model = {
 /** Two steps that classifier and classifier-free guidance steer at once; denoisers, classifier, gradient and update are one program. */
 async function guided(backend: Backend): Promise<Map<string, NDArray>> {
   const options = { labels: ["c", "a"], seeds: [0, 1], sampler: ddpm({ steps: 2 }) };
-  const guidance = { classifier: 1.5, classifierFree: 2 };
+  const guidance = { classifierScale: 1.5, cfgScale: 2 };
   const results = new Map<string, NDArray>();
   for await (const { step, x, x0 } of sample(model, { backend, guidance, ...options }))
     results.set(`x after step ${step}`, x).set(`x0 of step ${step}`, x0);

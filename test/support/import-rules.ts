@@ -76,6 +76,7 @@ export const importRules: readonly ImportRule[] = [
       nn: "all",
       models: "all",
       diffusion: "all",
+      guidance: ["schema.ts"],
       samplers: ["schema.ts"],
       formats: "all",
       files: "all",

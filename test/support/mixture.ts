@@ -1,6 +1,5 @@
 import type { Coefficients } from "../../src/diffusion/noise-schedule.ts";
-import type { Classifier } from "../../src/guidance/classifier.ts";
-import type { Denoiser } from "../../src/guidance/predictor.ts";
+import type { Classifier, Denoiser } from "../../src/guidance/predictor.ts";
 import { concat } from "../../src/tensor/functions.ts";
 import { scalar, type Tensor } from "../../src/tensor/tensor.ts";
 

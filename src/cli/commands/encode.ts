@@ -1,17 +1,15 @@
 import { define, type ValuesOf } from "../command.ts";
-import { choice, custom, real, text, toggle, whole } from "../option.ts";
+import { choice, text, toggle, whole } from "../option.ts";
+import { guidanceOptions } from "./guidance-options.ts";
+import { samplerOptions } from "./sampler-options.ts";
 
+const { cfgScale, unconditional } = guidanceOptions;
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
   class: text("name", "the class of the pictures, as a name or number", { otherwise: "that of each picture's folder" }),
-  unconditional: toggle("tell the denoiser no class; needs a null label"),
-  steps: custom(
-    "n|spec",
-    'steps, as of sample: "50", "ddim25", "10,10,20"',
-    (value) => (/^\d+$/.test(value) ? Number(value) : value),
-    { otherwise: "50" },
-  ),
-  cfgScale: real("classifier-free guidance; 1 is off", { fallback: 1 }),
+  unconditional,
+  steps: { ...samplerOptions.steps, otherwise: "50" },
+  cfgScale: { ...cfgScale, otherwise: "1" },
   split: choice(["train", "test"], "which pictures, of data that has both", { fallback: "train" }),
   size: whole("side that pictures are resized and cropped to", {
     otherwise: "as in the model's training, else as they are",

@@ -3,7 +3,7 @@ import { choice, text, whole } from "../option.ts";
 import { guidanceOptions } from "./guidance-options.ts";
 import { samplerOptions } from "./sampler-options.ts";
 
-const { cfgScale, classifierScale, unconditional, gradientAt } = guidanceOptions;
+const { weakModel: _, ...guidance } = guidanceOptions;
 
 /** What a step is made of. */
 export const stepOptions = {
@@ -13,10 +13,7 @@ export const stepOptions = {
     help: "as of sample",
     otherwise: "the model's, else ddim, whose step remembers nothing",
   },
-  cfgScale,
-  classifierScale,
-  unconditional,
-  gradientAt,
+  ...guidance,
 };
 
 const options = {

@@ -1,5 +1,6 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { writeNpz } from "../../formats/npz.ts";
+import { asks, describeGuidance } from "../../guidance/guidances.ts";
 import { grid } from "../../images/grid.ts";
 import type { Image } from "../../images/image.ts";
 import { toUint8 } from "../../images/planes.ts";
@@ -7,8 +8,9 @@ import { encodePng } from "../../images/png.ts";
 import { terminalPreview } from "../../images/terminal.ts";
 import type { NDArray } from "../../ndarray.ts";
 import { openBackend } from "../../runtime/node.ts";
+import { describeSampler } from "../../samplers/sampler.ts";
 import { cascade } from "../../sampling/cascade.ts";
-import { pngKeyword, type RunSpec, runSpecFormat } from "../../sampling/run-spec.ts";
+import { pngKeyword, type RunSpec, runOf, runSpecFormat } from "../../sampling/run-spec.ts";
 import { sample } from "../../sampling/sample.ts";
 import { settle } from "../../sampling/settings.ts";
 import type { Context } from "../command.ts";
@@ -16,7 +18,7 @@ import type { SampleValues } from "../commands/sample.ts";
 import { checkOutput, writeFiles } from "../output.ts";
 import { progress } from "../progress.ts";
 import { animation } from "./animation.ts";
-import { describeGuidance, openWeakModel } from "./guidance.ts";
+import { openWeakModel } from "./guidance.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {
   checkFrom,
@@ -52,21 +54,21 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   if (before) checkSameModel(before, model);
   if (latents) checkLatentsModel(latents, input!.path, model);
   const weak = await openWeakModel(values.weakModel, before);
-  const run =
-    before ??
-    settle(
-      model,
-      latents
-        ? decodingOptions(values, latents.spec, model, given.has("class"))
-        : runOptions(values, model, weak?.model),
-    );
+  const run = before
+    ? runOf(before)
+    : settle(
+        model,
+        latents
+          ? decodingOptions(values, latents.spec, model, given.has("class"))
+          : runOptions(values, model, weak?.model),
+      );
   const { labels, seeds, sampler, guidance } = run;
   const start = input && (await openStart(input, model, seeds.length));
   const upsampler = await openUpsampler(values, { base: model, run, before });
 
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
-  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${sampler.kind} ${sampler.steps} steps, ${describeGuidance(run)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
+  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${describeSampler(sampler)}, ${describeGuidance(guidance)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.
@@ -75,7 +77,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
   const animated = gif === undefined ? undefined : { path: gif, ...animation({ columns, scale }) };
   let pictures: NDArray<"float32"> | undefined;
   let toFirst = 0;
-  const options = { ...run, ...(weak && { weak: weak.model }), ...(start && { start }), backend, signal };
+  const options = { ...run, ...(weak && { weakModel: weak.model }), ...(start && { start }), backend, signal };
   const events = upsampler
     ? cascade(model, upsampler.model, { ...options, upsampling: upsampler.record })
     : sample(model, options);
@@ -105,12 +107,12 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
         model: {
           name,
           denoiser: model.denoiser!.sha256,
-          ...(guidance.classifier !== 0 && { classifier: model.classifier!.sha256 }),
+          ...(asks("classifier", guidance) && { classifier: model.classifier!.sha256 }),
         },
         device,
         ...run,
         ...(input && { input }),
-        ...(weak && { weak: weak.record }),
+        ...(weak && { weakModel: weak.record }),
         ...(upsampler && { upsampler: upsampler.record }),
       };
   const files: [string, Uint8Array][] = [
@@ -131,7 +133,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
     terminal.message(`${terminalPreview(sheetOf(pictures!, 1), { columns: terminal.columns, color: terminal.color })}`);
   const seconds = (performance.now() - began) / 1000;
   shown.say(`${seconds.toFixed(1)} s, of which ${(toFirst / 1000).toFixed(1)} s to the first step`);
-  const told = tellsClass(run, model) || (upsampler && tellsClass(upsampler.record, upsampler.model));
+  const told = tellsClass(guidance, model) || (upsampler && tellsClass(upsampler.record.guidance, upsampler.model));
   terminal.out(
     values.json
       ? `${JSON.stringify({ out, ...(npz && { npz }), ...(gif && { gif }), classes: labels.map((label) => (told ? model.classes[label] : null)), seconds, run: spec })}\n`

@@ -1,17 +1,19 @@
 import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
+import { asks, type SettledGuidance } from "../../guidance/guidances.ts";
+import { neededReads } from "../../guidance/settle.ts";
 import { readPngText } from "../../images/png.ts";
 import { denoiserSignature } from "../../models/families.ts";
-import { type Sampler, type SamplerDefinition, samplerSettings } from "../../samplers/sampler.ts";
+import { describeSampler, type Sampler, type SamplerDefinition, samplerSettings } from "../../samplers/sampler.ts";
 import { type BundledSettings, settleSampler } from "../../samplers/samplers.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
-import type { Run, RunOptions } from "../../sampling/settings.ts";
+import type { RunOptions } from "../../sampling/settings.ts";
 import type { GuidanceValues } from "../commands/guidance-options.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import type { samplerOptions } from "../commands/sampler-options.ts";
 import { flagOf, type Values } from "../option.ts";
-import { guidanceOf } from "./guidance.ts";
+import { askedGuidance } from "./guidance.ts";
 
 /** The spec that a PNG carries. Throws DataError where there is none. */
 export async function readSpec(path: string): Promise<RunSpec> {
@@ -60,35 +62,32 @@ export function checkSameModel({ model }: RunSpec, { source, denoiser, classifie
     );
 }
 
-type SamplerValues = Partial<Values<typeof samplerOptions>> & Partial<Pick<GuidanceValues, "cfgPlusPlus">>;
-type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batchSize"> & SamplerValues & Partial<GuidanceValues>;
+type SamplerValues = Partial<Values<typeof samplerOptions> & GuidanceValues>;
+type RunValues = Pick<SampleValues, "class" | "count" | "seed" | "batchSize"> & SamplerValues;
 
 /**
  * The run that the options ask for.
  *
- * @param weak the model that `weakModel` names
+ * @param weakModel the model of that name
  * @param usual the sampler where neither options nor model say which
  */
 export function runOptions(
   values: RunValues,
   model: Model,
-  weak?: Model,
+  weakModel?: Model,
   usual?: SamplerDefinition,
 ): RunOptions & { readonly sampler: Sampler } {
-  const { class: names, seed, batchSize: batch } = values;
+  const { class: names, seed, batchSize } = values;
   const sampler = samplerOf(values, model, "--", usual);
-  const guidance = guidanceOf(values);
-  if (guidance.gradientAt === "mean" && sampler.kind !== "ddpm")
-    throw new UsageError("--gradient-at mean belongs to ddpm; leave it out, or give --sampler ddpm");
   const labels = askedClasses(names, model);
   const { count = labels.length > 1 ? labels.length : 16 } = values;
   return {
     ...(labels.length > 0 && { labels }),
     seeds: Array.from({ length: count }, (_, i) => seed + i),
     sampler,
-    guidance,
-    ...(weak && { weak }),
-    ...(batch !== undefined && { batch }),
+    guidance: askedGuidance(values),
+    ...(weakModel && { weakModel }),
+    ...(batchSize !== undefined && { batchSize }),
   };
 }
 
@@ -101,16 +100,13 @@ function askedClasses(names: string, { classes }: Model): string[] {
 }
 
 /** Whether a run tells the denoiser, or the classifier that leads it, a class: else its labels stand for none. */
-export const tellsClass = (
-  { guidance }: { readonly guidance: Pick<Run["guidance"], "classifier" | "unconditional"> },
-  { denoiser }: Pick<Model, "denoiser">,
-): boolean =>
-  guidance.classifier !== 0 ||
+export const tellsClass = (guidance: SettledGuidance, { denoiser }: Pick<Model, "denoiser">): boolean =>
+  asks("classifier", guidance) ||
   (denoiser !== undefined && denoiserSignature(denoiser).classes !== undefined && !guidance.unconditional);
 
 /** The run that decodes latents: that which encoded them, but for what the options change. */
 export function decodingOptions(
-  { class: names, cfgScale, batchSize: batch }: RunValues,
+  { class: names, cfgScale, batchSize }: RunValues,
   spec: RunSpec,
   model: Model,
   edits: boolean,
@@ -129,10 +125,10 @@ export function decodingOptions(
     guidance: {
       ...guidance,
       ...(edits && { unconditional: false }),
-      ...(cfgScale !== undefined && { classifierFree: cfgScale }),
+      ...(cfgScale !== undefined && { cfgScale }),
     },
     clip,
-    batch: batch ?? spec.batch,
+    batchSize: batchSize ?? spec.batchSize,
   };
 }
 
@@ -146,7 +142,7 @@ export const describeInput = (input: RunSpec["input"]): string => {
 
 /** A model's sampler with what options ask for, whose flags begin with `prefix`. */
 export function samplerOf(values: SamplerValues, model: Model, prefix = "--", usual?: SamplerDefinition): Sampler {
-  const { sampler, steps, respacing, levels, cfgPlusPlus } = values;
+  const { sampler, steps, respacing, levels } = values;
   if (steps !== undefined && respacing !== undefined)
     throw new UsageError("--steps and --respacing both say which steps are taken; leave one out");
   const own = Array.from(samplerSettings().keys(), (name) => [name, values[name as keyof BundledSettings]]);
@@ -157,12 +153,11 @@ export function samplerOf(values: SamplerValues, model: Model, prefix = "--", us
       process: model.denoiser?.process,
       usual,
       nameOf: (name) => `${prefix}${flagOf(name).slice(2)}`,
-      // CFG++ is for samplers that take its noise.
-      ...(cfgPlusPlus && { reads: "renoise" }),
+      reads: neededReads(askedGuidance(values)),
     },
   );
 }
 
-/** "enlarged by runs/large, ddim 25 steps" */
+/** "enlarged by runs/large, ddim, 25 steps" */
 export const describeUpsampling = ({ name, sampler }: NonNullable<RunSpec["upsampler"]>): string =>
-  `enlarged by ${name}, ${sampler.kind} ${sampler.steps} steps`;
+  `enlarged by ${name}, ${describeSampler(sampler)}`;

@@ -3,7 +3,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import type { Run } from "../../sampling/settings.ts";
+import type { SettledRun } from "../../sampling/settings.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { flagOf } from "../option.ts";
 import { samplerOf } from "./spec.ts";
@@ -22,7 +22,7 @@ export interface Upsampler {
  */
 export async function openUpsampler(
   { upsampler: folder, ...values }: SampleValues,
-  { base, run, before }: { readonly base: Model; readonly run: Run; readonly before: RunSpec | undefined },
+  { base, run, before }: { readonly base: Model; readonly run: SettledRun; readonly before: RunSpec | undefined },
 ): Promise<Upsampler | undefined> {
   if (before) return reopen(before, folder);
   const given = Object.entries(values).filter(([key, value]) => key.startsWith("upsampler") && value !== undefined);
@@ -33,10 +33,10 @@ export async function openUpsampler(
     );
   }
   const model = await loadModel(folder);
-  const { sampler, guidance, clip, batch } = settleUpsampling(base, model, run, {
+  const { sampler, guidance, clip, batchSize } = settleUpsampling(base, model, run, {
     sampler: samplerOf(Object.fromEntries(given.map(([key, value]) => [nameOf(key), value])), model, "--upsampler-"),
   });
-  return { model, record: { name: folder, denoiser: model.denoiser!.sha256, sampler, guidance, clip, batch } };
+  return { model, record: { name: folder, denoiser: model.denoiser!.sha256, sampler, guidance, clip, batchSize } };
 }
 
 /** The option of the sampler that one of the upsampler repeats: upsamplerSteps -> steps. */

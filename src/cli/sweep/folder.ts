@@ -4,7 +4,7 @@ import { DataError, ModelError } from "../../errors.ts";
 import type { Estimate } from "../../evaluation/metrics/bootstrap.ts";
 import { writeAtomically } from "../../files/atomic.ts";
 import { makeFolder } from "../../files/make-folder.ts";
-import { type Cell, keyOf } from "./grid.ts";
+import { type Cell, completeSettings, keyOf } from "./grid.ts";
 
 /** What all cells of a folder have in common, so that they can be compared. */
 export interface SweepRecord {
@@ -136,7 +136,9 @@ function parseLine(line: string, where: string): Finished {
     return [name, values[name] === null ? null : { value: number(name), error: number(`${name}Error`) }] as const;
   });
   return {
-    settings: Object.fromEntries(Object.entries(values).filter(([key]) => !taken.has(key))) as Cell["settings"],
+    settings: completeSettings(
+      Object.fromEntries(Object.entries(values).filter(([key]) => !taken.has(key))) as Cell["settings"],
+    ),
     metrics: Object.fromEntries(metrics) as Metrics,
     count: number("count"),
     referenceCount: number("referenceCount"),

@@ -1,6 +1,11 @@
 import type { Model } from "../../checkpoint/model.ts";
 import { UsageError } from "../../errors.ts";
-import { type Run, settle } from "../../sampling/settings.ts";
+import { guidanceSettings, guidances } from "../../guidance/guidances.ts";
+import { settleGuidance } from "../../guidance/settle.ts";
+import { visiting } from "../../samplers/levels.ts";
+import { definitionOf } from "../../samplers/sampler.ts";
+import { type SettledRun, settle } from "../../sampling/settings.ts";
+import { costOf, withUsual } from "../../setting.ts";
 import type { SampleValues } from "../commands/sample.ts";
 import { type SweepValues, settings } from "../commands/sweep.ts";
 import { runOptions } from "../sample/spec.ts";
@@ -13,9 +18,9 @@ export interface Cell {
   /** Every setting by the name of its option, with every choice made. */
   readonly settings: Readonly<Record<string, SettingValue>>;
   /** What is drawn. */
-  readonly run: Run;
+  readonly run: SettledRun;
   /** The model that `weakModel` names. */
-  readonly weak?: Model;
+  readonly weakModel?: Model;
 }
 
 export interface Grid {
@@ -39,10 +44,10 @@ export function gridOf(values: SweepValues, model: Model, weakModels: ReadonlyMa
   const leftOut = new Map<string, number>();
   for (const combination of combinations) {
     try {
-      const weak = weakModels.get(combination.weakModel ?? "");
-      const run = settle(model, runOptions(sampleValues(values, combination), model, weak));
-      const named = weak ? { ...combination, weakModel: `${combination.weakModel} ${hashOf(weak)}` } : combination;
-      const cell = { settings: settingsOf(run, named), run, ...(weak && { weak }) };
+      const weakModel = weakModels.get(combination.weakModel ?? "");
+      const run = settle(model, runOptions(sampleValues(values, combination), model, weakModel));
+      const named = weakModel && { weakModel: `${combination.weakModel} ${hashOf(weakModel)}` };
+      const cell = { settings: settingsOf(run, { ...combination, ...named }), run, ...(weakModel && { weakModel }) };
       cells.set(keyOf(cell), cell);
     } catch (error) {
       if (!(error instanceof UsageError)) throw error;
@@ -56,25 +61,22 @@ export function gridOf(values: SweepValues, model: Model, weakModels: ReadonlyMa
 
 const hashOf = ({ denoiser }: Model): string => denoiser?.sha256.slice(0, 12) ?? "";
 
-/** Two cells of equal key draw the same pictures. */
+/** Two cells of equal key draw the same pictures. What is off is not in it, for older versions did not always write that. */
 export const keyOf = ({ settings }: Pick<Cell, "settings">): string =>
   JSON.stringify(
     Object.entries(settings)
-      // Version 0.1.0 did not say so of every sampler.
-      .filter(([name, value]) => !(name === "levels" && value === "chain"))
+      .filter(([name, value]) => value !== offValues[name])
       .toSorted(([a], [b]) => (a < b ? -1 : 1)),
   );
+const offValues: Readonly<Record<string, unknown>> = { levels: "chain", ...withUsual(guidanceSettings, {}) };
 
 /** Cells of equal kind take equally long for a picture: their sampler steps as often, and the same networks take part. */
-export const kindOf = ({ run: { sampler, guidance }, weak }: Cell): string =>
+export const kindOf = ({ run: { sampler, guidance }, weakModel }: Cell): string =>
   JSON.stringify([
     sampler.kind,
-    sampler.steps,
-    sampler.levels,
-    "corrections" in sampler && sampler.corrections,
-    guidance.classifier !== 0,
-    guidance.classifierFree !== 1,
-    weak && hashOf(weak),
+    costOf({ ...visiting, ...definitionOf(sampler).settings }, sampler),
+    costOf(guidanceSettings, guidance),
+    weakModel && hashOf(weakModel),
   ]);
 
 /** What `sample` would be told for one combination. */
@@ -83,20 +85,43 @@ function sampleValues(
   combination: Partial<SampleValues>,
 ): SampleValues {
   const none = Object.fromEntries(settings.map((key) => [key, undefined]));
-  return { ...none, unconditional: false, model, class: names, count, seed, batchSize, ...combination } as SampleValues;
+  return { ...none, model, class: names, count, seed, batchSize, ...combination } as SampleValues;
 }
 
-/** The settings under the names of their options: the scales that a run settled on, what else was asked, the sampler. */
-function settingsOf({ guidance, sampler }: Run, combination: Partial<SampleValues>): Cell["settings"] {
-  const { classifier: classifierScale, classifierFree: cfgScale, unconditional } = guidance;
-  const { kind, ...ofSampler } = sampler;
-  const scales = { classifierScale, cfgScale, unconditional };
-  const others = Object.entries(combination).filter(
-    ([key, value]) => value !== false && key !== "sampler" && !(key in scales) && !(key in ofSampler),
-  );
-  const plainly = (entries: [string, unknown][]) =>
-    Object.fromEntries(entries.map(([key, value]) => [key, plain(value)]));
-  return { ...scales, ...plainly(others), sampler: kind, ...plainly(Object.entries(ofSampler)) };
+/** The settings by their names: scales and what else of guidance is on or was asked for, the weak model, the sampler. */
+function settingsOf(
+  { guidance, sampler }: SettledRun,
+  { sampler: _, ...asked }: Partial<SampleValues>,
+): Cell["settings"] {
+  const { kind, definition: __, ...ofSampler } = sampler;
+  const isShown = (name: string, value: unknown): boolean =>
+    name in asked || alwaysShown.includes(name) || value !== offValues[name];
+  const plainly = (values: object, keep: (name: string, value: unknown) => boolean = () => true) =>
+    Object.fromEntries(
+      Object.entries(values).flatMap(([name, value]) => (keep(name, value) ? [[name, plain(value)]] : [])),
+    );
+  return {
+    ...plainly(guidance, isShown),
+    ...plainly(asked, (name) => !(name in guidance) && !(name in ofSampler)),
+    sampler: kind,
+    ...plainly(ofSampler),
+  };
+}
+
+/** Settings of guidance that each cell names: whether a class is told, and the scales of a model's own networks. */
+const alwaysShown = guidances.flatMap(({ scale, network, always, settings }) => {
+  if (always) return Object.keys(settings);
+  return scale === undefined || network === "weakModel" ? [] : [scale];
+});
+
+/** Settings as a line of cells.jsonl has them, with the choices that version 0.1.0 made and left out. */
+export function completeSettings(settings: Cell["settings"]): Cell["settings"] {
+  const json = (value: SettingValue): unknown => (/^\[/.test(String(value)) ? JSON.parse(String(value)) : value);
+  const asked = Object.entries(settings).filter(([name]) => name in guidanceSettings);
+  const facts = { nullLabel: true, classifier: true, weakModel: "weakModel" in settings };
+  const settled = settleGuidance(Object.fromEntries(asked.map(([name, value]) => [name, json(value)])), facts, {});
+  const missing = Object.entries(settled).filter(([name, value]) => !(name in settings) && value !== offValues[name]);
+  return { ...settings, ...Object.fromEntries(missing.map(([name, value]) => [name, plain(value)])) };
 }
 
 const plain = (value: unknown): SettingValue =>

@@ -1,6 +1,8 @@
 import { join } from "node:path";
 import type { Chart, Line } from "../../evaluation/chart/chart.ts";
 import { chartSvg } from "../../evaluation/chart/draw.ts";
+import { classifierGuidance } from "../../guidance/classifier.ts";
+import { classifierFreeGuidance } from "../../guidance/classifier-free.ts";
 import { rasterize } from "../../images/rasterize.ts";
 import { writeFiles } from "../output.ts";
 import { type Finished, type MetricName, metricNames } from "./folder.ts";
@@ -23,9 +25,12 @@ export interface ReportText {
   readonly subtitle: string;
 }
 
+/** The scales that lines grow over. */
+const [classifier, free] = [classifierGuidance.scale!, classifierFreeGuidance.scale!];
+
 /** Names of all settings of some cells, those of the guidance first. */
 const settingNames = (cells: readonly Finished[]): string[] => [
-  ...new Set(["classifierScale", "cfgScale", ...cells.flatMap(({ settings }) => Object.keys(settings))]),
+  ...new Set([classifier, free, ...cells.flatMap(({ settings }) => Object.keys(settings))]),
 ];
 
 /** A table with a line for each cell: its settings, each metric and its error, counts and seconds. */
@@ -68,7 +73,7 @@ const colors = [
 /** Cells that differ in one scale alone, in its order. */
 interface Series {
   readonly label: string;
-  readonly scale: "classifierScale" | "cfgScale";
+  readonly scale: string;
   readonly cells: readonly Finished[];
 }
 
@@ -128,14 +133,11 @@ function seriesOf(cells: readonly Finished[]): Series[] {
     }));
   };
   const isLine = ({ cells }: Series): boolean => cells.length > 1;
-  const classifier = groups("classifierScale", cells).filter(isLine);
-  const free = groups(
-    "cfgScale",
-    cells.filter(({ settings }) => settings.classifierScale === 0 && settings.unconditional !== true),
-  ).filter(isLine);
-  const drawn = new Set([...classifier, ...free].flatMap(({ cells }) => cells));
+  const unsteered = cells.filter(({ settings }) => settings[classifier] === 0 && settings.unconditional !== true);
+  const lines = [...groups(classifier, cells), ...groups(free, unsteered)].filter(isLine);
+  const drawn = new Set(lines.flatMap(({ cells }) => cells));
   const alone = cells.filter((cell) => !drawn.has(cell));
-  return [...classifier, ...free, ...groups("classifierScale", alone)];
+  return [...lines, ...groups(classifier, alone)];
 }
 
 /** What a line is: the scale that grows along it, and every other setting that differs among the cells. */
@@ -147,8 +149,8 @@ function labelOf({ settings }: Finished, scale: Series["scale"], varying: readon
       if (name === "sampler") return [String(value)];
       if (name === "unconditional") return value === true ? ["unconditional"] : [];
       // The other kind of guidance, off.
-      if ((name === "classifierScale" && value === 0) || (name === "cfgScale" && value === 1)) return [];
+      if ((name === classifier && value === 0) || (name === free && value === 1)) return [];
       return [`${name} ${value}`];
     });
-  return [scale === "classifierScale" ? "classifier" : "classifier-free", ...parts].join(", ");
+  return [scale === classifier ? "classifier" : "classifier-free", ...parts].join(", ");
 }

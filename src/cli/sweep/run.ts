@@ -1,10 +1,13 @@
 import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
+import { noiseRatio } from "../../diffusion/noise-level.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { lockFolder } from "../../files/lock.ts";
+import { scalesAt } from "../../guidance/steps.ts";
 import { float32, type NDArray, sizeOf } from "../../ndarray.ts";
 import { openBackend } from "../../runtime/node.ts";
+import { samplingSchedule } from "../../samplers/levels.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../command.ts";
 import type { SweepValues } from "../commands/sweep.ts";
@@ -88,18 +91,18 @@ function classesOf({ classes }: Model, detector: Detector): number[] | undefined
 /** A part at a time, so that no more than about 64 MB of pictures are on the way. */
 async function draw(
   model: Model,
-  { run, weak }: Cell,
+  { run, weakModel }: Cell,
   { backend, signal }: Surroundings,
   tell: (share: number) => void,
 ): Promise<NDArray<"float32">> {
   const pixels = sizeOf(model.imageShape);
   const count = run.seeds.length;
-  const part = Math.max(run.batch, Math.floor(2 ** 22 / pixels));
+  const part = Math.max(run.batchSize, Math.floor(2 ** 22 / pixels));
   const data = new Float32Array(count * pixels);
   for (let start = 0; start < count; start += part) {
     const options = {
       ...run,
-      ...(weak && { weak }),
+      ...(weakModel && { weakModel }),
       seeds: run.seeds.slice(start, start + part),
       labels: run.labels.slice(start, start + part),
     };
@@ -115,29 +118,39 @@ async function draw(
   return float32([count, ...model.imageShape], data);
 }
 
-/** Seconds that cells take, from the second step of one batch of each kind. */
-async function estimate(model: Model, cells: readonly Cell[], { backend, signal }: Surroundings): Promise<number> {
+/** Seconds that cells take, from one batch of each kind. */
+async function estimate(model: Model, cells: readonly Cell[], around: Surroundings): Promise<number> {
   const kinds = new Map<string, number>();
   let total = 0;
   for (const cell of cells) {
-    const { run, weak } = cell;
-    const { seeds, batch } = run;
     const kind = kindOf(cell);
-    let seconds = kinds.get(kind);
-    if (seconds === undefined) {
-      let before = performance.now();
-      const few = { ...run, ...(weak && { weak }), seeds: seeds.slice(0, batch), labels: run.labels.slice(0, batch) };
-      for await (const { step, steps } of sample(model, { ...few, backend, signal })) {
-        const now = performance.now();
-        seconds = (((now - before) / 1000) * steps) / few.seeds.length;
-        before = now;
-        if (step === 2) break;
-      }
-      kinds.set(kind, seconds!);
-    }
-    total += seconds! * seeds.length;
+    if (!kinds.has(kind)) kinds.set(kind, await secondsOf(model, cell, around));
+    total += kinds.get(kind)! * cell.run.seeds.length;
   }
   return total;
+}
+
+/** Seconds for a picture: as many steps as there are, with guidance and without, by the time of one of each after the first. */
+async function secondsOf(model: Model, { run, weakModel }: Cell, { backend, signal }: Surroundings): Promise<number> {
+  const [seeds, labels] = [run.seeds, run.labels].map((all) => all.slice(0, run.batchSize)) as [number[], number[]];
+  const { levels } = samplingSchedule(model.denoiser!.process, run.sampler);
+  const guided = levels
+    .map(noiseRatio)
+    .reverse()
+    .map((ratio, i) => scalesAt(run.guidance, { step: i + 1, steps: levels.length, ratio }) !== undefined);
+  const sorts = new Set(guided.slice(1));
+  const times = new Map<boolean, number>();
+  let before = performance.now();
+  const few = { ...run, ...(weakModel && { weakModel }), seeds, labels, backend, signal };
+  for await (const { step } of sample(model, few)) {
+    const now = performance.now();
+    // The first waits for the program; it is counted only where it is the only one.
+    if (step > 1 || levels.length === 1) times.set(guided[step - 1]!, (now - before) / 1000);
+    before = now;
+    if (times.size === Math.max(sorts.size, 1)) break;
+  }
+  const [any = 0] = times.values();
+  return guided.reduce((sum, sort) => sum + (times.get(sort) ?? any), 0) / seeds.length;
 }
 
 function warnOfBias(count: number, width: number, shown: Progress): void {

@@ -21,7 +21,7 @@ export async function writeSheet(path: string, model: Model, backend: Backend, s
       labels,
       seeds,
       sampler: ddim({ steps: Math.min(25, model.denoiser!.process.steps) }),
-      batch: columns,
+      batchSize: columns,
       backend,
       signal,
     }),
