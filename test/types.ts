@@ -14,7 +14,7 @@ import {
   sample,
   trainDenoiser,
 } from "guidestar";
-import { classifierFree, guide, type Predictor } from "guidestar/diffusion";
+import { classifierFree, ddpmProcess, draw, guide, type Place, type Predictor } from "guidestar/diffusion";
 import { compile, f32, i32, type Tensor, trace } from "guidestar/tensor";
 import { expectTypeOf } from "vitest";
 
@@ -82,4 +82,44 @@ export async function options(): Promise<void> {
     expectTypeOf(x0).toEqualTypeOf<NDArray<"float32">>();
   }
   expectTypeOf(await collect(events)).toEqualTypeOf<NDArray<"float32">>();
+}
+
+export function drawing(): void {
+  const around = { process: ddpmProcess(), sampler: ddim(), shape: [1, 8, 8], count: 4 };
+  const scales = ({ step }: Place) => ({ cfg: step });
+  draw({
+    ...around,
+    weights: { net: { weight: w, index: label } },
+    memory: ["average"],
+    scales,
+    predictor: ({ net }, { scales, memory }) => {
+      expectTypeOf(net.weight).toEqualTypeOf<Tensor>();
+      expectTypeOf(net.index).toEqualTypeOf<Tensor<"int32">>();
+      expectTypeOf(scales.cfg).toEqualTypeOf<Tensor>();
+      memory.average = scales.cfg.mul(memory.average);
+      // @ts-expect-error: no such scale
+      scales.classifier;
+      // @ts-expect-error: nothing of that name is remembered
+      memory.sum;
+      // @ts-expect-error: no such array
+      net.bias;
+      return predictor;
+    },
+  });
+  draw({
+    ...around,
+    weights: { weight: w },
+    predictor: {
+      at: () => (weights) => {
+        expectTypeOf(weights.weight).toEqualTypeOf<Tensor>();
+        return predictor;
+      },
+    },
+  });
+  // @ts-expect-error: the process is missing
+  draw({ sampler: ddim(), shape: [1, 8, 8], count: 4, predictor: () => predictor });
+  // @ts-expect-error: neither seeds nor count
+  draw({ ...around, count: undefined, predictor: () => predictor });
+  // @ts-expect-error: a predictor is made of weights, a function
+  draw({ ...around, predictor: 3 });
 }

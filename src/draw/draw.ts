@@ -70,6 +70,30 @@ type Untyped = DrawOptions<Tree<NDArray>, string, string>;
  * Draws pictures, step by step, with any predictor and any sampler. Predictor, guidance and the solver's update are one program,
  * compiled once and run once for each evaluation and batch. An image depends on its own seed, not on those drawn beside it.
  *
+ * A network and its weights:
+ *
+ * ```ts
+ * draw({
+ *   weights,
+ *   predictor: (weights) => denoiserPredictor(network.withParameters(weights), process),
+ *   process,
+ *   sampler: heun({ steps: 20 }),
+ *   shape: [1, 28, 28],
+ *   count: 16,
+ * });
+ * ```
+ *
+ * Guidance whose scale grows over the steps, and two networks for two ranges of noise:
+ *
+ * ```ts
+ * scales: ({ step, steps }) => ({ cfg: 1 + (2 * step) / steps }),
+ * predictor: (weights, { scales }) => classifierFree(denoiser(weights), { scale: scales.cfg, nullLabel }),
+ * ```
+ *
+ * ```ts
+ * predictor: { at: ({ sigma, alpha }) => (sigma / alpha > 1 ? coarse : fine) },
+ * ```
+ *
  * @throws UsageError for options that contradict each other; RuntimeFailure, naming the step, where images stop being finite
  */
 export function draw<

@@ -1,15 +1,31 @@
 /**
- * Diffusion: processes and their noise schedules, predictors, guidance, solvers, and `draw`, the loop that puts them together. A denoiser
- * is any function of a noisy image and its timestep; guidance maps predictors to predictors; a solver asks a predictor and knows
+ * Diffusion: processes and their noise schedules, predictors, guidance, samplers, and `draw`, the loop that puts them together. A denoiser
+ * is any function of a noisy image and its timestep; guidance maps predictors to predictors; a sampler asks a predictor and knows
  * nothing else.
  *
  * ```ts
- * import { coefficients, noiseSchedule } from "guidestar/diffusion";
+ * import { collect, ddpmProcess, draw, heun, scorePredictor } from "guidestar/diffusion";
+ * import { openBackend } from "guidestar/node";
  *
- * const schedule = noiseSchedule({ schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" });
- * const { alpha, sigma } = coefficients(schedule, [0, 500, 999]);
- * const energy = alpha.data.map((value, i) => value ** 2 + sigma.data[i] ** 2);
- * console.log(energy.map((value) => value.toFixed(3)).join(" ")); // 1 1 1
+ * // Numbers of mean 3 and standard deviation 0.5, each an image of one pixel: their score is a formula.
+ * const process = ddpmProcess();
+ * const score = (x, sigma) => x.sub(3).div(sigma.square().add(0.5 ** 2).reshape(-1, 1, 1, 1)).neg();
+ *
+ * await using backend = await openBackend();
+ * const { data } = await collect(
+ *   draw({
+ *     predictor: () => scorePredictor(score, process),
+ *     process,
+ *     sampler: heun({ steps: 20 }),
+ *     shape: [1, 1, 1],
+ *     count: 2000,
+ *     batchSize: 2000,
+ *     backend,
+ *   }),
+ * );
+ * const mean = data.reduce((sum, x) => sum + x, 0) / data.length;
+ * const variance = data.reduce((sum, x) => sum + (x - mean) ** 2, 0) / data.length;
+ * console.log(`mean ${mean.toFixed(1)}, std ${Math.sqrt(variance).toFixed(1)}`); // mean 3.0, std 0.5
  * ```
  *
  * @module diffusion
