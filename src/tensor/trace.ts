@@ -26,8 +26,13 @@ export const b8 = (...shape: number[]): Spec<"bool"> => new Spec("bool", shape);
 
 /** The tree of tensors that a traced function gets for a tree of specs. */
 export type TensorsOf<S> = S extends Spec<infer D> ? Tensor<D> : { readonly [K in keyof S]: TensorsOf<S[K]> };
-/** The tree of specs of a tree of values. */
-export type SpecsOf<V> = V extends NDArray<infer D> ? Spec<D> : { readonly [K in keyof V]: SpecsOf<V[K]> };
+/** The tree of specs of a tree of values; one of unknown keys and depth stays that. */
+export type SpecsOf<V> =
+  V extends NDArray<infer D>
+    ? Spec<D>
+    : [string, Tree<NDArray>] extends [keyof V, V]
+      ? Tree<Spec>
+      : { readonly [K in keyof V]: SpecsOf<V[K]> };
 /** The tree of values that a program takes or gives for a tree of specs or tensors. */
 export type ValuesOf<S> =
   S extends Tensor<infer D>

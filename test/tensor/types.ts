@@ -2,6 +2,7 @@
  * Compiled by the type check, never run, as test/types.ts is: element types from a graph's inputs to the values that its program gives.
  */
 import { expectTypeOf } from "vitest";
+import type { Tree } from "../../src/ndarray.ts";
 import {
   type AnyTensor,
   type Backend,
@@ -20,6 +21,7 @@ import {
   trace,
   where,
 } from "../../src/public/tensor.ts";
+import { type Spec, type SpecsOf, specsOf } from "../../src/tensor/trace.ts";
 
 declare const backend: Backend;
 declare const x: Tensor;
@@ -63,6 +65,19 @@ export async function programs(): Promise<void> {
   );
   expectTypeOf((await state.readState()).step).toEqualTypeOf<NDArray<"int64">>();
   expectTypeOf(await state.run({ x: {} as NDArray<"float32"> })).toEqualTypeOf<{ readonly y: NDArray<"float32"> }>();
+}
+
+export function trees(): void {
+  expectTypeOf(specsOf({ a: { label: {} as NDArray<"int32"> }, x: {} as NDArray<"float32"> })).toEqualTypeOf<{
+    readonly a: { readonly label: Spec<"int32"> };
+    readonly x: Spec<"float32">;
+  }>();
+  expectTypeOf<SpecsOf<Tree<NDArray>>>().toEqualTypeOf<Tree<Spec>>();
+  expectTypeOf<SpecsOf<Record<string, NDArray<"float32">>>>().toEqualTypeOf<{
+    readonly [name: string]: Spec<"float32">;
+  }>();
+  // biome-ignore lint/complexity/noBannedTypes: no values at all
+  expectTypeOf<SpecsOf<{}>>().toEqualTypeOf<{}>();
 }
 
 export function operators(): void {
