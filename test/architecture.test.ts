@@ -62,6 +62,14 @@ describe("imports", () => {
     expect(roots.flatMap(([, imported]) => imported).filter((each) => targetOf(each) !== "")).toEqual([]);
   });
 
+  test("one file knows sharp, and one onnxruntime-node", () => {
+    for (const name of ["sharp", "onnxruntime-node"])
+      expect(
+        [...imports].filter(([, imported]) => imported.includes(name)).map(([file]) => file),
+        name,
+      ).toHaveLength(1);
+  });
+
   test("there are no cycles, neither of files nor of rooms", () => {
     expect(findCycle(imports)).toBeUndefined();
     expect(

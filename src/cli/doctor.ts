@@ -7,6 +7,7 @@ import { bundledModels } from "../checkpoint/model-folder.ts";
 import { RuntimeFailure } from "../errors.ts";
 import { cacheFolder } from "../files/cache.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { loadSharp } from "../images/sharp.ts";
 import type { Device } from "../runtime/backend.ts";
 import type { Context } from "./command.ts";
 import type { DoctorValues } from "./commands/doctor.ts";
@@ -90,7 +91,7 @@ async function webgpu(): Promise<Finding> {
 
 async function sharp(): Promise<Finding> {
   try {
-    const { default: sharp } = await import("sharp");
+    const sharp = await loadSharp();
     await sharp({ create: { width: 1, height: 1, channels: 3, background: "#fff" } })
       .png()
       .toBuffer();
