@@ -2,8 +2,8 @@ import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, test } from "vitest";
-import { flagOf } from "../src/cli/option.ts";
 import { commands } from "../src/cli/program.ts";
+import { flagOf } from "../src/cli/terminal/option.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const documents = [

@@ -1,38 +1,38 @@
 import { readFileSync } from "node:fs";
 import { Command as CommanderCommand, CommanderError, Option as CommanderOption } from "commander";
 import { UsageError } from "../errors.ts";
-import { type Command, type Context, command, type Terminal } from "./command.ts";
-import { dataCheck } from "./commands/data-check.ts";
-import { doctor } from "./commands/doctor.ts";
-import { ema } from "./commands/ema.ts";
-import { encode } from "./commands/encode.ts";
-import { evaluate } from "./commands/evaluate.ts";
-import { exportModel } from "./commands/export.ts";
-import { importCheckpoint } from "./commands/import.ts";
-import { info } from "./commands/info.ts";
-import { nll } from "./commands/nll.ts";
-import { sample } from "./commands/sample.ts";
-import { sweep } from "./commands/sweep.ts";
-import { trainClassifier } from "./commands/train-classifier.ts";
-import { trainDenoiser } from "./commands/train-denoiser.ts";
-import { describeError, exitCode } from "./errors.ts";
-import { flagOf, type Option } from "./option.ts";
+import { dataCheck } from "./data-check/command.ts";
+import { doctor } from "./doctor/command.ts";
+import { ema } from "./ema/command.ts";
+import { encode } from "./encode/command.ts";
+import { evaluate } from "./evaluate/command.ts";
+import { exportModel } from "./export/command.ts";
+import { importCheckpoint } from "./import/command.ts";
+import { info } from "./info/command.ts";
+import { nll } from "./nll/command.ts";
+import { sample } from "./sample/command.ts";
+import { sweep } from "./sweep/command.ts";
+import { type Command, type Context, command, type Terminal } from "./terminal/command.ts";
+import { describeError, exitCode } from "./terminal/errors.ts";
+import { flagOf, type Option } from "./terminal/option.ts";
+import { trainClassifier } from "./train/classifier.ts";
+import { trainDenoiser } from "./train/denoiser.ts";
 
 /** Every command, in the order of the help. What they do is loaded when it is asked for. */
 export const commands: readonly Command[] = [
   command(sample, async () => (await import("./sample/run.ts")).runSample),
   command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
-  command(ema, async () => (await import("./ema.ts")).runEma),
-  command(encode, async () => (await import("./encode.ts")).runEncode),
-  command(nll, async () => (await import("./nll.ts")).runNll),
+  command(ema, async () => (await import("./ema/run.ts")).runEma),
+  command(encode, async () => (await import("./encode/run.ts")).runEncode),
+  command(nll, async () => (await import("./nll/run.ts")).runNll),
   command(evaluate, async () => (await import("./evaluate/run.ts")).runEvaluate),
   command(sweep, async () => (await import("./sweep/run.ts")).runSweep),
   command(importCheckpoint, async () => (await import("./import/run.ts")).runImport),
-  command(info, async () => (await import("./info.ts")).runInfo),
-  command(dataCheck, async () => (await import("./data-check.ts")).runDataCheck),
-  command(exportModel, async () => (await import("./export.ts")).runExport),
-  command(doctor, async () => (await import("./doctor.ts")).runDoctor),
+  command(info, async () => (await import("./info/run.ts")).runInfo),
+  command(dataCheck, async () => (await import("./data-check/run.ts")).runDataCheck),
+  command(exportModel, async () => (await import("./export/run.ts")).runExport),
+  command(doctor, async () => (await import("./doctor/run.ts")).runDoctor),
 ];
 
 /** Commands of two words need a parent: "train denoiser". Its help leads with the examples of its commands. */

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
-import { type ImportValues, importCheckpoint } from "../../src/cli/commands/import.ts";
+import { type ImportValues, importCheckpoint } from "../../src/cli/import/command.ts";
 import { networkFor } from "../../src/cli/import/network.ts";
 import { arrayOf, readNpz } from "../../src/formats/npz.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";

@@ -1,7 +1,7 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { checkOutput } from "../../src/cli/output.ts";
+import { checkOutput } from "../../src/cli/terminal/output.ts";
 import { UsageError } from "../../src/errors.ts";
 import { temporaryFolder } from "./world.ts";
 

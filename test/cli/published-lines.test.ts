@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { type ImportValues, importCheckpoint } from "../../src/cli/commands/import.ts";
+import { type ImportValues, importCheckpoint } from "../../src/cli/import/command.ts";
 import { networkFor } from "../../src/cli/import/network.ts";
 import { networkOf } from "../../src/models/adm/network.ts";
 import { publishedNetworks } from "../../src/models/adm/published.ts";

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
-import type { SweepValues } from "../../src/cli/commands/sweep.ts";
+import type { SweepValues } from "../../src/cli/sweep/command.ts";
 import { gridOf, kindOf } from "../../src/cli/sweep/grid.ts";
 import { writeNpz } from "../../src/formats/npz.ts";
 import { emit } from "../../src/onnx/emit.ts";

@@ -3,11 +3,12 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { labelsFor } from "../../data/model-images.ts";
 import { UsageError } from "../../errors.ts";
 import { accuracyCsv, accuracyPlot, accuracyTable } from "../../evaluation/accuracy.ts";
-import { measureAccuracy } from "../accuracy.ts";
-import type { Context } from "../command.ts";
-import type { EvaluateValues } from "../commands/evaluate.ts";
-import { openImages } from "../images.ts";
-import { checkOutput, writeFiles } from "../output.ts";
+import { writeFiles } from "../../files/atomic.ts";
+import type { Context } from "../terminal/command.ts";
+import { openImages } from "../terminal/images.ts";
+import { checkOutput } from "../terminal/output.ts";
+import { measureAccuracy } from "./accuracy.ts";
+import type { EvaluateValues } from "./command.ts";
 import type { Surroundings } from "./sources.ts";
 
 /** `guidestar evaluate DATA --classifier MODEL`: the accuracy of its noisy classifier by timestep, on all images, or the test images where there are some. */

@@ -13,12 +13,13 @@ import {
   statisticsNpz,
 } from "../../evaluation/files.ts";
 import { moments } from "../../evaluation/metrics/statistics.ts";
+import { writeFiles } from "../../files/atomic.ts";
 import { openBackend } from "../../runtime/node.ts";
-import type { Context } from "../command.ts";
-import type { EvaluateValues } from "../commands/evaluate.ts";
-import { checkOutput, writeFiles } from "../output.ts";
-import { duration, progress } from "../progress.ts";
+import type { Context } from "../terminal/command.ts";
+import { checkOutput } from "../terminal/output.ts";
+import { duration, progress } from "../terminal/progress.ts";
 import { evaluateClassifier } from "./classifier.ts";
+import type { EvaluateValues } from "./command.ts";
 import { describeReport, reportJson } from "./report.ts";
 import { openDetector, openPictures, readArrays, type Surroundings, see } from "./sources.ts";
 

@@ -14,8 +14,8 @@ import type { NumpyArray } from "../../formats/npy.ts";
 import { readNpz } from "../../formats/npz.ts";
 import type { NDArray } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import { openImages } from "../images.ts";
-import type { Progress } from "../progress.ts";
+import { openImages } from "../terminal/images.ts";
+import type { Progress } from "../terminal/progress.ts";
 
 export interface Surroundings {
   readonly backend: Backend;

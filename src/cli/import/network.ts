@@ -10,7 +10,7 @@ import {
 import { publishedNetworks } from "../../models/adm/published.ts";
 import { allKinds, checkedConfig, type NetworkDescription, recogniseNetwork, roleOf } from "../../models/families.ts";
 import type { Shapes } from "../../models/family.ts";
-import type { ImportValues } from "../commands/import.ts";
+import type { ImportValues } from "./command.ts";
 
 /**
  * The network that flags, preset, configuration and tensors make together; the tensors are held to it when they are written. Tensors

@@ -11,9 +11,9 @@ import { openSafetensors } from "../../formats/safetensors.ts";
 import { openTorch } from "../../formats/torch.ts";
 import { cosineNetworks } from "../../models/adm/published.ts";
 import { denoiserSignature, type NetworkDescription, roleOf, signatureOf } from "../../models/families.ts";
-import type { Context } from "../command.ts";
-import { flagsOfNoEffect, type ImportValues } from "../commands/import.ts";
-import { checkOutputFolder } from "../output.ts";
+import type { Context } from "../terminal/command.ts";
+import { checkOutputFolder } from "../terminal/output.ts";
+import { flagsOfNoEffect, type ImportValues } from "./command.ts";
 import { networkFor } from "./network.ts";
 
 /** `guidestar import`. */

@@ -3,7 +3,7 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { type Guidance, guidanceSettings } from "../../guidance/guidances.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import type { GuidanceValues } from "../commands/guidance-options.ts";
+import type { GuidanceValues } from "./guidance-options.ts";
 
 /** The guidance that the options ask for. */
 export const askedGuidance = (values: Partial<GuidanceValues>): Guidance =>

@@ -2,12 +2,12 @@ import type { Model } from "../../checkpoint/model.ts";
 import type { Start } from "../../draw/start.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import { guidanceOptions } from "../commands/guidance-options.ts";
-import type { SampleValues } from "../commands/sample.ts";
-import { samplerOptions } from "../commands/sampler-options.ts";
-import { flagOf } from "../option.ts";
+import { flagOf } from "../terminal/option.ts";
+import type { SampleValues } from "./command.ts";
+import { guidanceOptions } from "./guidance-options.ts";
 import { type Latents, readLatents } from "./latents.ts";
 import { modelMask, modelPicture, readInput } from "./picture.ts";
+import { samplerOptions } from "./sampler-options.ts";
 
 /** What a record says of the files that its pictures were made from. */
 export type InputRecord = NonNullable<RunSpec["input"]>;

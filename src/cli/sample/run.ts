@@ -1,4 +1,5 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
+import { writeFiles } from "../../files/atomic.ts";
 import { writeNpz } from "../../formats/npz.ts";
 import { asks, describeGuidance } from "../../guidance/guidances.ts";
 import { grid } from "../../images/grid.ts";
@@ -13,11 +14,11 @@ import { cascade } from "../../sampling/cascade.ts";
 import { pngKeyword, type RunSpec, runOf, runSpecFormat } from "../../sampling/run-spec.ts";
 import { sample } from "../../sampling/sample.ts";
 import { settle } from "../../sampling/settings.ts";
-import type { Context } from "../command.ts";
-import type { SampleValues } from "../commands/sample.ts";
-import { checkOutput, writeFiles } from "../output.ts";
-import { progress } from "../progress.ts";
+import type { Context } from "../terminal/command.ts";
+import { checkOutput } from "../terminal/output.ts";
+import { progress } from "../terminal/progress.ts";
 import { animation } from "./animation.ts";
+import type { SampleValues } from "./command.ts";
 import { openWeakModel } from "./guidance.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {

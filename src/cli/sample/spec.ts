@@ -9,11 +9,11 @@ import { describeSampler, type Sampler, type SamplerDefinition, samplerSettings 
 import { type BundledSettings, settleSampler } from "../../samplers/samplers.ts";
 import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.ts";
 import type { RunOptions } from "../../sampling/settings.ts";
-import type { GuidanceValues } from "../commands/guidance-options.ts";
-import type { SampleValues } from "../commands/sample.ts";
-import type { samplerOptions } from "../commands/sampler-options.ts";
-import { flagOf, type Values } from "../option.ts";
+import { flagOf, type Values } from "../terminal/option.ts";
+import type { SampleValues } from "./command.ts";
 import { askedGuidance } from "./guidance.ts";
+import type { GuidanceValues } from "./guidance-options.ts";
+import type { samplerOptions } from "./sampler-options.ts";
 
 /** The spec that a PNG carries. Throws DataError where there is none. */
 export async function readSpec(path: string): Promise<RunSpec> {

@@ -4,8 +4,8 @@ import { ModelError, UsageError } from "../../errors.ts";
 import { settleUpsampling } from "../../sampling/cascade.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
 import type { SettledRun } from "../../sampling/settings.ts";
-import type { SampleValues } from "../commands/sample.ts";
-import { flagOf } from "../option.ts";
+import { flagOf } from "../terminal/option.ts";
+import type { SampleValues } from "./command.ts";
 import { samplerOf } from "./spec.ts";
 
 /** The second model of a cascade, and how it draws. */

@@ -6,9 +6,9 @@ import { visiting } from "../../samplers/levels.ts";
 import { definitionOf } from "../../samplers/sampler.ts";
 import { type SettledRun, settle } from "../../sampling/settings.ts";
 import { costOf, withUsual } from "../../setting.ts";
-import type { SampleValues } from "../commands/sample.ts";
-import { type SweepValues, settings } from "../commands/sweep.ts";
+import type { SampleValues } from "../sample/command.ts";
 import { runOptions } from "../sample/spec.ts";
+import { type SweepValues, settings } from "./command.ts";
 
 /** A value of a setting, as JSON has it. */
 export type SettingValue = string | number | boolean;

@@ -10,10 +10,10 @@ import { type Matrix, matrixOf } from "../../evaluation/metrics/matrix.ts";
 import { statistics } from "../../evaluation/metrics/statistics.ts";
 import { sizeOf } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import type { SweepValues } from "../commands/sweep.ts";
 import { openDetector } from "../evaluate/sources.ts";
-import { openImages } from "../images.ts";
-import type { Progress } from "../progress.ts";
+import { openImages } from "../terminal/images.ts";
+import type { Progress } from "../terminal/progress.ts";
+import type { SweepValues } from "./command.ts";
 
 /** Where work runs, and what ends it. */
 export interface Surroundings {

@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import type { Chart, Line } from "../../evaluation/chart/chart.ts";
 import { chartSvg } from "../../evaluation/chart/draw.ts";
+import { writeFiles } from "../../files/atomic.ts";
 import { classifierGuidance } from "../../guidance/classifier.ts";
 import { classifierFreeGuidance } from "../../guidance/classifier-free.ts";
 import { rasterize } from "../../images/rasterize.ts";
-import { writeFiles } from "../output.ts";
 import { type Finished, type MetricName, metricNames } from "./folder.ts";
 import type { SettingValue } from "./grid.ts";
 

@@ -2,8 +2,8 @@ import { createHash } from "node:crypto";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { type Dataset, requireSquare } from "../../data/dataset.ts";
 import { UsageError } from "../../errors.ts";
-import { openImages } from "../images.ts";
-import type { Progress } from "../progress.ts";
+import { openImages } from "../terminal/images.ts";
+import type { Progress } from "../terminal/progress.ts";
 
 interface DataValues {
   readonly data: string | undefined;

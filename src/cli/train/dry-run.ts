@@ -2,9 +2,9 @@ import type { Dataset } from "../../data/dataset.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import type { ClassifierValues } from "../commands/train-classifier.ts";
-import type { DenoiserValues } from "../commands/train-denoiser.ts";
-import { duration } from "../progress.ts";
+import { duration } from "../terminal/progress.ts";
+import type { ClassifierValues } from "./classifier.ts";
+import type { DenoiserValues } from "./denoiser.ts";
 import type { Job } from "./job.ts";
 
 const count = (n: number): string => n.toLocaleString("en-US");

@@ -18,8 +18,8 @@ import { denoiserRecipe } from "../../recipes/denoiser.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
 import { type TrainOptions, trainClassifier, trainDenoiser } from "../../training/train.ts";
-import type { ClassifierValues } from "../commands/train-classifier.ts";
-import type { DenoiserValues } from "../commands/train-denoiser.ts";
+import type { ClassifierValues } from "./classifier.ts";
+import type { DenoiserValues } from "./denoiser.ts";
 
 /** What is to be trained, with all choices made. */
 export interface Job {

@@ -1,9 +1,9 @@
 import { ModelError, UsageError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../training/checkpoint.ts";
 import { refusedChanges } from "../../training/resume.ts";
-import type { ClassifierValues } from "../commands/train-classifier.ts";
-import type { DenoiserValues } from "../commands/train-denoiser.ts";
-import { flagOf } from "../option.ts";
+import { flagOf } from "../terminal/option.ts";
+import type { ClassifierValues } from "./classifier.ts";
+import type { DenoiserValues } from "./denoiser.ts";
 
 type OptionName = keyof DenoiserValues | keyof ClassifierValues;
 

@@ -1,0 +1,16 @@
+import { define, type ValuesOf } from "../terminal/command.ts";
+import { toggle, whole } from "../terminal/option.ts";
+
+const options = {
+  size: whole("side that images are resized and cropped to, as in training", { otherwise: "images as they are" }),
+  strict: toggle("a file that cannot be read is an error"),
+  json: toggle("print JSON"),
+};
+export const dataCheck = define({
+  name: "data check",
+  argument: { name: "path", help: "folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz of samples" },
+  summary: "count the images of each class, and list what cannot be read",
+  examples: ["guidestar data check photos.zip", "guidestar data check photos --size 32 --strict"],
+  options,
+});
+export type DataCheckValues = ValuesOf<typeof dataCheck>;

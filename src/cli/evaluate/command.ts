@@ -1,0 +1,48 @@
+import { define, type ValuesOf } from "../terminal/command.ts";
+import { choice, text, toggle, whole } from "../terminal/option.ts";
+
+const options = {
+  reference: text("path", "real images (as for SAMPLES), or an npz of features, or of statistics (mu, sigma)", {
+    otherwise: "for the bundled detector, what it sees in the MNIST training set",
+  }),
+  detector: text("name|file", "what sees features in images: bundled, or an ONNX file with its declaration beside it", {
+    fallback: "bundled",
+  }),
+  split: choice(["train", "test"], "which images of the reference, where it has both", { fallback: "train" }),
+  size: whole("side that images are resized and cropped to", { otherwise: "images as they are" }),
+  referenceFeatures: text("file.npz", "features of the reference: the first array, rows are images"),
+  sampleFeatures: text("file.npz", "features of the samples, in place of SAMPLES"),
+  probabilities: text("file.npz", "class probabilities of the samples: the first array, rows are images"),
+  k: whole("neighbours of precision and recall", { fallback: 3 }),
+  classifier: text("name|folder", "measure the noisy classifier of this model on SAMPLES, by timestep"),
+  saveFeatures: text("file.npz", "keep the features of the samples"),
+  saveStatistics: text("file.npz", "keep mean and covariance of the samples' features: mu, sigma, mu_s, sigma_s"),
+  csv: text("file.csv", "with --classifier: the accuracy by timestep"),
+  plot: text("file.svg", "with --classifier: the same as a picture"),
+  seed: whole("seed of the resamples behind the errors", { fallback: 0, least: 0, most: 2 ** 52 }),
+  json: toggle("print everything as JSON"),
+  device: choice(["cpu", "webgpu"], "where the detector runs", { fallback: "cpu" }),
+  threads: whole("threads of the CPU", { otherwise: "one per core" }),
+};
+export const evaluate = define({
+  name: "evaluate",
+  argument: {
+    name: "samples",
+    help: "images: a folder or zip of images or of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz (arr_0, arr_1)",
+    fallback: "",
+  },
+  summary: "measure samples: Frechet distance, precision, recall, kernel distance, inception score, accuracy",
+  examples: [
+    "guidestar evaluate samples.npz --reference mnist.zip            # digits, by the bundled detector",
+    "guidestar evaluate samples --reference photos --detector inception.onnx --save-features samples-features.npz",
+    "guidestar evaluate photos --detector inception.onnx --save-statistics photos-statistics.npz",
+    "guidestar evaluate --reference-features real.npz --sample-features drawn.npz --probabilities p.npz --json",
+    "guidestar evaluate mnist.zip --classifier digits --csv accuracy.csv --plot accuracy.svg",
+  ],
+  options,
+  notes:
+    "Every number comes with its error over resamples of the images. Frechet distances of few images are biased upwards, which is said.\n" +
+    'Beside an ONNX detector NAME.onnx lies NAME.json, for example { "input": "x", "size": 299, "range": [-1, 1], "features": "pool", ' +
+    '"logits": "logits" }; also resize, channels, mean, std, layout, spatial, probabilities, classes, batchSize (docs/tour.md).',
+});
+export type EvaluateValues = ValuesOf<typeof evaluate>;

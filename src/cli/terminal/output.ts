@@ -1,0 +1,34 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rmdir } from "node:fs/promises";
+import { dirname, extname, join, resolve } from "node:path";
+import { UsageError } from "../../errors.ts";
+import { isFolder } from "../../files/make-folder.ts";
+
+/**
+ * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and something can be made in the lowest
+ * folder above it that is there. Costs next to nothing, so it comes before the work.
+ */
+export async function checkOutput(flag: string, path: string, extension: string): Promise<void> {
+  if (extname(path).toLowerCase() !== extension)
+    throw new UsageError(`${flag} must be a file that ends in ${extension} but is "${path}"`);
+  if (isFolder(path)) throw new UsageError(`${flag} must be a file but ${path} is a folder`);
+  await checkRoom(flag, path, dirname(resolve(path)));
+}
+
+/** Throws UsageError unless files can be written into a folder, which need not be there yet; as `checkOutput` does, before the work. */
+export const checkOutputFolder = (flag: string, path: string): Promise<void> => checkRoom(flag, path, resolve(path));
+
+async function checkRoom(flag: string, path: string, wanted: string): Promise<void> {
+  let folder = wanted;
+  while (!existsSync(folder) && folder !== dirname(folder)) folder = dirname(folder);
+  if (!isFolder(folder)) throw new UsageError(`${flag}: ${path} cannot be written, for ${folder} is no folder`);
+  // Permissions don't say it: the system's own folders refuse root too.
+  try {
+    await rmdir(await mkdtemp(join(folder, ".guidestar-")));
+  } catch (cause) {
+    const { code } = cause as NodeJS.ErrnoException;
+    throw new UsageError(`${flag}: ${path} cannot be written, for nothing can be made in ${folder} (${code})`, {
+      cause,
+    });
+  }
+}

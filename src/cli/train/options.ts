@@ -1,0 +1,71 @@
+import { presetNames } from "../../models/adm/presets.ts";
+import { defaultFamilies } from "../../models/family.ts";
+import { choice, type OptionTable, real, text, toggle, whole } from "../terminal/option.ts";
+
+/** Options of both kinds of training. */
+export const trainOptions = {
+  data: text("path", "labelled images: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files", {
+    otherwise: "needed, except with --resume",
+  }),
+  out: text("folder", "model folder to write", { required: true }),
+  preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
+    fallback: "small",
+  }),
+  steps: whole("steps in all", { fallback: 20000 }),
+  batchSize: whole("images per step", { fallback: 64, aliases: ["batch"] }),
+  microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16, for base 4" }),
+  seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
+  learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
+  warmUpSteps: whole("steps over which the learning rate rises", {
+    least: 0,
+    otherwise: "a tenth of --steps, at most 200",
+    aliases: ["warm-up"],
+  }),
+  decay: choice(["none", "linear", "cosine"], "how the learning rate falls to 0 at the end", { fallback: "cosine" }),
+  maxGradientNorm: real("largest norm of the gradient, which is clipped to it; 0 for no limit", {
+    fallback: 1,
+    least: 0,
+    aliases: ["clip-gradient"],
+  }),
+  emaRate: real("rate of the running average of the weights, which is what is saved; it starts lower", {
+    fallback: 0.9999,
+    least: 0,
+    most: 1,
+    aliases: ["ema"],
+  }),
+  process: choice(
+    ["ddpm", "flow", "edm"],
+    "kind of noise: in steps, straight to noise (flow matching), or beside the image",
+    {
+      otherwise: "that of the model in --out, else ddpm",
+    },
+  ),
+  sigmaData: real("standard deviation of pixel values, -1 to 1, for --process edm", {
+    least: 0,
+    otherwise: "0.5",
+    aliases: ["data-deviation"],
+  }),
+  schedule: choice(["linear", "cosine"], "noise schedule of --process ddpm", {
+    otherwise: "that of the model in --out, else cosine",
+  }),
+  zeroTerminalSnr: toggle("end the schedule in pure noise; needs --prediction v or x0"),
+  diffusionSteps: whole("length T of the noise schedule", {
+    most: 1_000_000,
+    aliases: ["noise-steps"],
+    otherwise: "that of the model in --out, else 1000",
+  }),
+  size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
+  flip: toggle("mirror half of the images, left to right; not for digits or letters"),
+  crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
+  strict: toggle("stop at files that cannot be read, instead of skipping them"),
+  storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
+  checkpointEvery: whole("steps between checkpoints", { fallback: 500 }),
+  resume: toggle("go on from the newest checkpoint in --out, with its options; --steps may be raised"),
+  dryRun: toggle("print counts, parameters and an estimate of the time; write nothing"),
+  device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),
+  threads: whole("threads of the CPU", { otherwise: "one per core" }),
+} satisfies OptionTable;
+
+/** Which family of networks is trained; a family has a role. */
+export const familyOption = (role: keyof typeof defaultFamilies) =>
+  text("kind", "family of networks; registerFamily of the library adds others", { otherwise: defaultFamilies[role] });
