@@ -1,17 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import { type DType, int32 } from "../ndarray.ts";
-import { show } from "./shape.ts";
-import {
-  type AnyTensor,
-  apply,
-  constant,
-  type Labels,
-  like,
-  type Operand,
-  positive,
-  scalar,
-  type Tensor,
-} from "./tensor.ts";
+import { positive, show } from "./shape.ts";
+import { type AnyTensor, apply, constant, type Labels, like, type Operand, scalar, type Tensor } from "./tensor.ts";
 
 /** Element by element: `a` where the condition holds, else `b`. */
 export function where<D extends DType>(condition: Tensor<"bool">, a: Operand<NoInfer<D>>, b: Tensor<D>): Tensor<D>;

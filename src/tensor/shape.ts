@@ -20,6 +20,9 @@ export interface Axes {
 /** `[2, 3]`, as every message prints a shape. */
 export const show = (shape: Shape): string => `[${shape.join(", ")}]`;
 
+/** An axis counted from the front: a negative one counts from the end. */
+export const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
 /** Throws what is wrong with an operator's inputs. */
 export const fail = (op: string, problem: string): never => {
   throw new ShapeError(`${op}: ${problem}`);

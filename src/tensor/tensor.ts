@@ -1,7 +1,7 @@
 import { ShapeError } from "../errors.ts";
 import { type DType, filled, type NDArray, type Numeric, type Shape, sizeOf } from "../ndarray.ts";
 import { type Attributes, type Op, type ResultType, resultOf } from "./ops.ts";
-import { show, type Type } from "./shape.ts";
+import { positive, show, type Type } from "./shape.ts";
 
 /** One application of an operator: a discriminated union over all of them. */
 export type Node<K extends Op = Op> = {
@@ -275,9 +275,6 @@ export class Tensor<out D extends DType = "float32"> implements Type<D> {
     return apply("matmul", [this, other], {});
   }
 }
-
-/** An axis counted from the front: a negative one counts from the end. */
-export const positive = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
 
 /** Reductions keep the axes with length 1; without `keepDims` these are dropped then. */
 function reduce(x: Tensor, op: "sum" | "max", axes: number | readonly number[] | undefined, keepDims: boolean): Tensor {
