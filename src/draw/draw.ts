@@ -108,6 +108,7 @@ async function* drawing(options: Untyped): AsyncGenerator<SampleEvent, void, und
   const { start, shape, batchSize = 16, labels, lowRes, signal, source = "the predictor" } = options;
   const { weights = {}, memory: remembered = [], noise = normals } = options;
   const seeds = seedsOf(options);
+  const size = evenSize(seeds.length, batchSize);
   checkImages(options, seeds.length);
   checkStart(start, { shape, count: seeds.length, source });
   const { process, sampler, schedule: whole = samplingSchedule(process, sampler) } = options;
@@ -118,7 +119,6 @@ async function* drawing(options: Untyped): AsyncGenerator<SampleEvent, void, und
   const plan = planOf(solver, all, options);
   const scales = scaleNames(plan);
 
-  const size = evenSize(seeds.length, batchSize);
   const told = { labelled: labels !== undefined, lowResShape: lowRes?.shape.slice(1) };
   const step = { weights, solver, shape, batchSize: size, scales, memory: remembered, ...told };
   const predictors = [...new Set(plan.flat().map(({ predictor }) => predictor))];
@@ -156,9 +156,7 @@ const leastNoisy = (schedule: NoiseSchedule, count: number): NoiseSchedule =>
       });
 
 /** Throws UsageError where what is given for each image cannot be. */
-function checkImages({ labels, lowRes, shape, batchSize = 16 }: Untyped, count: number): void {
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new UsageError(`sample: batchSize must be a whole number from 1 but is ${batchSize}`);
+function checkImages({ labels, lowRes, shape }: Untyped, count: number): void {
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out to tell none");
   const bad = labels?.find((label) => !Number.isInteger(label) || label < 0);
   if (bad !== undefined) throw new UsageError(`sample: labels must be whole numbers from 0 but one is ${bad}`);

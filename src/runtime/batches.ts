@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
 
 /** The rows of one run of a program that takes a fixed number of them; a row is whatever the first axis counts, such as an image. */
@@ -8,8 +9,21 @@ export interface Batch {
   readonly count: number;
 }
 
-/** The least batch size with which `count` rows take no more batches than with `most`: little is computed for nothing. */
-export const evenSize = (count: number, most: number): number => Math.ceil(count / Math.ceil(count / most));
+/** Throws UsageError unless a batch size is a whole number from 1. */
+export function checkBatchSize(batchSize: number): void {
+  if (!Number.isInteger(batchSize) || batchSize < 1)
+    throw new UsageError(`batchSize must be a whole number from 1 but is ${batchSize}`);
+}
+
+/**
+ * The least batch size with which `count` rows take no more batches than with `most`: little is computed for nothing.
+ *
+ * @throws UsageError unless `most` is a whole number from 1
+ */
+export function evenSize(count: number, most: number): number {
+  checkBatchSize(most);
+  return Math.ceil(count / Math.ceil(count / most));
+}
 
 /** Rows 0 ... count - 1 in batches of `size`. */
 export const batchesOf = (count: number, size: number): Batch[] =>

@@ -13,8 +13,8 @@ import { type Steps, samplingSchedule } from "../samplers/levels.ts";
 import { ddim, ddimReverseStep } from "../samplers/solvers/ddim.ts";
 import { definedOf } from "../setting.ts";
 import { show } from "../tensor/shape.ts";
-import { denoiserOf, predictorOf } from "./graph.ts";
 import { checkSteady, guidanceOff } from "./guidance.ts";
+import { denoiserOf, predictorOf } from "./predictor.ts";
 import { type RunOptions, type SettledRun, settle } from "./settings.ts";
 
 export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batchSize"> {

@@ -16,8 +16,8 @@ import { oneHot, where } from "../tensor/functions.ts";
 import { gradients, topological } from "../tensor/gradient.ts";
 import { type AnyTensor, constant, type Labels, type Tensor } from "../tensor/tensor.ts";
 import { f32, type Graph, i64, rewrite, Spec, trace } from "../tensor/trace.ts";
-import { predictorOf } from "./graph.ts";
 import { checkSteady } from "./guidance.ts";
+import { predictorOf } from "./predictor.ts";
 import type { SettledRun } from "./settings.ts";
 
 /** Parts of a model that can be written as programs of their own. */

@@ -7,7 +7,7 @@ import { scalesAt, withoutGuidance } from "../guidance/steps.ts";
 import { denoiserSignature } from "../models/families.ts";
 import type { NDArray } from "../ndarray.ts";
 import { show } from "../tensor/shape.ts";
-import { denoiserOf, predictorOf } from "./graph.ts";
+import { denoiserOf, predictorOf } from "./predictor.ts";
 import { type RunOptions, settle } from "./settings.ts";
 
 export type SampleOptions = RunOptions & SampleSettings;

@@ -5,6 +5,7 @@ import { UsageError } from "../errors.ts";
 import type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
 import type { Predictor } from "../guidance/predictor.ts";
 import { neededReads } from "../guidance/settle.ts";
+import { checkBatchSize } from "../runtime/batches.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type AskedSampler, settleSampler } from "../samplers/samplers.ts";
 import { guidanceOf } from "./guidance.ts";
@@ -58,8 +59,7 @@ export function settle(model: Described, options: RunOptions): SettledRun {
   const { denoiser } = model;
   const seeds = seedsOf(options);
   if (labels?.length === 0) throw new UsageError("sample: labels is empty; leave it out for every class in turn");
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new UsageError(`sample: batchSize must be a whole number from 1 but is ${batchSize}`);
+  checkBatchSize(batchSize);
   const sampler = settleSampler(options.sampler, {
     record: model.sampling,
     process: denoiser?.process,

@@ -16,7 +16,7 @@ import { ddim } from "../../src/samplers/solvers/ddim.ts";
 import { ddpm } from "../../src/samplers/solvers/ddpm.ts";
 import { settleEncoding } from "../../src/sampling/encode.ts";
 import { exportGraph } from "../../src/sampling/export.ts";
-import { predictorOf } from "../../src/sampling/graph.ts";
+import { predictorOf } from "../../src/sampling/predictor.ts";
 import { collect, type SampleOptions, sample } from "../../src/sampling/sample.ts";
 import { settle } from "../../src/sampling/settings.ts";
 import { countFlops } from "../../src/tensor/cost.ts";

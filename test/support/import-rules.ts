@@ -108,7 +108,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       checkpoint: "all",
       draw: "all",
-      runtime: ["encode.ts"],
+      runtime: ["encode.ts", "settings.ts"],
       zod: ["run-spec.ts"],
     },
   },

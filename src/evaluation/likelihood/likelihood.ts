@@ -81,8 +81,6 @@ export async function* variationalBound(
   const { clip = true, batchSize = 16, seed = 0, signal } = options;
   const denoiser = denoiserOf(model);
   if (images.count < 1) throw new UsageError("the variational bound needs at least one image but there are none");
-  if (!Number.isInteger(batchSize) || batchSize < 1)
-    throw new UsageError(`batchSize must be a whole number from 1 but is ${batchSize}`);
   const chain = noiseSchedule(denoiser.process, options.respacing);
   const { timesteps } = chain;
   // A stream for each image and timestep: an image's noise depends neither on the batch nor on the steps that are kept.
