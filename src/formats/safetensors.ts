@@ -1,8 +1,9 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Shape, sizeOf } from "../ndarray.ts";
-import { type ByteSource, bytesOf, elementsOf, partLength, partsOf, readPart, viewOf } from "./bytes.ts";
+import { type ByteSource, bytesOf, elementsOf, partLength, partsOf, viewOf } from "./bytes.ts";
 import { bfloat16ToFloat32, float32ToHalf, halfToFloat32 } from "./float16.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
+import { whatItIs } from "./what-it-is.ts";
 
 /** What the format calls them, as float32. */
 const TO_FLOAT32: Record<string, { width: number; convert: (bytes: Uint8Array) => Float32Array }> = {
@@ -35,17 +36,24 @@ const areCounts = (value: unknown): value is number[] =>
   Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && n >= 0);
 
 function readHeader(source: ByteSource, file: string) {
-  const length = Number(viewOf(readPart(source, 0, 8, `${file}: header`, ModelError)).getBigUint64(0, true));
-  if (length > LONGEST_HEADER)
-    throw new ModelError(`${file}: a header of ${length} bytes is impossible; not a safetensors file`);
-  const text = new TextDecoder().decode(readPart(source, 8, length, `${file}: header`, ModelError));
+  const failure = (problem: string, cause?: unknown) =>
+    new ModelError(`${file}: ${whatItIs(source) ?? problem}`, cause === undefined ? undefined : { cause });
+  if (source.size < 8)
+    throw failure(`header: bytes 0 to 8 were expected but there are ${source.size}; is the file whole?`);
+  const length = Number(viewOf(source.read(0, 8)).getBigUint64(0, true));
+  if (length > LONGEST_HEADER) throw failure(`a header of ${length} bytes is impossible; not a safetensors file`);
+  if (8 + length > source.size)
+    throw failure(
+      `header: bytes 8 to ${8 + length} were expected but there are ${source.size}; is the file whole, and safetensors?`,
+    );
+  const text = new TextDecoder().decode(source.read(8, length));
   let header: unknown;
   try {
     header = JSON.parse(text);
   } catch (cause) {
-    throw new ModelError(`${file}: its header is not JSON; not a safetensors file`, { cause });
+    throw failure("its header is not JSON; not a safetensors file", cause);
   }
-  if (!isRecord(header)) throw new ModelError(`${file}: its header is not a JSON object`);
+  if (!isRecord(header)) throw failure("its header is not a JSON object");
   return { header, start: 8 + length };
 }
 

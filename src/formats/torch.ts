@@ -4,20 +4,20 @@ import { type ByteSource, bytesOf, readPart, viewOf } from "./bytes.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
 import { Cursor } from "./pickle/cursor.ts";
 import type { PickleNames } from "./pickle/machine.ts";
+import { Opaque } from "./pickle/opaque.ts";
 import { unpickle } from "./pickle/unpickle.ts";
+import { chooseStateDict, type StateDict, shown, stateDictsOf, unreadTensor } from "./state-dicts.ts";
 import { ELEMENT_TYPES, type ElementType, Storage, StoredTensor } from "./torch-tensor.ts";
+import { formatOf } from "./weights-format.ts";
 import { openZip } from "./zip.ts";
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0;
 const areCounts = (value: unknown): value is number[] => Array.isArray(value) && value.every(isCount);
 
-/** A value in a message. Of others than text and numbers nothing is shown: tuples of one tuple twice, many deep, are text without end. */
-const shown = (value: unknown): string =>
-  typeof value === "string" || typeof value === "number" ? String(value) : "something else";
-
-/** The globals that a checkpoint may name, each with our own stand-in. */
+/** The globals that weights need, each with our own stand-in. */
 function allowedGlobals(file: string): ReadonlyMap<string, unknown> {
   const rebuildTensor = ([storage, offset, shape, strides]: unknown[]) => {
+    if (storage instanceof Opaque) return new Opaque(storage.name);
     if (
       !(storage instanceof Storage && isCount(offset) && areCounts(shape) && areCounts(strides)) ||
       shape.length !== strides.length
@@ -32,19 +32,27 @@ function allowedGlobals(file: string): ReadonlyMap<string, unknown> {
   };
   return new Map<string, unknown>([
     ["collections.OrderedDict", orderedDict],
+    ["collections.defaultdict", () => new Map()],
+    ["torch.Size", ([sizes]: unknown[]) => sizes],
     ["torch._utils._rebuild_tensor", rebuildTensor],
     ["torch._utils._rebuild_tensor_v2", rebuildTensor],
     ["torch._utils._rebuild_parameter", ([tensor]: unknown[]) => tensor],
+    ["torch._utils._rebuild_parameter_with_state", ([tensor]: unknown[]) => tensor],
     ...Object.entries(ELEMENT_TYPES),
   ]);
 }
 
-/** A persistent id: ("storage", class, key, device, elements[, view]); the class is its ElementType by now. */
+/**
+ * A persistent id: ("storage", class, key, device, elements[, view]); the class is its ElementType by now. Storages of other classes, and ids of
+ * other things, are opaque.
+ */
 function storageId(id: unknown, file: string) {
   const [kind, type, key, , count, view] = Array.isArray(id) ? (id as unknown[]) : [];
+  if (kind !== "storage") return new Opaque("something that is not a tensor's storage");
+  if (type instanceof Opaque) return new Opaque(`torch.Tensor of ${type.name}`);
   const known = Object.values(ELEMENT_TYPES).find((t) => t === type);
-  if (kind !== "storage" || !known || typeof key !== "string" || !isCount(count))
-    throw new ModelError(`${file}: refers to something that is not a tensor's storage; refused`);
+  if (!known || typeof key !== "string" || !isCount(count))
+    throw new ModelError(`${file}: the storage of a tensor is damaged`);
   return { type: known, key, count, view };
 }
 
@@ -58,7 +66,9 @@ function openZipFormat(source: ByteSource, file: string): unknown {
     expectLittleEndian(new TextDecoder().decode(zip.read(`${folder}byteorder`)), file);
   let last: { entry: string; content: ByteSource } | undefined;
   const persistent = (id: unknown) => {
-    const { type, key, count } = storageId(id, file);
+    const found = storageId(id, file);
+    if (found instanceof Opaque) return found;
+    const { type, key, count } = found;
     const entry = `${folder}data/${key}`;
     return new Storage(
       type,
@@ -83,10 +93,13 @@ const NO_NAMES: PickleNames = { globals: new Map(), persistent: () => null };
 /** The format before: pickles (magic number, version, system, object, keys), then for each key the storage's size and elements. */
 function openLegacyFormat(source: ByteSource, file: string): unknown {
   const cursor = new Cursor(source, file);
-  if (unpickle(cursor, NO_NAMES) !== LEGACY_MAGIC)
+  const magic = unpickle(cursor, NO_NAMES);
+  if (magic !== LEGACY_MAGIC) {
+    const what = magic instanceof Opaque ? ` (it holds "${magic.name}", of which nothing is executed)` : "";
     throw new ModelError(
-      `${file}: a pickle, but not one that torch.save wrote; save it with torch.save(model.state_dict(), FILE)`,
+      `${file}: a pickle, but not one that torch.save wrote${what}; save it with torch.save(model.state_dict(), FILE)`,
     );
+  }
   const version = unpickle(cursor, NO_NAMES);
   if (version !== 1001) throw new ModelError(`${file}: format version ${shown(version)}, expected 1001`);
   const system = unpickle(cursor, NO_NAMES);
@@ -94,7 +107,9 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
 
   const roots = new Map<string, { type: ElementType; start?: number; count?: number }>();
   const persistent = (id: unknown) => {
-    const { type, key, count, view } = storageId(id, file);
+    const found = storageId(id, file);
+    if (found instanceof Opaque) return found;
+    const { type, key, count, view } = found;
     const root = roots.get(key) ?? { type };
     roots.set(key, root);
     const offset = Array.isArray(view) ? view[1] : 0; // a view of a larger storage: (its key, offset, elements)
@@ -112,6 +127,7 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
     );
   };
   const object = unpickle(cursor, { globals: allowedGlobals(file), persistent });
+  stateDictsOf(object, file); // throws where there is none, before what follows it is read
 
   const keys = unpickle(cursor, NO_NAMES);
   if (!Array.isArray(keys)) throw new ModelError(`${file}: the list of storages is missing`);
@@ -119,49 +135,13 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
   for (const key of keys as unknown[]) {
     const root = typeof key === "string" ? roots.get(key) : undefined;
     const storage = `${file}: storage ${shown(key)}`;
-    if (!root) throw new ModelError(`${storage} belongs to no tensor`);
+    // That of a tensor of an unknown class: how long it is only its class tells, and so where the next one begins.
+    if (!root) throw new ModelError(`${storage} belongs to no tensor that can be read`);
     root.count = Number(viewOf(readPart(source, position, 8, storage, ModelError)).getBigInt64(0, true));
     root.start = position + 8;
     position = root.start + root.count * root.type.width;
   }
   return object;
-}
-
-/** Keys of an optimizer's state dict. */
-const isOptimizerState = (object: ReadonlyMap<unknown, unknown>): boolean =>
-  object.has("state") && object.has("param_groups");
-
-const isStateDict = (object: unknown): object is ReadonlyMap<string, StoredTensor> =>
-  object instanceof Map &&
-  object.size > 0 &&
-  Array.from(object).every(([name, value]) => typeof name === "string" && value instanceof StoredTensor);
-
-const advice = "write it with torch.save(model.state_dict(), FILE)";
-
-/** The state dict that a checkpoint is, or the one under `entry`, or the only one among its entries. */
-function findStateDict(object: unknown, file: string, entry: string | undefined): ReadonlyMap<string, StoredTensor> {
-  if (!(object instanceof Map))
-    throw new ModelError(`${file}: expected a state dict (names and tensors), but it holds something else; ${advice}`);
-  if (isOptimizerState(object))
-    throw new ModelError(
-      `${file}: this is an optimizer's state, not weights; give the file of the model or of its moving average (such as ema_*.pt)`,
-    );
-  const whole: ReadonlyMap<unknown, unknown> = object;
-  if (entry === undefined && isStateDict(whole)) return whole;
-  const inside = Array.from(whole).flatMap(([name, value]) => (isStateDict(value) ? [{ name, value }] : []));
-  const names = inside.map(({ name }) => shown(name)).join(", ");
-  const chosen = entry === undefined ? inside : inside.filter(({ name }) => name === entry);
-  if (chosen.length === 1) return chosen[0]!.value;
-  if (entry !== undefined)
-    throw new ModelError(`${file}: no entry "${entry}" that is a state dict; there are: ${names || "none"}`);
-  if (chosen.length > 1)
-    throw new ModelError(`${file}: holds several state dicts: ${names}; say which one is meant (--entry NAME)`);
-  const [odd] = Array.from(whole).find(([, value]) => !(value instanceof StoredTensor)) ?? [];
-  throw new ModelError(
-    odd === undefined
-      ? `${file}: expected a state dict (names and tensors) but it is empty; ${advice}`
-      : `${file}: "${shown(odd)}" is not a tensor; expected a state dict (names and tensors), also under an entry such as "model"; ${advice}`,
-  );
 }
 
 /** What to read of a checkpoint that holds more than weights. */
@@ -170,27 +150,50 @@ export interface TorchOptions {
   readonly entry?: string | undefined;
 }
 
+/** The object in a file of `torch.save`, as plain data. */
+function openObject(source: ByteSource, file: string): unknown {
+  const format = formatOf(source, file);
+  if (format === "zip") return openZipFormat(source, file);
+  if (format === "pickle") return openLegacyFormat(source, file);
+  throw new ModelError(
+    `${file}: a safetensors file, and not a PyTorch checkpoint: neither a zip nor a pickle; openSafetensors reads it`,
+  );
+}
+
+/**
+ * All dictionaries of tensors in a `.pt` or `.pth` file, wherever they lie in it, of which only shapes are read; an optimizer's are left
+ * out. Both formats of `torch.save` are known. Executes nothing; values of other classes are read around. `checkTensors` holds tensors to the
+ * file before they are read.
+ *
+ * @throws ModelError where there is none, which says what the file holds, and for a damaged file; `file` is for errors
+ */
+export const openStateDicts = (source: ByteSource, file: string): StateDict[] =>
+  stateDictsOf(openObject(source, file), file);
+
 /**
  * The state dict in a `.pt` or `.pth` file, tensor by tensor: only shapes are read at once, so that files larger than memory serve.
- * Both formats of `torch.save` are known. Executes nothing: a pickle that names anything but tensors and ordered dictionaries
- * is refused with a ModelError, as are optimizer states, damaged files, tensors that claim more than the file has, and whatever else
- * is not a state dict. One that lies in an entry of a checkpoint is found where it is the only one. `file` is for errors.
+ * Both formats of `torch.save` are known. Executes nothing: values of classes other than tensors and dictionaries are read around, and are an
+ * error where they stand for weights. Throws ModelError for these, for optimizer states, damaged files, tensors that claim more than the
+ * file has, and whatever else is not a state dict. One that lies in an entry of a checkpoint is found where it is the only one. `file` is
+ * for errors.
  */
 export function openTorch(
   source: ByteSource,
   file = "checkpoint",
   { entry }: TorchOptions = {},
 ): Record<string, LazyTensor> {
-  const start = viewOf(readPart(source, 0, 4, file, ModelError)).getUint32(0);
-  const isZip = start === 0x504b0304; // "PK"
-  if (!isZip && start >>> 24 !== 0x80)
-    throw new ModelError(`${file}: not a PyTorch checkpoint: neither a zip nor a pickle`);
-  const tensors = findStateDict(isZip ? openZipFormat(source, file) : openLegacyFormat(source, file), file, entry);
-  for (const [name, tensor] of tensors) {
-    const problem = tensor.problem(source.size);
+  const found = chooseStateDict(openStateDicts(source, file), file, entry);
+  checkTensors(found.tensors, source, file);
+  for (const [name, kind] of Object.entries(found.unread)) throw unreadTensor(file, name, kind);
+  return found.tensors;
+}
+
+/** Throws ModelError unless the file has what tensors of its state dicts claim. */
+export function checkTensors(tensors: Readonly<Record<string, LazyTensor>>, source: ByteSource, file: string): void {
+  for (const [name, tensor] of Object.entries(tensors)) {
+    const problem = tensor instanceof StoredTensor ? tensor.problem(source.size) : undefined;
     if (problem) throw new ModelError(`${file}: tensor "${name}": ${problem}`);
   }
-  return Object.fromEntries(tensors);
 }
 
 /** Every tensor of a `.pt` or `.pth` file, as `openTorch` gives them. */

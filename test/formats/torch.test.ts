@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { ModelError } from "../../src/errors.ts";
 import { type ByteSource, bytesOf as bytesSource } from "../../src/formats/bytes.ts";
 import { crc32 } from "../../src/formats/crc32.ts";
+import { readSafetensors } from "../../src/formats/safetensors.ts";
 import { openTorch, readTorch } from "../../src/formats/torch.ts";
 import { dictionary, storage, tensor, torchFile } from "../support/torch-file.ts";
 
@@ -50,7 +51,7 @@ test("reads the reference's own networks", () => {
 describe("what is not a state dict is told apart", () => {
   test.each([
     ["optimizer.pt", /optimizer's state, not weights; give the file of the model/],
-    ["module.pt", /refers to "torch.nn.modules.linear.Linear", which is refused/],
+    ["module.pt", /holds "torch.nn.modules.linear.Linear", of which nothing is executed/],
     ["numpy.npz", /not one that torch.save wrote/],
     ["mixed.safetensors", /neither a zip nor a pickle/],
   ])("%s", (name, message) => {
@@ -97,7 +98,7 @@ const weights = dictionary({ w: tensor(storage("0", 1), 0, [1], [1]) });
 /** The pickle after the object's, in the old format. */
 const noStorages = "\x80\x02].";
 
-describe("a malicious pickle is refused by name", () => {
+describe("a malicious pickle is executed in no part, and refused by name", () => {
   const command = "X\x05\0\0\0touch";
   const stored = "(X\x07\0\0\0storagectorch\nFloatStorage\nX\x01\0\0\x000X\x03\0\0\0cpuK\x04tQ";
   test.each([
@@ -105,22 +106,31 @@ describe("a malicious pickle is refused by name", () => {
     ["eval inside a state dict", `\x80\x02}X\x01\0\0\0acbuiltins\neval\n${command}\x85Rs.`, /"builtins.eval"/],
     ["a global from the stack", `\x80\x04\x8c\x05posix\x8c\x06system\x93${command}\x85R.`, /"posix.system"/],
     ["a global of torch that calls", `\x80\x02ctorch.hub\nload\n${command}\x85R.`, /"torch.hub.load"/],
-    ["INST", "\x80\x02(S'touch'\niposix\nsystem\n.", /opcode STRING \(0x53\)/],
-    ["INST without text", `\x80\x02(${command}iposix\nsystem\n.`, /opcode INST \(0x69\)/],
-    ["OBJ", `\x80\x02(${command}o.`, /opcode OBJ \(0x6f\)/],
-    ["NEWOBJ", "\x80\x02ccollections\nOrderedDict\n)\x81.", /opcode NEWOBJ \(0x81\)/],
-    ["EXT1", "\x80\x02\x82\x01.", /opcode EXT1 \(0x82\)/],
+    ["INST", "\x80\x02(S'touch'\niposix\nsystem\n.", /"posix.system"/],
+    ["INST without text", `\x80\x02(${command}iposix\nsystem\n.`, /"posix.system"/],
+    ["OBJ", `\x80\x02(cposix\nsystem\n${command}o.`, /"posix.system"/],
+    ["OBJ of a text", `\x80\x02(${command}o.`, /calls something that is not a function/],
+    ["NEWOBJ", `\x80\x02cposix\nsystem\n${command}\x85\x81.`, /"posix.system"/],
+    ["NEWOBJ_EX", `\x80\x04cposix\nsystem\n${command}\x85}\x92.`, /"posix.system"/],
+    ["NEWOBJ of a dictionary", "\x80\x02ccollections\nOrderedDict\n)\x81.", /it is empty/],
+    ["EXT1", "\x80\x02\x82\x01.", /opcode 0x82 is not known/],
     [
       "BUILD on a tensor",
       `\x80\x02ctorch._utils\n_rebuild_tensor_v2\n(${stored}K\0))\x89}tR}b.`,
-      /opcode BUILD on something other/,
+      /expected a state dict \(names and tensors\), but it holds one tensor/,
     ],
+    ["attributes of an object that is called", `\x80\x02cbuiltins\nexec\n${command}\x85R}b.`, /"builtins.exec"/],
+    ["a class of classes", `\x80\x02cbuiltins\ngetattr\n${command}\x85R)R.`, /"builtins.getattr"/],
     ["a call of a storage class", "\x80\x02ctorch\nFloatStorage\n)R.", /calls something that is not a function/],
-    ["an unknown opcode", "\x80\x02\xff.", /opcode unknown \(0xff\)/],
-    ["a foreign persistent id", "\x80\x02X\x06\0\0\0moduleQ.", /not a tensor's storage; refused/],
+    ["an unknown opcode", "\x80\x02\xff.", /opcode 0xff is not known/],
+    ["a foreign persistent id", "\x80\x02X\x06\0\0\0moduleQ.", /not a tensor's storage", of which nothing is executed/],
     ["a protocol to come", "\x80\x06}.", /pickle protocol 6 is unknown/],
     ["endless text as a global", `\x80\x04${endless}K\x01\x93.`, /the name of a global is no text/],
-    ["endless text as a persistent id", `\x80\x02${endless}Q.`, /not a tensor's storage; refused/],
+    [
+      "endless text as a persistent id",
+      `\x80\x02${endless}Q.`,
+      /not a tensor's storage", of which nothing is executed/,
+    ],
     ["endless text as a name", `\x80\x02}${endless}K\x01s.${noStorages}`, /"something else" is not a tensor/],
     [
       "endless text as an entry",
@@ -139,7 +149,7 @@ describe("a malicious pickle is refused by name", () => {
     expect(() => readTorch(Uint8Array.from([...magic, ...bytesOf(`\x80\x02${endless}.`)]))).toThrow(
       "format version something else, expected 1001",
     );
-    expect(() => readTorch(legacyWith(`\x80\x02}.\x80\x02]${endless}a.`))).toThrow(
+    expect(() => readTorch(legacyWith(`\x80\x02${weights}.\x80\x02]${endless}a.`))).toThrow(
       "storage something else belongs to no tensor",
     );
   });
@@ -298,4 +308,78 @@ test("files beyond 4 GB (zip64) are read tensor by tensor", () => {
   const tensors = openTorch(zip64(entries));
   expect(tensors.weight!.shape).toEqual([1, 2]);
   expect(tensors.weight!.read()).toEqual(readTorch(fixture("linear.pt")).weight);
+});
+
+describe("values of other classes beside weights are read around", () => {
+  const text = (value: string) => `X${String.fromCharCode(value.length)}\0\0\0${value}`;
+  const ones = { 0: new Uint8Array(Float32Array.of(5).buffer) };
+  const dict = (entries: Readonly<Record<string, string>>) =>
+    `}(${Object.entries(entries)
+      .map(([key, value]) => text(key) + value)
+      .join("")}u`;
+  const beside: Readonly<Record<string, string>> = {
+    "argparse.Namespace": `cargparse\nNamespace\n)\x81${dict({ image_size: "K\x40", lr: text("1e-4") })}b`,
+    "a numpy scalar": `cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(${text("f8")}K\0K\x01tR(K\x03${text("<")}NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\0tbC\x08\0\0\0\0\0\0\xf0\x3ftR`,
+    "a numpy array": `cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\nK\0\x85C\x01btR(K\x01K\x02\x85NK\0C\x02\x01\x02tb`,
+    "torch.Size": `ctorch\nSize\n(K\x03K\x04t\x85R`,
+    "a dtype": "ctorch\nfloat32\n",
+    "a device": `ctorch\ndevice\n${text("cpu")}\x85R`,
+    "a path": `cpathlib\nPosixPath\n(${text("/")}${text("data")}tR`,
+    "a time": "cdatetime\ndatetime\nC\x0a\x07\xe8\x01\x01\0\0\0\0\0\0\x85R",
+    "a set": "\x8f(K\x01K\x02\x90",
+    "a frozen set": `cbuiltins\nfrozenset\n]K\x01a\x85R`,
+    "a dictionary of configs": `comegaconf.dictconfig\nDictConfig\n)\x81}${text("a")}K\x01sb`,
+    "a long integer": `\x8b\x00\x02\x00\x00${"\x7f".repeat(512)}`,
+    "a defaultdict": `ccollections\ndefaultdict\ncbuiltins\nint\n\x85R${text("a")}K\x01s`,
+    "a function": "cmy.module\nactivation\n",
+  };
+  const whole = tensor(storage("0", 1), 0, [1], [1]);
+  test.each(Object.entries(beside))("%s", (_, value) => {
+    for (const pickle of [
+      dict({ args: value, model: dict({ w: whole }), step: "K\x01" }),
+      dict({ w: whole, args: value }),
+    ])
+      expect(readTorch(torchFile(pickle, ones))).toEqual({
+        w: { dtype: "float32", shape: [1], data: Float32Array.of(5) },
+      });
+  });
+
+  test.each([
+    ["a quantized tensor", `ctorch._utils\n_rebuild_qtensor\n)R`, "torch._utils._rebuild_qtensor"],
+    ["complex numbers", tensor(storage("1", 1, "ComplexFloatStorage"), 0, [1], [1]), "torch.ComplexFloatStorage"],
+    ["a class of one's own", "cmy\nWeight\n)R", "my.Weight"],
+  ])("but where the weights themselves are of one, it is named: %s", (_, value, name) => {
+    const bytes = torchFile(dict({ "in.weight": value, w: whole }), ones);
+    expect(() => readTorch(bytes, "f.pt")).toThrow(`f.pt: tensor "in.weight" is of "`);
+    expect(() => readTorch(bytes, "f.pt")).toThrow(name);
+  });
+
+  test("protocols 0 and 1, which are text", () => {
+    const old = `(dp0\nS'step'\np1\nI5\nsS'long'\np2\nL123L\nsS'real'\nF1.5\nsS'yes'\nI01\nsVw\n${whole}s(lp3\nI1\na0`;
+    expect(readTorch(torchFile(old, ones)).w!.data).toEqual(Float32Array.of(5));
+  });
+});
+
+test.each([
+  [
+    "a git-lfs pointer",
+    "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12345\n",
+    "run `git lfs pull`",
+  ],
+  ["a web page", "<!DOCTYPE html>\n<html><head><title>Sign in</title>", "this is a web page"],
+  [
+    "a web page of another kind",
+    '\n<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>',
+    "this is a web page",
+  ],
+  ["an empty file", "", "the file is empty (0 bytes)"],
+  ["gzip", "\x1f\x8b\x08\0\0\0\0\0", "this is a gzip file"],
+  ["a tar", `${"weights.pt".padEnd(257, "\0")}ustar\x0000`, "this is a tar archive"],
+  ["HDF5", "\x89HDF\r\n\x1a\n", "this is an HDF5 file"],
+  ["a JSON text", '{"_class_name": "UNet2DModel"}', "this is a JSON text"],
+  ["zeros", "\0".repeat(1000), "a download that was not finished"],
+])("%s is called by its name, by both readers", (_, content, message) => {
+  for (const read of [readTorch, readSafetensors])
+    expect(() => read(bytesOf(content), "f.ckpt")).toThrow(`f.ckpt: ${message.startsWith("this") ? message : ""}`);
+  for (const read of [readTorch, readSafetensors]) expect(() => read(bytesOf(content), "f.ckpt")).toThrow(message);
 });

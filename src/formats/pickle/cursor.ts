@@ -28,6 +28,16 @@ export class Cursor {
     return this.#window.subarray(from, from + length);
   }
 
+  /** Passes over bytes without reading them. */
+  skip(length: number | bigint): void {
+    const end = this.position + Number(length);
+    if (end > this.source.size)
+      throw new ModelError(
+        `${this.file}: pickle: bytes up to ${end} were expected but there are ${this.source.size}; is the file whole?`,
+      );
+    this.position = end;
+  }
+
   /** Little-endian integer of `width` bytes; a number where it is exact, else a bigint. */
   integer(width: number, signed = false): number | bigint {
     const value = this.take(width).reduceRight((sum, byte) => (sum << 8n) | BigInt(byte), 0n);

@@ -1,9 +1,13 @@
 import { ModelError } from "../../errors.ts";
 import type { Cursor } from "./cursor.ts";
+import { Opaque } from "./opaque.ts";
 
 /** What a pickle may refer to. Python's dictionaries come as Maps, lists and tuples as arrays, None as null. */
 export interface PickleNames {
-  /** Stand-ins for the globals that are allowed, by full name; where one is a function, the pickle may call it with a list of arguments. */
+  /**
+   * Stand-ins for the globals that are known, by full name; where one is a function, the pickle may call it with a list of arguments. All
+   * others are opaque, as is what calling them gives.
+   */
   readonly globals: ReadonlyMap<string, unknown>;
   /** The value of a persistent id. */
   persistent(id: unknown): unknown;
@@ -40,6 +44,12 @@ export class Machine {
     return this.#stack.pop();
   }
 
+  /** Takes the value on top away; a mark too. */
+  drop(): void {
+    if (this.#stack.length === 0) throw this.damaged("a value is missing");
+    this.#stack.pop();
+  }
+
   top(): unknown {
     const value = this.pop();
     this.push(value);
@@ -72,31 +82,29 @@ export class Machine {
 
   /** Adds keys and values in turn to the dictionary on top. */
   addItems(items: readonly unknown[]): void {
-    const target = this.top();
+    const top = this.top();
+    const target = top instanceof Opaque ? top.items : top;
     if (!(target instanceof Map) || items.length % 2 !== 0) throw this.damaged("items without a dictionary");
     for (let i = 0; i < items.length; i += 2) target.set(items[i], items[i + 1]);
   }
 
-  /** Adds elements to the list on top. */
+  /** Adds elements to the list or set on top. */
   append(items: readonly unknown[]): void {
     const target = this.top();
+    if (target instanceof Opaque) return;
     if (!Array.isArray(target)) throw this.damaged("elements without a list");
     for (const item of items) target.push(item);
   }
 
   pushGlobal(name: string): void {
-    if (!this.names.globals.has(name))
-      throw this.fail(
-        `refers to "${name}", which is refused: only tensors in dictionaries are read, and nothing is executed`,
-      );
-    this.push(this.names.globals.get(name));
+    const { globals } = this.names;
+    this.push(globals.has(name) ? globals.get(name) : new Opaque(name));
   }
 
-  /** Calls a global that is allowed. */
-  reduce(): void {
-    const [callable, args] = this.popTuple(2);
-    if (typeof callable !== "function" || !Array.isArray(args))
-      throw this.fail("calls something that is not a function; refused");
-    this.push(callable(args));
+  /** Calls a global that is known with a list of arguments; a call of any other is opaque. */
+  call(callable: unknown, args: unknown): void {
+    if (callable instanceof Opaque) this.push(new Opaque(callable.name));
+    else if (typeof callable === "function" && Array.isArray(args)) this.push(callable(args));
+    else throw this.fail("calls something that is not a function; refused");
   }
 }

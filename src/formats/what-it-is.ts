@@ -1,0 +1,41 @@
+import type { ByteSource } from "./bytes.ts";
+
+// biome-ignore-start lint/suspicious/noControlCharactersInRegex: the first bytes of binary files have them
+/** Files that people have where weights, arrays or pictures should be, by their first bytes (as latin-1). */
+const KNOWN: readonly (readonly [start: RegExp, what: string])[] = [
+  [
+    /^version https:\/\/git-lfs/,
+    "this is a git-lfs pointer, not the file that it stands for; run `git lfs pull` in its repository, or download the file itself",
+  ],
+  [
+    /^(\xef\xbb\xbf)?\s*<(!doctype html|html|head|!--|\?xml|script)/i,
+    "this is a web page, not the file: it was saved from an address that shows a page (of a download, a login or an error); download the file itself",
+  ],
+  [/^\x1f\x8b/, "this is a gzip file; unpack it first (gunzip, or tar -xzf where it is a .tar.gz)"],
+  [/^BZh\d/, "this is a bzip2 file; unpack it first (bunzip2)"],
+  [/^\xfd7zXZ\0/, "this is an xz file; unpack it first (unxz)"],
+  [/^\x28\xb5\x2f\xfd/, "this is a zstd file; unpack it first (unzstd)"],
+  [/^7z\xbc\xaf\x27\x1c/, "this is a 7z archive; unpack it first"],
+  [/^Rar!\x1a\x07/, "this is a rar archive; unpack it first"],
+  [/^[\s\S]{257}ustar/, "this is a tar archive; unpack it first (tar -xf)"],
+  [/^\x89HDF\r\n/, "this is an HDF5 file (Keras); expected safetensors or what torch.save writes"],
+  [/^GGUF/, "this is a GGUF file (llama.cpp); expected safetensors or what torch.save writes"],
+  [/^\x93NUMPY/, "this is one array of NumPy (.npy)"],
+  [/^\x89PNG\r\n/, "this is a PNG picture"],
+  [/^\xff\xd8\xff/, "this is a JPEG picture"],
+  [/^%PDF-/, "this is a PDF"],
+  [
+    /^(\xef\xbb\xbf)?\s*[{[]\s*("|[{[\]}]|-?\d)/,
+    "this is a JSON text, such as an index or a configuration; the weights are in another file",
+  ],
+  [/^\0{64}/, "the file begins with zeros: a download that was not finished; download it again"],
+];
+// biome-ignore-end lint/suspicious/noControlCharactersInRegex: the first bytes of binary files have them
+
+/** What a file is, as a sentence that says what to do, where it is nothing that holds weights; undefined where it may be. */
+export function whatItIs(source: ByteSource): string | undefined {
+  if (source.size === 0) return "the file is empty (0 bytes); download or save it again";
+  const start = source.read(0, Math.min(source.size, 512));
+  const text = String.fromCharCode(...start);
+  return KNOWN.find(([pattern]) => pattern.test(text))?.[1];
+}
