@@ -1,0 +1,136 @@
+import { basename, join } from "node:path";
+import type { Model } from "../../checkpoint/model.ts";
+import { saveModel } from "../../checkpoint/model-folder.ts";
+import type { Dataset } from "../../data/dataset.ts";
+import { accuracyTable } from "../../evaluation/accuracy.ts";
+import { writeFiles } from "../../files/atomic.ts";
+import type { NetworkRole } from "../../models/family.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import type { JsonObject } from "../../training/checkpoint.ts";
+import type { TrainingEvent, Weights } from "../../training/events.ts";
+import { accuracyFiles, measureAccuracy } from "../evaluate/accuracy.ts";
+import type { Terminal } from "../terminal/command.ts";
+import { Interrupted } from "../terminal/errors.ts";
+import { duration, type Progress } from "../terminal/progress.ts";
+import type { Job } from "./job.ts";
+import { type MetricsFile, openMetrics } from "./metrics.ts";
+import { writeSheet } from "./sheet.ts";
+import { trainingRecord } from "./stored-options.ts";
+
+/** Images on which a trained classifier is measured: accuracies to about 1.5 percent. */
+const reportImages = 1000;
+
+/** What is trained, and where its files and lines go. */
+export interface Outputs {
+  readonly network: NetworkRole;
+  readonly out: string;
+  readonly storage: "float32" | "float16";
+  readonly dataset: Dataset;
+  readonly job: Job;
+  /** The options of the run, as checkpoints keep them. */
+  readonly config: JsonObject;
+  readonly backend: Backend;
+  readonly terminal: Terminal;
+  readonly shown: Progress;
+  readonly signal: AbortSignal;
+}
+
+/** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
+export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
+  const { network, out, shown } = outputs;
+  let metrics: MetricsFile;
+  let saved: { readonly step: number; readonly model: Model } | undefined;
+  // What falls on one step saves its model once and draws its sheet once; between steps no weights are kept.
+  const save = async (step: number, averaged: Weights): Promise<Model> => {
+    if (saved?.step !== step)
+      saved = { step, model: await saveNetwork(outputs, averaged, { step, metrics: metrics.recent() }) };
+    return saved.model;
+  };
+  let sheet: number | undefined;
+  const draw = async (step: number, averaged: Weights): Promise<void> => {
+    const model = await save(step, averaged);
+    if (sheet !== step && (await drawSheet(outputs, step, model))) sheet = step;
+  };
+
+  for await (const event of events)
+    switch (event.kind) {
+      case "start":
+        metrics = await openMetrics(join(out, "metrics.jsonl"), network, event.step);
+        if (event.resumedFrom) shown.say(`going on from step ${event.step}: ${event.resumedFrom}`);
+        break;
+      case "step":
+        saved = undefined;
+        await metrics!.add(event);
+        shown.update(event.step, event.steps, stepLine(event, metrics!.recent()));
+        break;
+      case "checkpoint":
+        await save(event.step, event.averaged);
+        break;
+      case "samples":
+        await draw(event.step, event.averaged);
+        break;
+      case "interrupted":
+        await save(event.step, event.averaged);
+        shown.end();
+        throw new Interrupted(
+          `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${quoted(out)} --resume`,
+        );
+      case "done":
+        await draw(event.step, event.averaged);
+        shown.end();
+        if (network === "classifier") await report(outputs, await save(event.step, event.averaged));
+        outputs.terminal.out(`${out}\n`);
+    }
+}
+
+/** The folder's model with these weights. */
+async function saveNetwork(
+  { network, out, storage, dataset, job, config }: Outputs,
+  averaged: Weights,
+  now: { readonly step: number; readonly metrics: JsonObject },
+): Promise<Model> {
+  const record = { ...trainingRecord(config), data: basename(dataset.path), images: dataset.train.count, ...now };
+  const model = await saveModel(out, job.model(averaged, record), { storage });
+  return { ...model, source: out, weights: { [network]: averaged } };
+}
+
+/** Draws what a denoiser has learnt so far. Was it drawn? */
+async function drawSheet(
+  { network, out, backend, shown, signal }: Outputs,
+  step: number,
+  model: Model,
+): Promise<boolean> {
+  if (network !== "denoiser") return false;
+  const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
+  try {
+    await writeSheet(path, model, backend, signal);
+  } catch (error) {
+    // The loop sees the signal too, and ends the run with a checkpoint.
+    if (signal.aborted) return false;
+    throw error;
+  }
+  shown.say(`samples: ${path}`);
+  return true;
+}
+
+/** Is the classifier good enough? Its accuracy by timestep, as a table here, and as files. */
+async function report({ out, dataset, backend, signal, shown }: Outputs, model: Model): Promise<void> {
+  const split = dataset.test ?? dataset.train;
+  const rows = await measureAccuracy(model, split, { backend, signal, shown, count: reportImages });
+  const classes = model.classes.length;
+  const title = `Noisy classifier of ${basename(out)}, on ${dataset.test ? "test" : "its training"} images`;
+  await writeFiles(accuracyFiles(out, rows, { title, classes }));
+  shown.say(`${title}\n${accuracyTable(rows, classes)}`);
+}
+
+/** A word of a shell's command line. */
+const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+
+/** A step in a line: "321 images/s  12 min left  loss 0.1234". */
+function stepLine(
+  { imagesPerSecond, secondsLeft }: Extract<TrainingEvent, { kind: "step" }>,
+  metrics: Readonly<Record<string, number>>,
+): string {
+  const means = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
+  return [`${imagesPerSecond.toPrecision(3)} images/s`, `${duration(secondsLeft)} left`, ...means].join("  ");
+}
