@@ -37,11 +37,12 @@ export async function openBackend({
   const workerData: Settings = { device, threads };
   // A model that was made for a graphics card holds operators that cannot be read again.
   const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
-  // A program given as text (`node --input-type=module -e ...`) says of what type it is; the thread's is a file.
-  const execArgv = process.execArgv.filter((argument) => !argument.startsWith("--input-type"));
+  // A program given as text (`node --input-type=module -e ...`) says of what type it is; the thread's is a file. Other flags stay as
+  // they are: where they are passed on by name, Node refuses those of V8 (--expose-gc).
+  const ofText = process.execArgv.some((argument) => argument.startsWith("--input-type"));
   const worker = import.meta.url.endsWith(".ts")
     ? startFromSource(workerData)
-    : new Worker(new URL("./worker.js", import.meta.url), { workerData, execArgv });
+    : new Worker(new URL("./worker.js", import.meta.url), { workerData, ...(ofText && { execArgv: [] }) });
   worker.unref();
   const pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
   let failure: Error | undefined;
