@@ -23,6 +23,20 @@ export function importsOf(folder: string): Map<string, string[]> {
   return new Map(sourceFiles(folder).map((file) => [file, imports(file)]));
 }
 
+/** What is loaded with a file of a folder: files and packages that it imports, and those that these import. Types and dynamic imports don't load. */
+export function loadedBy(folder: string, entry: string): string[] {
+  const loaded = new Set<string>();
+  const load = (file: string): void => {
+    if (loaded.has(file)) return;
+    loaded.add(file);
+    const text = file.endsWith(".ts") ? readFileSync(join(folder, file), "utf8") : "";
+    for (const [, name] of text.matchAll(/^(?:import|export) (?!type )(?:[^;"=]*? from )?"([^"]+)";$/gm))
+      load(name!.startsWith(".") ? join(dirname(file), name!).replaceAll(sep, "/") : name!);
+  };
+  load(entry);
+  return [...loaded].sort();
+}
+
 /** A cycle in a directed graph as the names along it, or undefined. */
 export function findCycle(graph: ReadonlyMap<string, readonly string[]>): string[] | undefined {
   const done = new Set<string>();

@@ -1,6 +1,7 @@
 import type { Model } from "../../checkpoint/model.ts";
 import type { Start } from "../../draw/start.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
+import { classifierFreeGuidance } from "../../guidance/classifier-free.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
 import { flagOf } from "../terminal/option.ts";
 import type { SampleValues } from "./command.ts";
@@ -15,7 +16,7 @@ export type InputRecord = NonNullable<RunSpec["input"]>;
 /** Options that latents decide. */
 const decidedByLatents = [
   ...["count", "seed", ...Object.keys(samplerOptions)],
-  ...Object.keys(guidanceOptions).filter((key) => key !== "cfgScale"),
+  ...Object.keys(guidanceOptions).filter((key) => key !== classifierFreeGuidance.scale),
 ];
 const ofPictures = ["init", "strength", "mask", "resample"];
 

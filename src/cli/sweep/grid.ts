@@ -127,7 +127,7 @@ export function completeSettings(settings: Cell["settings"]): Cell["settings"] {
 const plain = (value: unknown): SettingValue =>
   typeof value === "string" || typeof value === "number" || typeof value === "boolean" ? value : JSON.stringify(value);
 
-/** "classifierScale 2, cfgScale 1, ddim, steps 25" */
+/** "unconditional, ddim, steps 25, levels chain, eta 0" */
 export const describeCell = ({ settings }: Pick<Cell, "settings">): string =>
   Object.entries(settings)
     .filter(([, value]) => value !== false)
