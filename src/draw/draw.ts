@@ -16,7 +16,7 @@ import { compileSteps, stepGraph } from "./step-graph.ts";
 
 /** What is known after a step, of all images [N, C, H, W], in about [-1, 1]. */
 export interface SampleEvent {
-  /** 1 ... steps, which are those that are taken: fewer than the schedule's where a picture gets less than all noise. */
+  /** 1 ... steps, the steps that are taken: fewer than the schedule has where the drawing starts from a picture. */
   readonly step: number;
   readonly steps: number;
   /** The noisy images; after the last step, the pictures. */
@@ -37,13 +37,13 @@ export interface DrawSettings<W, S extends string, M extends string> extends Cha
   readonly weights?: W;
   /** Names of what the predictor remembers from one evaluation to the next. Nothing by default. */
   readonly memory?: readonly M[];
-  /** Of which the predictor predicts. */
+  /** The diffusion process that the predictor belongs to. */
   readonly process: ProcessConfig;
-  /** One of the library's, `heun({ steps: 20 })`, or one of one's own by `defineSampler`. */
+  /** The library's, such as `heun({ steps: 20 })`, or your own, which `defineSampler` makes. */
   readonly sampler: Sampler;
-  /** The noise levels to go down, in place of those that the sampler's steps and levels mean. */
+  /** The noise levels to visit; by default those of the sampler's `steps` and `levels`. */
   readonly schedule?: NoiseSchedule;
-  /** Of one image, [C, H, W]. */
+  /** Shape of one image, [C, H, W]. */
   readonly shape: Shape;
   /** Labels that the predictor is told, whole numbers from 0, cycled over the images. None by default. */
   readonly labels?: readonly number[];
@@ -53,7 +53,10 @@ export interface DrawSettings<W, S extends string, M extends string> extends Cha
   readonly start?: Start;
   /** Most images at a time; pictures don't depend on it but for rounding. Default 16. */
   readonly batchSize?: number;
-  /** Source of noise: `count` draws of N(0, 1) for the image of a seed, stream 0 to start with, at step k stream k and, where that draws more than once, those of `streamOf`. */
+  /**
+   * Source of noise: `count` draws of N(0, 1) for the image of a seed. Stream 0 is where the image starts, stream k the noise of step k;
+   * further draws of a step have the streams of `streamOf`. Philox by default.
+   */
   readonly noise?: (seed: number, stream: number, count: number) => Float32Array;
   /** Where to run; by default a backend on the CPU, for as long as the drawing takes. */
   readonly backend?: Backend;

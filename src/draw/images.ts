@@ -13,7 +13,7 @@ export interface Course {
   readonly start?: Start;
   /** Of one image. */
   readonly shape: Shape;
-  /** The levels that are visited, and how many there are in a drawing from pure noise. */
+  /** The levels that are visited, and the number of levels of a drawing from pure noise. */
   readonly schedule: NoiseSchedule;
   readonly all: number;
   /** Names of what solver and predictor remember. */
@@ -84,7 +84,7 @@ export class ImageBatch {
     return makeRows(this.seeds, shape, (seed, size) => noise(seed, stream, size));
   }
 
-  /** Takes the step from a place of the schedule to the one before; for inpainting as often as is asked for. */
+  /** Takes the step from level `index` of the schedule to the one below; inpainting takes it `resample` times. */
   async step(index: number, evaluations: readonly Ready[]): Promise<void> {
     const { start, schedule, all, signal } = this.course;
     const before = this.images;

@@ -3,30 +3,30 @@ import { float32, type NDArray } from "../ndarray.ts";
 import type { Evaluation, Solver } from "../samplers/solver.ts";
 import type { MakePredictor } from "./step-graph.ts";
 
-/** The place of an evaluation in a drawing. */
+/** Where in a drawing the predictor is evaluated. */
 export interface Place {
-  /** 1 ... steps, as in a drawing from pure noise: one that starts from a picture begins later. */
+  /** 1 ... steps, counted from pure noise: a drawing that starts from a picture begins at a later step. */
   readonly step: number;
   readonly steps: number;
-  /** The noise level at which the predictor is asked: x_t = alpha x_0 + sigma eps. */
+  /** The noise level: x_t = alpha x_0 + sigma eps. */
   readonly alpha: number;
   readonly sigma: number;
   /** What networks see as time there. */
   readonly timestep: number;
 }
 
-/** What may change from place to place. */
+/** What may change along a drawing. */
 export interface Changes<W, S extends string, M extends string> {
   /**
-   * What the solver asks: a function that makes it of the weights, traced once. Or, where predictors change along the way, which of
-   * them is asked `at` a place; each function that this gives becomes one program.
+   * A function that makes the predictor from the weights; it is traced once. With `at`, a choice among several such functions for each
+   * evaluation: each of them is compiled to one program, so `at` returns the same functions again and makes no new ones.
    */
   readonly predictor: MakePredictor<W, S, M> | { readonly at: (place: Place) => MakePredictor<W, S, M> };
-  /** Numbers that the predictor is made of and that change from place to place. None by default. */
+  /** Numbers for the predictor that change along the drawing, such as the scale of guidance, by name. None by default. */
   readonly scales?: (place: Place) => Readonly<Record<S, number>>;
 }
 
-/** An evaluation, and the predictor that is asked. */
+/** An evaluation of the solver with its predictor and its scales. */
 export interface Planned extends Pick<Evaluation, "noisy"> {
   readonly predictor: MakePredictor<never, string, string>;
   readonly coefficients: CoefficientRow;
@@ -35,9 +35,9 @@ export interface Planned extends Pick<Evaluation, "noisy"> {
 }
 
 /**
- * Who is asked at each evaluation of a solver, and with which numbers.
+ * The evaluations of each step, with predictor and scales.
  *
- * @param all steps of a drawing from pure noise, of which the solver's plan holds the last
+ * @param all number of steps of a drawing from pure noise; the solver's plan holds the last of these
  */
 export const planOf = (
   { plan }: Solver,
@@ -53,7 +53,7 @@ export const planOf = (
     }),
   );
 
-/** Every scale that some evaluation has. */
+/** Names of all scales in a plan. */
 export const scaleNames = (plan: ReturnType<typeof planOf>): string[] => [
   ...new Set(plan.flat().flatMap(({ scales }) => Object.keys(scales))),
 ];
@@ -61,7 +61,7 @@ export const scaleNames = (plan: ReturnType<typeof planOf>): string[] => [
 /**
  * The inputs of a program that depend on the evaluation alone, the same for all images of a batch.
  *
- * @param names those of the scales: where an evaluation leaves one out it is NaN, for predictors that don't read it
+ * @param names names of the scales; a scale that this evaluation lacks is NaN, which shows if the predictor reads it after all
  */
 export function inputsOf({ coefficients, numbers, scales }: Planned, size: number, names: readonly string[]) {
   const filled = (count: number, value: number): NDArray<"float32"> =>

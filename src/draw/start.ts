@@ -44,7 +44,7 @@ export const streamOf = (purpose: keyof typeof purposes, step: number, repetitio
 export const repetitionsOf = (start: Start | undefined): number =>
   start?.kind === "inpaint" ? (start.resample ?? 1) : 1;
 
-/** Of the chain's steps, how many are taken. Throws UsageError for a strength outside (0, 1] or too small for a single step. */
+/** How many of a schedule's steps are taken. Throws UsageError for a strength outside (0, 1] or too small for a single step. */
 export function stepsFrom(start: Start | undefined, steps: number): number {
   if (!start || start.kind === "latents") return steps;
   const { strength = 1 } = start;
@@ -100,7 +100,7 @@ export const mixed = (a: number, x: NDArray<"float32">, b: number, y: NDArray<"f
     x.data.map((value, i) => a * value + b * y.data[i]!),
   );
 
-/** A picture with the noise of a place in the chain; index -1 is the picture itself. Eq. 4, Ho et al. 2020. */
+/** A picture with the noise of a level of the schedule; index -1 is the picture itself. Eq. 4, Ho et al. 2020. */
 export const noisedAt = (
   { tables }: NoiseSchedule,
   index: number,
@@ -108,13 +108,13 @@ export const noisedAt = (
   noise: NDArray<"float32">,
 ): NDArray<"float32"> => (index < 0 ? x0 : mixed(tables.alpha[index]!, x0, tables.sigma[index]!, noise));
 
-/** Images at the top of a chain before anything is known of them: as large as pictures of pixels -1 and 1 are there. */
+/** Noise as the images of the top level: of their root mean square, where pixels are -1 and 1. */
 export function pureNoise({ levels }: NoiseSchedule, noise: NDArray<"float32">): NDArray<"float32"> {
   const { alpha, sigma } = levels.at(-1)!;
   return mixed(Math.hypot(alpha, sigma), noise, 0, noise);
 }
 
-/** One step of the forward chain, from x at index - 1 to index: RePaint's jump back. Eq. 2, Ho et al. 2020. */
+/** One step of the forward process, from x at index - 1 to index: RePaint's jump back. Eq. 2, Ho et al. 2020. */
 export const jumpBack = (
   { betas, tables }: NoiseSchedule,
   index: number,

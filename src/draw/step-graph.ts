@@ -7,32 +7,33 @@ import type { Solver } from "../samplers/solver.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import { f32, i32, type Spec, type SpecsOf, specsOf, type TensorsOf, trace } from "../tensor/trace.ts";
 
-/** What changes from evaluation to evaluation and a predictor may be made of. */
+/** What a predictor may use beside its weights: values that change from evaluation to evaluation. */
 export interface Varying<S extends string = string, M extends string = string> {
-  /** The numbers that `DrawOptions.scales` gives for this evaluation, each [1]. */
+  /** The numbers of `DrawOptions.scales` at this evaluation, each [1]. */
   readonly scales: Readonly<Record<S, Tensor>>;
   /**
-   * What the predictor remembers, by the names of `DrawOptions.memory`, each [N, C, H, W]: zeros at the first evaluation, then what
-   * it put here at the one before.
+   * What the predictor remembers, by the names of `DrawOptions.memory`, each [N, C, H, W]: zeros at the first evaluation. A predictor
+   * that assigns a tensor here finds it at the next evaluation.
    */
   readonly memory: Record<M, Tensor>;
 }
 
 /**
- * Makes a predictor of weights. It is called once, while the step is traced: a network, a closed form, and either of them under
- * guidance enter a drawing in this one way.
+ * Makes a predictor from weights. `draw` calls it once, when it traces the step. Networks, closed forms and guidance around either
+ * all enter a drawing this way.
  */
 export type MakePredictor<W = never, S extends string = never, M extends string = never> = (
   weights: TensorsOf<SpecsOf<W>>,
   varying: Varying<S, M>,
 ) => Predictor;
 
+/** What `stepGraph` traces. */
 export interface StepOptions {
   readonly predictor: MakePredictor<never, string, string>;
-  /** Those that the predictor is made of. */
+  /** Arrays that the predictor is made from. */
   readonly weights: Tree<NDArray>;
   readonly solver: Pick<Solver, "step" | "memory" | "numbers">;
-  /** Of one image, [C, H, W]. */
+  /** Shape of one image, [C, H, W]. */
   readonly shape: Shape;
   /** Images at a time, N. */
   readonly batchSize: number;
@@ -42,7 +43,7 @@ export interface StepOptions {
   readonly memory?: readonly string[];
   /** Is the predictor told a label of each image? */
   readonly labelled?: boolean;
-  /** Of one small image, [C, h, w], where the predictor enlarges those. */
+  /** Shape of one small image, [C, h, w], for a predictor that enlarges them. */
   readonly lowResShape?: Shape | undefined;
 }
 
