@@ -91,13 +91,10 @@ export async function* variationalBound(
   const batches = batchesOf(images.count, size);
   signal?.throwIfAborted();
   await using ownBackend = options.backend ? undefined : await openEngine();
-  await using program = await compile(
-    boundGraph(model, chain, { batchSize: size, clip }),
-    options.backend ?? ownBackend!,
-    {
-      bind: { denoiser: model.weights.denoiser ?? {} },
-    },
-  );
+  const graph = boundGraph(model, chain, { batchSize: size, clip });
+  await using program = await compile(graph, options.backend ?? ownBackend!, {
+    bind: { denoiser: model.weights.denoiser ?? {} },
+  });
 
   const runs = batches.length * timesteps.length;
   let run = 0;
@@ -116,11 +113,7 @@ export async function* variationalBound(
       });
       const counted = ({ data }: NDArray<"float32">): Float32Array => data.slice(0, count);
       const vb = counted(terms.vb);
-      const bad = vb.find((value) => !Number.isFinite(value));
-      if (bad !== undefined)
-        throw new ModelError(
-          `${model.source}: the bound's term at timestep ${timestep} is ${bad}; the training that made the weights had failed, or the images are outside [-1, 1]`,
-        );
+      checkFinite(vb, model, timestep);
       yield {
         run: ++run,
         runs,
@@ -134,6 +127,14 @@ export async function* variationalBound(
       };
     }
   }
+}
+
+function checkFinite(vb: Float32Array, { source }: Model, timestep: number): void {
+  const bad = vb.find((value) => !Number.isFinite(value));
+  if (bad !== undefined)
+    throw new ModelError(
+      `${source}: the bound's term at timestep ${timestep} is ${bad}; the training that made the weights had failed, or the images are outside [-1, 1]`,
+    );
 }
 
 /** All terms of one timestep as a graph: images [N, C, H, W], noise, coefficients, labels and weights to numbers [N]. */
