@@ -41,7 +41,8 @@ export interface FolderLock extends AsyncDisposable {
  * A lock is taken over when its process is gone, so a killed run can go on at once; a process that was killed and has not ended yet is waited
  * for, at most a minute. Linux tells whether a process has ended but is still listed, and whether its number was given to another one since. On
  * other systems these two count as running. Processes of other machines (shared folders) count as running while they give signs of
- * life, every 5 s; after 60 s without one their lock is taken over.
+ * life, every 5 s; after 60 s without one their lock is taken over. A machine is known by its host name: containers that share a folder
+ * need names of their own.
  *
  * Where nothing was written into a folder that was made, it is gone after the release.
  *

@@ -12,7 +12,7 @@ import { parseStatus, startOf } from "../../src/files/process.ts";
 
 vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof disk>();
-  return { ...real, rm: vi.fn(real.rm), link: vi.fn(real.link) };
+  return { ...real, rm: vi.fn(real.rm), link: vi.fn(real.link), writeFile: vi.fn(real.writeFile) };
 });
 
 let folder: string;
@@ -149,12 +149,14 @@ test("between looking at a lock that was left and removing it, nobody else takes
   const first = lockFolder(run);
   await removing;
   vi.mocked(disk.link).mockClear();
-  const second = taken();
-  await Promise.race([second, vi.waitFor(() => expect(vi.mocked(disk.link).mock.calls.length).toBeGreaterThan(6))]);
+  const second = lockFolder(run);
+  const asked = () => expect(vi.mocked(disk.link).mock.calls.length).toBeGreaterThan(6);
+  await Promise.race([second, vi.waitFor(asked, 10_000)]).catch(() => undefined);
   events.emit("go on");
-  await using _lock = await first;
-  expect(await second).toBe(false);
+  const outcomes = await Promise.allSettled([first, second]);
   vi.mocked(disk.rm).mockImplementation(remove);
+  for (const outcome of outcomes) if (outcome.status === "fulfilled") await outcome.value.release();
+  expect(outcomes.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
 });
 
 describe.skipIf(process.platform !== "linux")("on Linux", () => {
@@ -209,6 +211,32 @@ test("a lock that is not whole is waited for a moment, then taken over", async (
   const outcome = taken();
   await writeFile(path, whole);
   expect(await outcome).toBe(false);
+});
+
+test("where the file system has no links, a lock is written in its place", async () => {
+  vi.mocked(disk.link).mockRejectedValue(
+    Object.assign(new Error("EPERM: operation not permitted, link"), { code: "EPERM" }),
+  );
+  try {
+    const lock = await lockFolder(run);
+    expect(await readdir(run)).toEqual([".lock"]);
+    expect(await taken()).toBe(false);
+    await lock.release();
+    await leave(ended());
+    expect(await taken()).toBe(true);
+  } finally {
+    vi.mocked(disk.link).mockReset();
+  }
+});
+
+test("where nothing can be written, nothing stays", async () => {
+  vi.mocked(disk.writeFile).mockRejectedValueOnce(
+    Object.assign(new Error("ENOSPC: no space left on device"), { code: "ENOSPC" }),
+  );
+  await expect(lockFolder(run)).rejects.toThrow(
+    new UsageError(`${run}: cannot be written (ENOSPC: no space left on device)`),
+  );
+  expect(await readdir(folder)).toEqual([]);
 });
 
 test("a lock that has become another's stays when it is given back", async () => {
