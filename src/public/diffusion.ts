@@ -28,7 +28,7 @@
  * console.log(`mean ${mean.toFixed(1)}, std ${Math.sqrt(variance).toFixed(1)}`); // mean 3.0, std 0.5
  * ```
  *
- * @module diffusion
+ * @module guidestar/diffusion
  */
 
 export {

@@ -14,7 +14,7 @@
  * console.log(frechetDistance(samples, real).toFixed(0)); // 2
  * ```
  *
- * @module evaluation
+ * @module guidestar/evaluation
  */
 
 export type { Chart, Line, Panel } from "../evaluation/chart/chart.ts";

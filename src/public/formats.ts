@@ -15,7 +15,7 @@
  * console.log(arrays.x.shape.join(" ")); // 2 2
  * ```
  *
- * @module formats
+ * @module guidestar/formats
  */
 
 export type { ByteSource } from "../formats/bytes.ts";

@@ -12,7 +12,7 @@
  * console.log(countParameters(admUnet.build(config)) < 1e6); // true
  * ```
  *
- * @module models
+ * @module guidestar/models
  */
 
 export type { Model, Weights } from "../checkpoint/model.ts";

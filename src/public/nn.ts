@@ -17,7 +17,7 @@
  * console.log(graph.outputs.get("y").shape.join(" ")); // 8 1
  * ```
  *
- * @module nn
+ * @module guidestar/nn
  */
 
 export { adaGN } from "../nn/ada-gn.ts";

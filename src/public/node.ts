@@ -11,7 +11,7 @@
  * console.log(imageShape.join(" ")); // 1 28 28
  * ```
  *
- * @module node
+ * @module guidestar/node
  */
 
 import "./node-engine.ts";

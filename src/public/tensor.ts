@@ -15,7 +15,7 @@
  * console.log(slope.data.join(" ")); // 0.5 1 1.5 2
  * ```
  *
- * @module tensor
+ * @module guidestar/tensor
  */
 
 export {

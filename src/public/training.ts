@@ -19,7 +19,7 @@
  * console.log(slope.data[0].toFixed(2)); // 3.00
  * ```
  *
- * @module training
+ * @module guidestar/training
  */
 
 export { type Batch, type BatchOptions, batchSequence, imagesAt } from "../data/batches.ts";
