@@ -11,6 +11,7 @@ export interface Setting<T = unknown> {
   readonly placeholder?: string | undefined;
   /** Its values in words, as "a number from 0 to 1". */
   readonly expected: string;
+  /** Is this one of its values? */
   accepts(value: unknown): value is T;
   /** The value that a text means, or one that is not accepted. */
   read(text: string): unknown;
@@ -26,9 +27,12 @@ export interface Setting<T = unknown> {
   readonly formerly?: string | undefined;
 }
 
+/** Settings by name. */
 export type Settings = Readonly<Record<string, Setting>>;
 
+/** The value of a setting. */
 type ValueOf<S> = S extends Setting<infer T> ? T : never;
+/** A setting that always has a value. */
 type Decided = { readonly off: unknown } | { readonly usual: unknown };
 
 /** Values of settings with every choice made: those that have neither `off` nor `usual` may be missing. */

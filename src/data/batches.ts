@@ -72,6 +72,7 @@ export const imagesAt = (
   labelFor: (label: number) => number = (label) => label,
 ) => ({
   count: chosen.length,
+  /** Images and labels at these positions. */
   take(positions: readonly number[]): Batch {
     const { x, y } = gather(
       split,

@@ -32,6 +32,7 @@ export type DrawOptions<
   M extends string = never,
 > = DrawSettings<W, S, M> & Seeds;
 
+/** Settings of `draw` beside its seeds. */
 export interface DrawSettings<W, S extends string, M extends string> extends Changes<W, S, M> {
   /** Arrays that the predictor is made of: they become part of the program, packed for speed. None by default. */
   readonly weights?: W;

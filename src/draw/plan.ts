@@ -21,7 +21,12 @@ export interface Changes<W, S extends string, M extends string> {
    * A function that makes the predictor from the weights; it is traced once. With `at`, a choice among several such functions for each
    * evaluation: each of them is compiled to one program, so `at` returns the same functions again and makes no new ones.
    */
-  readonly predictor: MakePredictor<W, S, M> | { readonly at: (place: Place) => MakePredictor<W, S, M> };
+  readonly predictor:
+    | MakePredictor<W, S, M>
+    | {
+        /** The predictor that is asked at a place. */
+        readonly at: (place: Place) => MakePredictor<W, S, M>;
+      };
   /** Numbers for the predictor that change along the drawing, such as the scale of guidance, by name. None by default. */
   readonly scales?: (place: Place) => Readonly<Record<S, number>>;
 }

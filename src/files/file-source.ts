@@ -7,8 +7,15 @@ import { fileState } from "./file-state.ts";
 /** No single read of the system is longer than 2 GiB. */
 const longestRead = 2 ** 30;
 
+/** A file that stays open until it is closed. */
+export interface OpenFile {
+  readonly source: ByteSource;
+  /** Closes the file; `source` gives nothing more. */
+  close(): void;
+}
+
 /** A file of any size, read in parts. Throws ModelError where it cannot be opened. */
-export function openFile(path: string): { readonly source: ByteSource; close(): void } {
+export function openFile(path: string): OpenFile {
   let descriptor: number;
   try {
     descriptor = openSync(path, "r");

@@ -8,6 +8,7 @@ import { type GuidanceMix, linear, plusPlus } from "./mix.ts";
 import { labelsOf, type Predictor, repeated, type Scale } from "./predictor.ts";
 import { noNullLabel } from "./unconditional.ts";
 
+/** Settings of `classifierFree`. */
 export interface ClassifierFreeOptions {
   /** 1 is the conditional prediction, 0 the unconditional one. The paper counts from there: its w is scale - 1. */
   readonly scale: Scale;

@@ -31,7 +31,9 @@ export function classifierScore(
   };
 }
 
+/** Settings of `classifierMean`. */
 export interface MeanGuidance {
+  /** 0 is off. */
   readonly scale: Scale;
   /**
    * `x_t`: at the present image and timestep, as published code does. `mean`: at the mean of x_{t-1} and at its timestep, as the

@@ -32,6 +32,7 @@ export interface GuideOptions {
   readonly guides?: readonly ((predictor: Predictor) => Predictor)[] | undefined;
 }
 
+/** Settings of `guide`: those of guidance, and what is made of the networks. */
 export type GuidanceOptions = Guidance & GuideOptions;
 
 /**

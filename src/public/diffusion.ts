@@ -92,7 +92,7 @@ export { spaceTimesteps } from "../diffusion/respacing.ts";
 export { betas, type Schedule, zeroTerminalSnr } from "../diffusion/schedule.ts";
 export { score, shiftScore } from "../diffusion/score.ts";
 export { energyScore, type SigmaRange, scoreMatchingLoss, sigmaAt } from "../diffusion/score-matching.ts";
-export { type DrawOptions, draw, type SampleEvent } from "../draw/draw.ts";
+export { type DrawOptions, type DrawSettings, draw, type SampleEvent } from "../draw/draw.ts";
 export type { Place } from "../draw/plan.ts";
 export type { Seeds } from "../draw/seeds.ts";
 export type { Start } from "../draw/start.ts";
@@ -107,7 +107,7 @@ export {
 } from "../guidance/classifier.ts";
 export { type ClassifierFreeOptions, classifierFree } from "../guidance/classifier-free.ts";
 export type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
-export { type GuidanceOptions, type GuidedModel, guide } from "../guidance/guide.ts";
+export { type GuidanceOptions, type GuidedModel, type GuideOptions, guide } from "../guidance/guide.ts";
 export type { Interval } from "../guidance/interval.ts";
 export { type GuidanceMix, linear as linearMix, plusPlus as cfgPlusPlusMix } from "../guidance/mix.ts";
 export {
@@ -116,6 +116,7 @@ export {
   type Denoiser,
   denoiserPredictor,
   type Predictor,
+  type Scale,
 } from "../guidance/predictor.ts";
 export { type Momentum, type Projection, projected as projectedMix } from "../guidance/projected.ts";
 export { rescaled as rescaledMix } from "../guidance/rescaled.ts";
@@ -134,7 +135,7 @@ export {
   type SamplerOptions,
   solverOf,
 } from "../samplers/sampler.ts";
-export { type AskedSampler, makeSampler, type SamplerKind } from "../samplers/samplers.ts";
+export { type AskedSampler, makeSampler, type SamplerKind, type SamplerRecord } from "../samplers/samplers.ts";
 export {
   type Evaluation,
   plainPlan,
@@ -152,16 +153,25 @@ export { heun } from "../samplers/solvers/heun.ts";
 export { langevin } from "../samplers/solvers/langevin.ts";
 export { pc as predictorCorrector } from "../samplers/solvers/pc.ts";
 export { saSolver } from "../samplers/solvers/sa-solver.ts";
-export { type CascadeEvent, type CascadeOptions, cascade, type UpsamplingOptions } from "../sampling/cascade.ts";
+export {
+  type CascadeEvent,
+  type CascadeOptions,
+  type CascadeSettings,
+  cascade,
+  type UpsamplingOptions,
+} from "../sampling/cascade.ts";
 export { type EncodeOptions, encode, reconstructionErrors } from "../sampling/encode.ts";
 export { type Exported, type ExportKind, type ExportOptions, exportGraph } from "../sampling/export.ts";
 export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
-export { collect, type SampleOptions, sample } from "../sampling/sample.ts";
-export { type RunOptions, type SettledRun, settle } from "../sampling/settings.ts";
+export { collect, type SampleOptions, type SampleSettings, sample } from "../sampling/sample.ts";
+export { type RunOptions, type RunSettings, type SettledRun, settle } from "../sampling/settings.ts";
 export {
   choice as choiceSetting,
   number as numberSetting,
+  type OpenValues,
+  type Range,
   type Setting,
+  type SettingOptions,
   type Settings,
   type SettingValues,
   toggle as toggleSetting,

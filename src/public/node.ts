@@ -35,7 +35,7 @@ export type { DecodeProgress } from "../data/pack.ts";
 export { type DatasetReport, formatReport, reportOf } from "../data/report.ts";
 export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
 export { type FileContents, writeAtomically, writeFiles } from "../files/atomic.ts";
-export { openFile } from "../files/file-source.ts";
+export { type OpenFile, openFile } from "../files/file-source.ts";
 export { type FolderLock, lockFolder } from "../files/lock.ts";
 export { type AnimationOptions, animationGif } from "../images/animation.ts";
 export { type DecodeOptions, decodeImage, fitImage, type ImageDecoder } from "../images/decode.ts";

@@ -14,13 +14,16 @@ import { type Described, type RunOptions, type SettledRun, settle } from "./sett
 /** How the second model of a cascade draws; its labels and seeds are those of the first. */
 export type UpsamplingOptions = Pick<RunOptions, "sampler" | "guidance" | "clip" | "batchSize">;
 
+/** Settings of `cascade`: those of the first model's sampling, and `upsampling`. */
 export type CascadeOptions = RunOptions & Omit<SampleSettings, "lowRes"> & CascadeSettings;
 
+/** What a cascade is told beside the settings of sampling. */
 export interface CascadeSettings {
   /** How the upsampler draws: its own sampler by default, no guidance but what its record asks for; `clip` and `batchSize` as the first model's. */
   readonly upsampling?: UpsamplingOptions;
 }
 
+/** What is known after a step of a cascade. */
 export interface CascadeEvent extends SampleEvent {
   /** Which of the two models has made this step; it counts its own steps. */
   readonly stage: "base" | "upsampler";

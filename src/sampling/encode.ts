@@ -17,6 +17,7 @@ import { checkSteady, guidanceOff } from "./guidance.ts";
 import { denoiserOf, predictorOf } from "./predictor.ts";
 import { type RunOptions, type SettledRun, settle } from "./settings.ts";
 
+/** Settings of `encode`. */
 export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | "clip" | "batchSize"> {
   /** Pictures [N, C, H, W] in [-1, 1]. */
   readonly images: NDArray<"float32">;

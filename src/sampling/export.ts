@@ -22,10 +22,12 @@ import type { SettledRun } from "./settings.ts";
 
 /** Parts of a model that can be written as programs of their own. */
 const exportKinds = ["denoiser", "classifier", "classifier-gradient", "step"] as const;
+/** A network, the gradient of log p(y | x_t) at x_t, or a whole step of guided sampling. */
 export type ExportKind = (typeof exportKinds)[number];
 
 /** A part of a model as a graph with inputs and outputs for other programs, its weights, and what those programs should know. */
 export interface Exported {
+  /** The part as a traced function, for `onnxFile`. */
   readonly graph: Graph;
   /** Weights by the names of the graph's inputs. */
   readonly bound: ReadonlyMap<string, NDArray>;
@@ -33,7 +35,9 @@ export interface Exported {
   readonly metadata: Readonly<Record<string, string>>;
 }
 
+/** Settings of `exportGraph`. */
 export interface ExportOptions {
+  /** The part. */
   readonly what: ExportKind;
   /** Images at a time, N: the shapes in the file are fixed. */
   readonly batchSize: number;

@@ -80,6 +80,7 @@ const runSpecSchema = z.strictObject({
     .optional(),
 });
 
+/** A record of a run: the model by its hashes, and every choice that its pictures depend on. `sample` writes it into its PNGs. */
 export type RunSpec = z.infer<typeof runSpecSchema>;
 
 /**

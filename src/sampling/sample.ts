@@ -10,6 +10,7 @@ import { show } from "../tensor/shape.ts";
 import { denoiserOf, predictorOf } from "./predictor.ts";
 import { type RunOptions, settle } from "./settings.ts";
 
+/** Settings of `sample`: what the pictures depend on, and where and how it runs. */
 export type SampleOptions = RunOptions & SampleSettings;
 
 /** What `sample` hands on to `draw`. */

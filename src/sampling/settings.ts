@@ -13,6 +13,7 @@ import { guidanceOf } from "./guidance.ts";
 /** What the pictures of a run depend on, beside the model. */
 export type RunOptions = RunSettings & Seeds;
 
+/** Settings of a run, apart from its seeds. */
 export interface RunSettings {
   /** Class names or labels, cycled over the seeds, which may be fewer; every class in turn by default. */
   readonly labels?: readonly (string | number)[] | undefined;
@@ -32,7 +33,9 @@ export interface RunSettings {
 
 /** The same with every choice made; plain JSON. A weak model is not in it, and is given again. */
 export interface SettledRun {
+  /** Label of each picture. */
   readonly labels: readonly number[];
+  /** Seed of each picture. */
   readonly seeds: readonly number[];
   readonly sampler: Sampler;
   readonly guidance: SettledGuidance;

@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { checkBuilt, root, sourceOf, subpaths } from "../support/package.ts";
 import { runBuilt } from "../support/run-built.ts";
@@ -29,4 +31,34 @@ describe("the first example of", () => {
     expect(example).toContain(` from "${path}";`);
     expect(await runBuilt(example, folder)).toEqual(promisedBy(example));
   });
+});
+
+/** What the generator of the documentation finds wrong: names without a docstring, links that lead nowhere, types that are not exported. */
+async function complaints(...options: string[]): Promise<string[]> {
+  const typedoc = join(root, "node_modules", "typedoc", "bin", "typedoc");
+  const args = [
+    typedoc,
+    "--emit",
+    "none",
+    "--skipErrorChecking",
+    "--logLevel",
+    "Warn",
+    "--pretty",
+    "false",
+    ...options,
+  ];
+  const said = ({ stdout, stderr }: { readonly stdout: string; readonly stderr: string }): string => stdout + stderr;
+  const output = await promisify(execFile)(process.execPath, args, { cwd: root }).then(said, said);
+  return output.split("\n").filter((line) => /error|warning|defined in/.test(line));
+}
+
+test("every public name has a docstring, and every type that it mentions a page", async () => {
+  expect(await complaints()).toEqual([]);
+});
+
+test("a name without a docstring, and a type without a page, would be found", async () => {
+  const options = ["--entryPoints", "src/models/adm-unet.ts", "--intentionallyNotDocumented", "none"];
+  const found = (await complaints(...options)).join("\n");
+  expect(found).toMatch(/UNetConfig, .* not included in the documentation/);
+  expect(found).toMatch(/signature .* does not have any documentation/);
 });
