@@ -15,16 +15,13 @@ const process = ddpmProcess({ steps: 200, prediction: "x0" });
 const noiseOf = noiseSampler(process);
 await using backend = await openBackend();
 
-const task = {
-  weights: initialize(network, 0),
-  batchAt(step: number) {
-    const x0 = normals(1, step, 256).map((z, i) => (i % 2 ? 0.6 : -0.4) + 0.05 * z); // around -0.4 and around 0.6
-    return { x0: float32([256, 1, 1, 1], x0), ...noiseOf(step, [256, 1, 1, 1]) };
-  },
-};
 const training = train(
   {
-    ...task,
+    weights: initialize(network, 0),
+    batchAt(step) {
+      const x0 = normals(1, step, 256).map((z, i) => (i % 2 ? 0.6 : -0.4) + 0.05 * z); // around -0.4 and around 0.6
+      return { x0: float32([256, 1, 1, 1], x0), ...noiseOf(step, [256, 1, 1, 1]) };
+    },
     loss(params, { x0, noise, coefficients: c }) {
       const error = network(params, qSample(x0, noise, c), c.timestep).sub(x0);
       return { objective: error.square().add(0.01).sqrt().sub(0.1).reshape(-1) };
