@@ -15,7 +15,7 @@ export const linear: ProcessConfig = {
   schedule: "linear",
   steps: 1000,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 

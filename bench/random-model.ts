@@ -25,7 +25,7 @@ export async function writeRandomModel(
       role: "denoiser",
       kind: "adm-unet",
       config: denoiser,
-      process: { ...noise, prediction: "eps", variance: "learnedRange" },
+      process: { ...noise, prediction: "eps", variance: "learned-range" },
     },
     ...(classifier
       ? [{ role: "classifier", kind: "adm-classifier", config: classifier, process: noise } as const]

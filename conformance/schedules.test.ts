@@ -13,7 +13,7 @@ test.each(chains)("float64 tables of %s", (name) => {
     schedule,
     steps: Number(steps),
     prediction: "eps",
-    variance: "learnedRange",
+    variance: "learned-range",
     rescaleTimesteps: false,
   });
   const { tables, betas } = chain;

@@ -39,10 +39,10 @@ const cases = JSON.parse(readFileSync(url("steps.json"), "utf8")) as Case[];
 const reference = readNpz(readFileSync(url("steps.npz")));
 const predictions = { EPSILON: "eps", START_X: "x0", PREVIOUS_X: "previous" } as const;
 const variances = {
-  FIXED_SMALL: "fixedSmall",
-  FIXED_LARGE: "fixedLarge",
+  FIXED_SMALL: "fixed-small",
+  FIXED_LARGE: "fixed-large",
   LEARNED: "learned",
-  LEARNED_RANGE: "learnedRange",
+  LEARNED_RANGE: "learned-range",
 } as const;
 
 let backend: Backend;

@@ -28,7 +28,7 @@ const process: ProcessConfig = {
   schedule: "linear",
   steps: 1000,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 
@@ -140,7 +140,7 @@ describe("five recorded steps", () => {
   test("train a noisy classifier as the reference does, in micro-batches", { timeout: 120_000 }, async () => {
     const run = load("classifier");
     const network = encoderUnet(run.config);
-    const loss = classifierLoss({ network, process: { ...process, variance: "fixedSmall" } });
+    const loss = classifierLoss({ network, process: { ...process, variance: "fixed-small" } });
     const chain = noiseSchedule(process);
     await follow(loss, { microBatch: 3 }, network, run, ({ indices, ...batch }) => {
       const { timestep, alpha, sigma } = coefficients(chain, indices);

@@ -43,7 +43,7 @@ export function referenceModel(
     denoiser: {
       ...denoiser,
       config: upsamples ? { ...denoiser.config, lowResolution: 8 } : denoiser.config,
-      process: { ...noise, prediction: "eps", variance: "learnedRange" },
+      process: { ...noise, prediction: "eps", variance: "learned-range" },
       ...saved,
     },
     ...(!upsamples && { classifier: { ...classifier, process: noise, ...saved } }),

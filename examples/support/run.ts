@@ -19,7 +19,7 @@ export type Weights = Readonly<Record<string, NDArray<"float32">>>;
 export type Parameters = Readonly<Record<string, Tensor>>;
 
 /** The noise of most examples. */
-export const cosine = ddpmProcess({ schedule: "cosine", variance: "fixedSmall" });
+export const cosine = ddpmProcess({ schedule: "cosine", variance: "fixed-small" });
 
 /** Points of a square lattice, row by row from the top: `side` in each direction, from -extent to extent. */
 export function lattice(side: number, extent: number): Point[] {

@@ -23,7 +23,7 @@ const processSchema = z.strictObject({
   sigmaRange: z.tuple([z.number().positive(), z.number().positive()]).readonly().optional(),
   sigmaData: z.number().positive().optional(),
   prediction: z.enum(["eps", "x0", "previous", "v", "velocity", "edm"]),
-  variance: z.enum(["fixedSmall", "fixedLarge", "learned", "learnedRange"]),
+  variance: z.enum(["fixed-small", "fixed-large", "learned", "learned-range"]),
   rescaleTimesteps: z.boolean(),
 }) satisfies z.ZodType<ProcessConfig>;
 
@@ -132,13 +132,14 @@ function upgradeDenoiser({ config, lowResolution, ...rest }: OldNetwork): OldNet
   return { kind, config: all, ...rest } as OldNetwork;
 }
 
-/** `schedule` "edm" was "exploding", `sigmaData` was `dataDeviation`. */
+/** `sigmaData` was `dataDeviation`, the schedule "edm" was "exploding", and variances were "fixedSmall" and so on. */
 function upgradeProcess(process: unknown): unknown {
   if (!isObject(process)) return process;
-  const { dataDeviation, schedule, ...rest } = process as { dataDeviation?: unknown; schedule?: unknown };
+  const { dataDeviation, schedule, variance, ...rest } = process as Readonly<Record<string, unknown>>;
   return {
     schedule: schedule === "exploding" ? "edm" : schedule,
     ...rest,
+    ...(typeof variance === "string" && { variance: variance.replace(/[A-Z]/g, (c) => `-${c.toLowerCase()}`) }),
     ...(dataDeviation !== undefined && { sigmaData: dataDeviation }),
   };
 }

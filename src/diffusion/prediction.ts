@@ -120,7 +120,7 @@ function reverseVariance(
     return { variance: logVariance.exp(), logVariance };
   }
   const [value, log] =
-    variance === "fixedLarge" ? [c.largeVariance, c.largeLogVariance] : [c.posteriorVariance, c.posteriorLogVariance];
+    variance === "fixed-large" ? [c.largeVariance, c.largeLogVariance] : [c.posteriorVariance, c.posteriorLogVariance];
   return { variance: perImage(value, xt), logVariance: perImage(log, xt) };
 }
 

@@ -31,10 +31,10 @@ export interface ProcessConfig {
    */
   readonly prediction: "eps" | "x0" | "previous" | "v" | "velocity" | "edm";
   /**
-   * Variance of the reverse step: beta tilde (`fixedSmall`), beta (`fixedLarge`), or given by the network in C more channels: its
-   * logarithm (`learned`), or its place between the two fixed ones (`learnedRange`).
+   * Variance of the reverse step: beta tilde (`fixed-small`), beta (`fixed-large`), or given by the network in C more channels: its
+   * logarithm (`learned`), or its place between the two fixed ones (`learned-range`).
    */
-  readonly variance: "fixedSmall" | "fixedLarge" | "learned" | "learnedRange";
+  readonly variance: "fixed-small" | "fixed-large" | "learned" | "learned-range";
   /** The network sees timesteps scaled to 0 ... 1000, whatever T is. Those of a continuous time always are. */
   readonly rescaleTimesteps: boolean;
 }
@@ -58,7 +58,7 @@ export const isContinuous = ({ schedule }: Pick<ProcessConfig, "schedule">): boo
 
 /** Does the network give the variance, in C channels beside the C of its prediction? */
 export const learnsVariance = ({ variance }: Pick<ProcessConfig, "variance">): boolean =>
-  variance === "learned" || variance === "learnedRange";
+  variance === "learned" || variance === "learned-range";
 
 /** What a network can predict so that image and noise follow at every noise level. */
 const predictions: Readonly<Record<ProcessConfig["schedule"], readonly ProcessConfig["prediction"][]>> = {
@@ -84,7 +84,7 @@ export const ddpmProcess = ({
 }: { readonly schedule?: Schedule } & Choices<
   "steps" | "prediction" | "variance" | "zeroTerminalSnr" | "rescaleTimesteps"
 > = {}): ProcessConfig =>
-  checked({ schedule, steps: 1000, prediction: "eps", variance: "fixedSmall", rescaleTimesteps: false, ...choices });
+  checked({ schedule, steps: 1000, prediction: "eps", variance: "fixed-small", rescaleTimesteps: false, ...choices });
 
 /**
  * The flow from image to noise in a straight line, alpha = 1 - t and sigma = t. Liu et al. 2023; Lipman et al. 2023.
@@ -108,7 +108,7 @@ export const edmProcess = (
   choices: Choices<"steps" | "prediction" | "variance" | "sigmaRange" | "sigmaData"> = {},
 ): ProcessConfig => checked({ ...continuous, schedule: "edm", prediction: "edm", ...choices });
 
-const continuous = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+const continuous = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
 
 function checked(config: ProcessConfig): ProcessConfig {
   checkProcess(config);

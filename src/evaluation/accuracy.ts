@@ -61,7 +61,7 @@ export async function* accuracyByTimestep(
   if (images.count < 1)
     throw new UsageError("the accuracy of a classifier needs at least one image but there are none");
   const { classes } = classifierSignature(classifier);
-  const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixedSmall" });
+  const chain = noiseSchedule({ ...classifier.process, prediction: "x0", variance: "fixed-small" });
   const size = evenSize(images.count, batchSize);
   const graph = accuracyGraph({ classifier, imageShape }, chain, size);
   await using program = await compile(graph, backend, { bind: { classifier: weights.classifier } });

@@ -31,7 +31,7 @@ export function classifierRecipe(
       network,
       weights: () => initialize(network, seed),
       // What denoisers predict is nothing to a classifier.
-      process: { ...noise, prediction: "x0", variance: "fixedSmall" },
+      process: { ...noise, prediction: "x0", variance: "fixed-small" },
     },
     model: (weights, training = {}) => ({
       ...describeData(dataset),

@@ -36,7 +36,7 @@ export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
 export function denoiserRecipe(
   options: DenoiserRecipeOptions,
 ): Recipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
-  const { process = ddpmProcess({ variance: "learnedRange" }), dataset, labelDropout = 0.1, seed = 0 } = options;
+  const { process = ddpmProcess({ variance: "learned-range" }), dataset, labelDropout = 0.1, seed = 0 } = options;
   checkProcess(process);
   const { classes } = dataset;
   const { description, network } = chooseDenoiser(options, {

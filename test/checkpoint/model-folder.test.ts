@@ -212,7 +212,8 @@ describe("a folder of the first format", () => {
     );
     expect(model).toMatchObject({ format: "guidestar-model-2", denoiser: { kind: "adm-unet" } });
     const before = await written(old("model"));
-    expect(model!.denoiser).toEqual({ kind: "adm-unet", ...before.denoiser });
+    const process = { ...before.denoiser.process, variance: "learned-range" };
+    expect(model!.denoiser).toEqual({ kind: "adm-unet", ...before.denoiser, process });
     expect(model!.classifier).toEqual({ kind: "adm-classifier", ...before.classifier });
     expect(edm!.denoiser!.process).toMatchObject({ schedule: "edm", sigmaData: 0.4, sigmaRange: [0.01, 50] });
     const { lowResolution, config, ...rest } = (await written(old("upsampler"))).denoiser;
@@ -220,6 +221,7 @@ describe("a folder of the first format", () => {
       kind: "adm-super-resolution",
       config: { ...config, lowResolution },
       ...rest,
+      process: { ...rest.process, variance: "learned-range" },
     });
   });
 

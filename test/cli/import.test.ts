@@ -100,7 +100,7 @@ test("flags as the reference's; a recognised network equals the configured one; 
     schedule: "cosine",
     steps: 4000,
     prediction: "eps",
-    variance: "learnedRange",
+    variance: "learned-range",
     rescaleTimesteps: true,
   });
   expect(model.denoiser!.config).toMatchObject({ ...configured.denoiser!.config });
@@ -137,7 +137,7 @@ describe("command lines of the reference", () => {
     await importing(data("classifier_attention.pt"), "whole-config", "--config", configOf("classifier_attention"));
     const [model, configured] = [await loadModel(at("whole")), await loadModel(at("whole-config"))];
     const noise = { schedule: "cosine", steps: 500, rescaleTimesteps: true };
-    expect(model.denoiser!.process).toEqual({ ...noise, prediction: "eps", variance: "learnedRange" });
+    expect(model.denoiser!.process).toEqual({ ...noise, prediction: "eps", variance: "learned-range" });
     expect(model.classifier!.process).toEqual(noise);
     // The attention at 4 pixels is at a resolution that two levels don't have.
     expect(model.denoiser!.config).toEqual({ ...configured.denoiser!.config, attentionResolutions: [2, 4] });

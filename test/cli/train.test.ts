@@ -47,7 +47,7 @@ describe("training", () => {
       classes: ["dark", "light"],
       imageShape: [1, 8, 8],
       denoiser: {
-        process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" },
+        process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learned-range" },
         training: { preset: "tiny", batchSize: 4, steps: 6, step: 6, images: 12, data: "images" },
       },
     });

@@ -16,7 +16,7 @@ import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { compute, expectClose } from "../support/compute.ts";
 
-const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
 const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
 const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm", sigmaData: 0.4 };
 const shape = [4, 2, 3, 3];
@@ -193,7 +193,7 @@ test.each([
   [{ ...flow, prediction: "eps" }, /the flow schedule needs a prediction of velocity, x0, but it is eps/],
   [{ ...edm, prediction: "v" }, /the edm schedule needs a prediction of edm, eps, x0, but it is v/],
   [{ ...edm, schedule: "cosine" }, /the cosine schedule needs a prediction of eps, x0, previous, v, but it is edm/],
-  [{ ...flow, variance: "learnedRange" }, /choose a fixed variance/],
+  [{ ...flow, variance: "learned-range" }, /choose a fixed variance/],
   [{ ...flow, zeroTerminalSnr: true }, /zero terminal SNR is for the linear and the cosine schedule/],
   [{ ...flow, sigmaRange: [1, 2] }, /for the edm schedule; leave them out/],
   [{ ...edm, sigmaRange: [3, 2] }, /two positive numbers, the least one first, but is 3, 2/],

@@ -3,7 +3,7 @@ import { coefficientsAt, levelSampler, logitNormalTime, logNormalSigma } from ".
 import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { normals, uniforms } from "../../src/random.ts";
 
-const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
 const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
 const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm" };
 const cosine: ProcessConfig = { ...common, schedule: "cosine", prediction: "v" };

@@ -13,7 +13,7 @@ const config: ProcessConfig = {
   schedule: "cosine",
   steps: 100,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 const chain = noiseSchedule(config);
@@ -72,7 +72,7 @@ test("a network that knows the noise, at the posterior's variance, has a term of
   const values = { x0: random(1, 3, 2, 3, 3), noise: random(2, 3, 2, 3, 3), c: coefficients(chain, indices) };
   const { vb } = await compute(values, ({ x0, noise, c }) => {
     const xt = qSample(x0, noise, c);
-    return { vb: vbTerm(predict(noise, xt, c, { ...config, variance: "fixedSmall" }), x0, xt, c) };
+    return { vb: vbTerm(predict(noise, xt, c, { ...config, variance: "fixed-small" }), x0, xt, c) };
   });
   for (const term of Array.from(vb!.data)) expect(term).toBeCloseTo(0, 6);
 });

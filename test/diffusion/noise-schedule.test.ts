@@ -8,7 +8,7 @@ const config: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 

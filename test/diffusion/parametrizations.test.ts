@@ -15,7 +15,7 @@ const config: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "v",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 const ztsnr: ProcessConfig = { ...config, schedule: "linear", zeroTerminalSnr: true };

@@ -13,7 +13,7 @@ const config: ProcessConfig = {
   schedule: "linear",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 const chain = noiseSchedule(config, "20");
@@ -71,7 +71,7 @@ describe("reverse variances", () => {
     );
     const inputs = { x: float32([4, 1, 1, 1]), output, c: values.c };
     const ours = await compute(inputs, ({ x, output, c }) => {
-      const learned = variance === "learned" || variance === "learnedRange";
+      const learned = variance === "learned" || variance === "learned-range";
       const p = predict(learned ? output : output.slice(1, 0, 1), x, c, { ...config, variance });
       return { variance: p.variance, log: p.logVariance };
     });
@@ -79,9 +79,9 @@ describe("reverse variances", () => {
   };
   test("a learned range has the fixed variances at its ends", async () => {
     const large = chain.betas.map(Math.log);
-    const { log } = await at("learnedRange", 1);
+    const { log } = await at("learned-range", 1);
     for (const [n, i] of [0, 1, 10, 15].entries()) expect(log[n]).toBeCloseTo(large[i]!, 5);
-    expect((await at("learnedRange", -1)).log).toEqual((await at("fixedSmall", 0)).log);
+    expect((await at("learned-range", -1)).log).toEqual((await at("fixed-small", 0)).log);
   });
   test("a learned variance is the network's own", async () => {
     expect((await at("learned", -2)).variance.map((v) => v.toFixed(12))).toEqual(
@@ -89,7 +89,7 @@ describe("reverse variances", () => {
     );
   });
   test("fixed variances: beta tilde is 0 at index 0, beta is not", async () => {
-    expect((await at("fixedSmall", 0)).variance[0]).toBe(0);
-    expect((await at("fixedLarge", 0)).variance[0]).toBeGreaterThan(0);
+    expect((await at("fixed-small", 0)).variance[0]).toBe(0);
+    expect((await at("fixed-large", 0)).variance[0]).toBeGreaterThan(0);
   });
 });

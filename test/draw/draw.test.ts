@@ -31,7 +31,7 @@ const process: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 const shape = [2, 1, 1];

@@ -20,7 +20,7 @@ const process = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 } as const;
 const chain = noiseSchedule(process, "20");

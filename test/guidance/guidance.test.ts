@@ -17,7 +17,7 @@ const process: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 const chain = noiseSchedule(process, "20");

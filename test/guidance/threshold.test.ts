@@ -9,7 +9,7 @@ const chain = noiseSchedule({
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 });
 

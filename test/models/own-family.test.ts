@@ -49,7 +49,7 @@ describe("a family from outside, in the library", () => {
     schedule: "cosine",
     steps: 20,
     prediction: "eps",
-    variance: "learnedRange",
+    variance: "learned-range",
     rescaleTimesteps: false,
   };
   const data = { imageShape: [1, 8, 8], classes: 2 } as const;

@@ -52,7 +52,7 @@ describe("what is not asked for", () => {
   test("follows from the process", () => {
     expect(denoiserRecipe({ dataset }).training).toMatchObject({
       ...{ loss: "hybrid", timesteps: "uniform", steps: 20_000, warmUpSteps: 200, microBatch: 16, labelDropout: 0.1 },
-      process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learnedRange" },
+      process: { schedule: "cosine", steps: 1000, prediction: "eps", variance: "learned-range" },
     });
     const flow = denoiserRecipe({ dataset, process: flowProcess(), steps: 100, preset: "base" });
     expect(flow.training).toMatchObject({ loss: "simple", warmUpSteps: 10, microBatch: 4 });

@@ -17,7 +17,7 @@ const process: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 let backend: Backend;
@@ -182,7 +182,7 @@ describe("every process is the same one, seen at another scale", () => {
 });
 
 describe("the levels of processes of every kind, also of those that start without any image", () => {
-  const base = { steps: 60, variance: "fixedSmall", rescaleTimesteps: false } as const;
+  const base = { steps: 60, variance: "fixed-small", rescaleTimesteps: false } as const;
   const processes: ProcessConfig[] = [
     { ...base, schedule: "linear", prediction: "v", zeroTerminalSnr: true },
     { ...base, schedule: "flow", prediction: "velocity" },

@@ -13,7 +13,7 @@ const process: ProcessConfig = {
   schedule: "cosine",
   steps: 1000,
   prediction: "eps",
-  variance: "fixedSmall",
+  variance: "fixed-small",
   rescaleTimesteps: false,
 };
 const count = 400;
@@ -91,7 +91,7 @@ test("the reverse step undoes the DDIM step, the better the finer the chain", as
 });
 
 describe("one step", () => {
-  const chain = noiseSchedule({ ...process, variance: "fixedLarge" }, "20");
+  const chain = noiseSchedule({ ...process, variance: "fixed-large" }, "20");
   const inputs = {
     x: float32([2, 1, 1, 1], [0.3, -0.2]),
     noise: float32([2, 1, 1, 1], [1, -1]),

@@ -30,7 +30,7 @@ function gaussianModel(changes: Partial<ProcessConfig> = {}): Model {
     name,
     last.includes(name) ? float32(name === "out.2.bias" ? [1] : [1, ...value.shape.slice(1)]) : value,
   ]);
-  const process = { ...record.process, steps: 1000, prediction: "v", variance: "fixedLarge", ...changes } as const;
+  const process = { ...record.process, steps: 1000, prediction: "v", variance: "fixed-large", ...changes } as const;
   return {
     ...model,
     denoiser: { ...record, config: { ...config, outChannels: 1 }, process },

@@ -39,7 +39,7 @@ const process: ProcessConfig = {
   schedule: "cosine",
   steps: 4,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 const backbone: Omit<BackboneConfig, "outChannels"> = {

@@ -46,7 +46,7 @@ export function tinyModel(): Facts & {
     schedule: "cosine",
     steps: 20,
     prediction: "eps",
-    variance: "learnedRange",
+    variance: "learned-range",
     rescaleTimesteps: false,
   } as const;
   const { prediction: _, variance: __, ...noise } = process;

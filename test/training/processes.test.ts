@@ -107,7 +107,7 @@ async function compileStep(process: ProcessConfig, weights: Weights) {
   return compile(graph, backend, { bind: { weights } });
 }
 
-const common = { steps: 1000, variance: "fixedSmall", rescaleTimesteps: false } as const;
+const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
 const cosine = { ...common, schedule: "cosine" } as const;
 const runs: [string, ProcessConfig, Partial<DenoiserOptions>][] = [
   ["v with min-SNR weights", { ...cosine, prediction: "v" }, { lossWeight: "min-snr" }],

@@ -161,7 +161,7 @@ describe("networks trained on the same data", { timeout: 100_000 }, () => {
     schedule: "cosine",
     steps: 1000,
     prediction: "eps",
-    variance: "fixedSmall",
+    variance: "fixed-small",
     rescaleTimesteps: false,
   };
   const chain = noiseSchedule(process);

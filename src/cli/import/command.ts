@@ -2,7 +2,7 @@ import { UsageError } from "../../errors.ts";
 import { pools } from "../../models/adm/config.ts";
 import { publishedNetworks } from "../../models/adm/published.ts";
 import { define, type ValuesOf } from "../terminal/command.ts";
-import { choice, custom, type Option, text, toggle, whole } from "../terminal/option.ts";
+import { choice, custom, type Option, text, toggle, whole, withEarlier } from "../terminal/option.ts";
 
 const truths: Readonly<Record<string, boolean>> = {
   ...{ true: true, t: true, yes: true, y: true, "1": true },
@@ -78,10 +78,13 @@ const options = {
       otherwise: "x0 with --predict_xstart True, else eps",
     },
   ),
-  variance: choice(
-    ["fixedSmall", "fixedLarge", "learned", "learnedRange"],
-    "of the reverse step; learned: its logarithm, learnedRange: a place between the fixed ones",
-    { otherwise: "as --learn_sigma and --sigma_small say" },
+  variance: withEarlier(
+    choice(
+      ["fixed-small", "fixed-large", "learned", "learned-range"],
+      "of the reverse step; learned: its logarithm, learned-range: a place between the fixed ones",
+      { otherwise: "as --learn_sigma and --sigma_small say" },
+    ),
+    { fixedSmall: "fixed-small", fixedLarge: "fixed-large", learnedRange: "learned-range" },
   ),
   image_size: whole("side of the images in pixels"),
   large_size: whole("the same of an upsampler"),

@@ -86,7 +86,7 @@ function recordOf(network: NetworkDescription, values: ImportValues): NetworkToI
     rescaleTimesteps: values.rescale_timesteps ?? false,
   } as const;
   // Throws for a schedule that cannot be.
-  noiseSchedule({ ...noise, prediction: "eps", variance: "fixedLarge" });
+  noiseSchedule({ ...noise, prediction: "eps", variance: "fixed-large" });
   if (roleOf(network.kind) === "classifier") return { role: "classifier", ...network, process: noise };
   const { imageShape, outChannels } = denoiserSignature(network);
   if (values.prediction !== undefined && values.predict_xstart !== undefined)
@@ -97,7 +97,7 @@ function recordOf(network: NetworkDescription, values: ImportValues): NetworkToI
   const process = {
     ...noise,
     prediction: values.prediction ?? (values.predict_xstart ? "x0" : "eps"),
-    variance: values.variance ?? (learned ? "learnedRange" : values.sigma_small ? "fixedSmall" : "fixedLarge"),
+    variance: values.variance ?? (learned ? "learned-range" : values.sigma_small ? "fixed-small" : "fixed-large"),
   };
   return { role: "denoiser", ...network, process };
 }

@@ -110,6 +110,6 @@ function denoiserProcess(values: DenoiserValues, existing: ModelRecord | undefin
   return {
     ...process,
     ...(prediction && { prediction }),
-    variance: loss === "simple" ? "fixedSmall" : "learnedRange",
+    variance: loss === "simple" ? "fixed-small" : "learned-range",
   };
 }

@@ -41,7 +41,7 @@ export const tinyProcess: ProcessConfig = {
   schedule: "cosine",
   steps: 20,
   prediction: "eps",
-  variance: "learnedRange",
+  variance: "learned-range",
   rescaleTimesteps: false,
 };
 
