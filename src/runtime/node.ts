@@ -22,6 +22,69 @@ const explained = (device: Device, error: string): string =>
 
 type Reply = { readonly id: number; readonly result?: number | Named; readonly error?: string };
 
+/** Starts the engine's thread. */
+function startThread(workerData: Settings): Worker {
+  // A program given as text (`node --input-type=module -e ...`) says of what type it is; the thread's is a file. Other flags stay as
+  // they are: where they are passed on by name, Node refuses those of V8 (--expose-gc).
+  const ofText = process.execArgv.some((argument) => argument.startsWith("--input-type"));
+  return import.meta.url.endsWith(".ts")
+    ? startFromSource(workerData)
+    : new Worker(new URL("./worker.js", import.meta.url), { workerData, ...(ofText && { execArgv: [] }) });
+}
+
+/** Requests to a thread, and its answers, which come in order. The thread keeps the process alive while one is awaited. */
+class Conversation {
+  readonly #worker: Worker;
+  readonly #pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
+  #failure: Error | undefined;
+  #count = 0;
+
+  constructor(worker: Worker, device: Device) {
+    this.#worker = worker;
+    worker.unref();
+    worker.on("message", ({ id, result, error }: Reply) => {
+      const waiting = this.#pending.get(id);
+      this.#pending.delete(id);
+      if (this.#pending.size === 0) worker.unref();
+      if (error === undefined) waiting?.resolve(result);
+      else waiting?.reject(new RuntimeFailure(explained(device, error)));
+    });
+    worker.on("error", (error) =>
+      this.#fail(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
+    );
+    worker.on("exit", () => this.#fail(new RuntimeFailure("the engine is closed")));
+  }
+
+  #fail(error: Error): void {
+    this.#failure ??= error;
+    for (const { reject } of this.#pending.values()) reject(error);
+    this.#pending.clear();
+    this.#worker.unref();
+  }
+
+  get ended(): boolean {
+    return this.#failure !== undefined;
+  }
+
+  ask(request: Request): Promise<Reply["result"]> {
+    return new Promise((resolve, reject) => {
+      if (this.#failure) return reject(this.#failure);
+      this.#worker.postMessage({ id: this.#count, request }); // throws where a value is none that can be sent
+      this.#worker.ref();
+      this.#pending.set(this.#count++, { resolve, reject });
+    });
+  }
+
+  /** Ending a thread while it loads the engine or runs a program would abort the process: a last request is answered before. */
+  async end(): Promise<void> {
+    if (this.#failure) return;
+    const last = this.ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
+    this.#failure = new RuntimeFailure("the engine is closed");
+    await last;
+    await this.#worker.terminate();
+  }
+}
+
 /**
  * Opens ONNX Runtime in a worker thread of this process, so that the event loop stays free while programs run. The thread
  * does not keep the process alive. It starts by itself: where the engine or the device cannot be had, loading the first program says so,
@@ -37,43 +100,7 @@ export async function openBackend({
   const workerData: Settings = { device, threads };
   // A model that was made for a graphics card holds operators that cannot be read again.
   const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
-  // A program given as text (`node --input-type=module -e ...`) says of what type it is; the thread's is a file. Other flags stay as
-  // they are: where they are passed on by name, Node refuses those of V8 (--expose-gc).
-  const ofText = process.execArgv.some((argument) => argument.startsWith("--input-type"));
-  const worker = import.meta.url.endsWith(".ts")
-    ? startFromSource(workerData)
-    : new Worker(new URL("./worker.js", import.meta.url), { workerData, ...(ofText && { execArgv: [] }) });
-  worker.unref();
-  const pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
-  let failure: Error | undefined;
-  let count = 0;
-
-  const fail = (error: Error): void => {
-    failure ??= error;
-    for (const { reject } of pending.values()) reject(error);
-    pending.clear();
-    worker.unref();
-  };
-  worker.on("message", ({ id, result, error }: Reply) => {
-    const waiting = pending.get(id);
-    pending.delete(id);
-    if (pending.size === 0) worker.unref();
-    if (error === undefined) waiting?.resolve(result);
-    else waiting?.reject(new RuntimeFailure(explained(device, error)));
-  });
-  worker.on("error", (error) =>
-    fail(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
-  );
-  worker.on("exit", () => fail(new RuntimeFailure("the engine is closed")));
-
-  const ask = (request: Request): Promise<Reply["result"]> =>
-    new Promise((resolve, reject) => {
-      if (failure) return reject(failure);
-      worker.postMessage({ id: count, request }); // throws where a value is none that can be sent
-      worker.ref(); // alive while an answer is awaited
-      pending.set(count++, { resolve, reject });
-    });
-
+  const thread = new Conversation(startThread(workerData), device);
   return {
     device,
     ...(programs && { programs }),
@@ -87,23 +114,16 @@ export async function openBackend({
         ...options,
         ...(onDisk && { folder: onDisk.folder }),
       } as const;
-      const model = (await ask(request).finally(() => onDisk?.done())) as number;
+      const model = (await thread.ask(request).finally(() => onDisk?.done())) as number;
       return {
         run: async (inputs, outputs) =>
-          new Map((await ask({ kind: "run", model, inputs: [...inputs], outputs })) as Named),
-        readState: async (names) => new Map((await ask({ kind: "read", model, names })) as Named),
+          new Map((await thread.ask({ kind: "run", model, inputs: [...inputs], outputs })) as Named),
+        readState: async (names) => new Map((await thread.ask({ kind: "read", model, names })) as Named),
         [Symbol.asyncDispose]: async () => {
-          if (!failure) await ask({ kind: "release", model });
+          if (!thread.ended) await thread.ask({ kind: "release", model });
         },
       };
     },
-    // Ending a thread while it loads the engine or runs a program would abort the process. Answers come in order: this one is the last.
-    async [Symbol.asyncDispose]() {
-      if (failure) return;
-      const last = ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
-      failure = new RuntimeFailure("the engine is closed");
-      await last;
-      await worker.terminate();
-    },
+    [Symbol.asyncDispose]: () => thread.end(),
   };
 }

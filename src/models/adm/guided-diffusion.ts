@@ -19,6 +19,44 @@ export const guidedDiffusionKinds = {
 /** Arguments that change how it runs or trains, never what it computes from its weights. */
 const ignored = ["dropout", "use_checkpoint", "use_fp16"];
 
+/** Arguments of a constructor, read one by one. */
+class Arguments {
+  readonly #given: GuidedDiffusionConfig["config"];
+  readonly #read = new Set(ignored);
+  constructor(given: GuidedDiffusionConfig["config"]) {
+    this.#given = given;
+  }
+
+  /** The argument where it passes the test, `fallback` where it is absent; no fallback: it must be there. */
+  field<T>(name: string, what: string, accepts: (value: unknown) => value is T, fallback?: T): T {
+    this.#read.add(name);
+    const value = this.#given[name] ?? fallback;
+    if (value === undefined) throw new ModelError(`network config: "${name}" (${what}) is missing`);
+    if (!accepts(value))
+      throw new ModelError(`network config: "${name}" must be ${what} but is ${JSON.stringify(value)}`);
+    return value;
+  }
+
+  count(name: string, fallback?: number): number {
+    return this.field(name, "a positive integer", isCount, fallback);
+  }
+
+  flag(name: string, fallback: boolean): boolean {
+    return this.field(name, "true or false", isFlag, fallback);
+  }
+
+  /** The argument as our field, or nothing where it is -1 or null, which stand for "not given". */
+  optional<Name extends string>(ours: Name, name: string): { readonly [N in Name]?: number } {
+    const value = this.field(name, "a positive integer, or -1 for none", isCountOrNone, -1);
+    return (value === -1 ? {} : { [ours]: value }) as { readonly [N in Name]?: number };
+  }
+
+  /** Names of those that nobody read. */
+  unknown(): string[] {
+    return Object.keys(this.#given).filter((name) => !this.#read.has(name));
+  }
+}
+
 /**
  * Our configuration of a network that a constructor of openai/guided-diffusion makes of `{ kind, config }`, with its defaults.
  * Throws ModelError for an unknown kind, an unknown or missing argument, or one of the wrong type.
@@ -28,61 +66,42 @@ export function configFromGuidedDiffusion({ kind, config }: GuidedDiffusionConfi
     throw new ModelError(
       `network config: kind must be one of ${Object.keys(guidedDiffusionKinds).join(", ")} but is "${kind}"`,
     );
-  const network = guidedDiffusionKinds[kind as keyof typeof guidedDiffusionKinds];
-  const read = new Set(ignored);
-
-  /** The argument where it passes the test, `fallback` where it is absent; no fallback: it must be there. */
-  function field<T>(name: string, what: string, accepts: (value: unknown) => value is T, fallback?: T): T {
-    read.add(name);
-    const value = config[name] ?? fallback;
-    if (value === undefined) throw new ModelError(`network config: "${name}" (${what}) is missing`);
-    if (!accepts(value))
-      throw new ModelError(`network config: "${name}" must be ${what} but is ${JSON.stringify(value)}`);
-    return value;
-  }
-  const count = (name: string, fallback?: number) => field(name, "a positive integer", isCount, fallback);
-  const flag = (name: string, fallback: boolean) => field(name, "true or false", isFlag, fallback);
-  /** The argument as our field, or nothing where it is -1 or null, which stand for "not given". */
-  const optional = <Name extends string>(ours: Name, name: string) => {
-    const value = field(name, "a positive integer, or -1 for none", isCountOrNone, -1);
-    return (value === -1 ? {} : { [ours]: value }) as { readonly [N in Name]?: number };
-  };
-
-  const backbone = {
-    imageSize: count("image_size"),
-    inChannels: count("in_channels"),
-    outChannels: count("out_channels"),
-    modelChannels: count("model_channels"),
-    numResBlocks: count("num_res_blocks"),
-    // 0 is what openai/guided-diffusion gets of dividing by a resolution above the image's: no attention.
-    attentionResolutions: field("attention_resolutions", "a list of integers", isListOf(isInteger)).filter(
-      (factor) => factor > 0,
-    ),
-    channelMult: field("channel_mult", "a list of positive numbers, not empty", isMultipliers, [1, 2, 4, 8]),
-    numHeads: count("num_heads", 1),
-    ...optional("numHeadChannels", "num_head_channels"),
-    useScaleShiftNorm: flag("use_scale_shift_norm", false),
-    resblockUpdown: flag("resblock_updown", false),
-    convResample: flag("conv_resample", true),
-    useNewAttentionOrder: flag("use_new_attention_order", false),
-  };
-  field("dims", "2 (images)", (value): value is 2 => value === 2, 2);
-
-  const upward = optional("numHeadsUpsample", "num_heads_upsample"); // classifiers have no upward half and ignore it
-  const ofKind = (): NetworkConfig => {
-    if (network === "adm-classifier")
-      return {
-        kind: network,
-        config: { ...backbone, pool: field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
-      };
-    const denoiser = { ...backbone, ...upward, ...optional("numClasses", "num_classes") };
-    if (network === "adm-unet") return { kind: network, config: denoiser };
-    return { kind: network, config: { ...denoiser, lowResolution: usualLowResolution(backbone.imageSize) } };
-  };
-  const result = ofKind();
-  const unknown = Object.keys(config).filter((name) => !read.has(name));
+  const given = new Arguments(config);
+  const result = configOf(guidedDiffusionKinds[kind as keyof typeof guidedDiffusionKinds], given);
+  const unknown = given.unknown();
   if (unknown.length > 0) throw new ModelError(`network config: ${kind} has no argument "${unknown.join('", "')}"`);
   return result;
+}
+
+function configOf(kind: NetworkConfig["kind"], given: Arguments): NetworkConfig {
+  const backbone = {
+    imageSize: given.count("image_size"),
+    inChannels: given.count("in_channels"),
+    outChannels: given.count("out_channels"),
+    modelChannels: given.count("model_channels"),
+    numResBlocks: given.count("num_res_blocks"),
+    // 0 is what openai/guided-diffusion gets of dividing by a resolution above the image's: no attention.
+    attentionResolutions: given
+      .field("attention_resolutions", "a list of integers", isListOf(isInteger))
+      .filter((factor) => factor > 0),
+    channelMult: given.field("channel_mult", "a list of positive numbers, not empty", isMultipliers, [1, 2, 4, 8]),
+    numHeads: given.count("num_heads", 1),
+    ...given.optional("numHeadChannels", "num_head_channels"),
+    useScaleShiftNorm: given.flag("use_scale_shift_norm", false),
+    resblockUpdown: given.flag("resblock_updown", false),
+    convResample: given.flag("conv_resample", true),
+    useNewAttentionOrder: given.flag("use_new_attention_order", false),
+  };
+  given.field("dims", "2 (images)", (value): value is 2 => value === 2, 2);
+  const upward = given.optional("numHeadsUpsample", "num_heads_upsample"); // classifiers have no upward half and ignore it
+  if (kind === "adm-classifier")
+    return {
+      kind,
+      config: { ...backbone, pool: given.field("pool", `one of ${pools.join(", ")}`, isPool, "adaptive") },
+    };
+  const denoiser = { ...backbone, ...upward, ...given.optional("numClasses", "num_classes") };
+  if (kind === "adm-unet") return { kind, config: denoiser };
+  return { kind, config: { ...denoiser, lowResolution: usualLowResolution(backbone.imageSize) } };
 }
 
 const isPositive = (value: unknown): value is number =>

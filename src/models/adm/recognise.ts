@@ -50,67 +50,92 @@ export function recognise(found: Shapes, options: RecogniseOptions = {}): Networ
   return best.network;
 }
 
+const has = (found: Shapes, name: string): boolean => Object.hasOwn(found, name);
+
+/** The size of a tensor along an axis. */
+function axisOf(found: Shapes, name: string, index: number): number {
+  const size = (has(found, name) ? found[name] : undefined)?.[index];
+  if (size === undefined || size < 1)
+    throw new ModelError(`tensor "${name}" is missing or has too few axes; expected a network of the ADM family`);
+  return size;
+}
+
 /** Networks, one for each number of residual blocks that the number of blocks allows. */
 function candidates(found: Shapes, options: RecogniseOptions): NetworkConfig[] {
-  const axis = (name: string, index: number): number => {
-    const size = (Object.hasOwn(found, name) ? found[name] : undefined)?.[index];
-    if (size === undefined || size < 1)
-      throw new ModelError(`tensor "${name}" is missing or has too few axes; expected a network of the ADM family`);
-    return size;
-  };
-  const has = (name: string): boolean => Object.hasOwn(found, name);
   const indices = Object.keys(found).flatMap((name) => /^input_blocks\.(\d{1,4})\./.exec(name)?.[1] ?? []);
   const count = indices.reduce((most, index) => Math.max(most, Number(index) + 1), 0);
-  const modelChannels = axis("time_embed.0.weight", 1);
-  const seen = axis("input_blocks.0.0.weight", 1);
-  const classifies = isClassifier(found);
-  const upsamples = !classifies && (seen === 2 || seen === 6);
-  const residual = "input_blocks.1.0";
-  const shared = {
-    inChannels: upsamples ? seen / 2 : seen,
-    modelChannels,
-    useScaleShiftNorm: axis(`${residual}.emb_layers.1.weight`, 0) === 2 * axis(`${residual}.in_layers.2.weight`, 0),
-    useNewAttentionOrder: options.useNewAttentionOrder ?? false,
-    ...(options.numHeads !== undefined && { numHeads: options.numHeads }),
-    ...(options.numHeadChannels !== undefined && { numHeadChannels: options.numHeadChannels }),
-  };
-
-  const channelsOf = (block: number): number =>
-    block === 0 ? axis("input_blocks.0.0.weight", 0) : axis(`input_blocks.${block}.0.in_layers.2.weight`, 0);
+  const shared = sharedConfig(found, options);
   const blockCounts = Array.from({ length: Math.max(count - 1, 0) }, (_, i) => i + 1).filter(
     (n) => count % (n + 1) === 0 && (options.numResBlocks ?? n) === n,
   );
-  return blockCounts.flatMap((numResBlocks): NetworkConfig[] => {
-    const levels = Array.from({ length: count / (numResBlocks + 1) }, (_, level) => level);
-    const first = (level: number): number => level * (numResBlocks + 1) + 1; // block 0 is a convolution
-    if (!levels.every((level) => has(`input_blocks.${first(level)}.0.in_layers.2.weight`))) return [];
-    const factor = 2 ** (levels.length - 1);
-    const down = `input_blocks.${first(0) + numResBlocks}.0`;
-    const config = {
-      ...shared,
-      numResBlocks,
-      channelMult: levels.map((level) => multiplier(channelsOf(level === 0 ? 0 : first(level)), modelChannels)),
-      attentionResolutions: levels
-        .filter((level) => has(`input_blocks.${first(level)}.1.qkv.weight`))
-        .map((level) => 2 ** level),
-      resblockUpdown: has(`${down}.in_layers.2.weight`),
-      convResample: levels.length === 1 || has(`${down}.op.weight`) || has(`${down}.in_layers.2.weight`),
-      imageSize: imageSizeOf(found, factor) ?? options.imageSize ?? missingSize(upsamples),
-    };
-    if (classifies) {
-      const { pool, output } = poolOf(found);
-      return [{ kind: "adm-classifier", config: { ...config, pool, outChannels: axis(output, 0) } }];
-    }
-    const classes = has("label_emb.weight") ? { numClasses: axis("label_emb.weight", 0) } : {};
-    const denoiser = { ...config, ...classes, outChannels: axis("out.2.weight", 0) };
-    if (!upsamples) return [{ kind: "adm-unet", config: denoiser }];
-    return [
-      {
-        kind: "adm-super-resolution",
-        config: { ...denoiser, lowResolution: usualLowResolution(config.imageSize) },
-      },
-    ];
+  return blockCounts.flatMap((numResBlocks) => {
+    const levels = levelsConfig(found, { numResBlocks, levels: count / (numResBlocks + 1) }, shared.modelChannels);
+    if (!levels) return [];
+    const imageSize = imageSizeOf(found, 2 ** (levels.channelMult.length - 1)) ?? options.imageSize;
+    return [networkOfKind(found, { ...shared, ...levels, imageSize: imageSize ?? missingSize(upsamples(found)) })];
   });
+}
+
+/** Upsamplers are shown the small image beside the noised one. */
+function upsamples(found: Shapes): boolean {
+  const seen = axisOf(found, "input_blocks.0.0.weight", 1);
+  return !isClassifier(found) && (seen === 2 || seen === 6);
+}
+
+/** What does not depend on the number of residual blocks. */
+function sharedConfig(found: Shapes, { useNewAttentionOrder = false, numHeads, numHeadChannels }: RecogniseOptions) {
+  const modelChannels = axisOf(found, "time_embed.0.weight", 1);
+  const seen = axisOf(found, "input_blocks.0.0.weight", 1);
+  const embedded = axisOf(found, "input_blocks.1.0.emb_layers.1.weight", 0);
+  return {
+    inChannels: upsamples(found) ? seen / 2 : seen,
+    modelChannels,
+    useScaleShiftNorm: embedded === 2 * axisOf(found, "input_blocks.1.0.in_layers.2.weight", 0),
+    useNewAttentionOrder,
+    ...(numHeads !== undefined && { numHeads }),
+    ...(numHeadChannels !== undefined && { numHeadChannels }),
+  };
+}
+
+/** What each level of resolution is like; undefined where the tensors are not of so many levels. */
+function levelsConfig(
+  found: Shapes,
+  { numResBlocks, levels: count }: { readonly numResBlocks: number; readonly levels: number },
+  modelChannels: number,
+) {
+  const levels = Array.from({ length: count }, (_, level) => level);
+  const first = (level: number): number => level * (numResBlocks + 1) + 1; // block 0 is a convolution
+  const convolution = (block: number): string => `input_blocks.${block}.0.in_layers.2.weight`;
+  if (!levels.every((level) => has(found, convolution(first(level))))) return undefined;
+  const channelsOf = (level: number): number =>
+    axisOf(found, level === 0 ? "input_blocks.0.0.weight" : convolution(first(level)), 0);
+  const down = first(0) + numResBlocks;
+  const resblockUpdown = has(found, convolution(down));
+  return {
+    numResBlocks,
+    channelMult: levels.map((level) => multiplier(channelsOf(level), modelChannels)),
+    attentionResolutions: levels
+      .filter((level) => has(found, `input_blocks.${first(level)}.1.qkv.weight`))
+      .map((level) => 2 ** level),
+    resblockUpdown,
+    convResample: count === 1 || has(found, `input_blocks.${down}.0.op.weight`) || resblockUpdown,
+  };
+}
+
+type Backbone = ReturnType<typeof sharedConfig> &
+  NonNullable<ReturnType<typeof levelsConfig>> & { readonly imageSize: number };
+
+/** The network whose backbone is known. */
+function networkOfKind(found: Shapes, backbone: Backbone): NetworkConfig {
+  if (isClassifier(found)) {
+    const { pool, output } = poolOf(found);
+    return { kind: "adm-classifier", config: { ...backbone, pool, outChannels: axisOf(found, output, 0) } };
+  }
+  const classes = has(found, "label_emb.weight") ? { numClasses: axisOf(found, "label_emb.weight", 0) } : {};
+  const config = { ...backbone, ...classes, outChannels: axisOf(found, "out.2.weight", 0) };
+  return upsamples(found)
+    ? { kind: "adm-super-resolution", config: { ...config, lowResolution: usualLowResolution(config.imageSize) } }
+    : { kind: "adm-unet", config };
 }
 
 /** A multiplier that gives exactly these channels, also after rounding down. */
