@@ -14,6 +14,19 @@ test("the package has its chapters", () => {
   expect(subpaths).toEqual(["guidestar", ...chapters.map((name) => `guidestar/${name}`)]);
 });
 
+test("the root has some forty names", async () => {
+  const sources = await Promise.all(
+    ["src/index.ts", "src/public/everywhere.ts"].map((path) => readFile(join(root, path), "utf8")),
+  );
+  const lists = sources.flatMap((source) =>
+    [...source.matchAll(/^export (?:type )?\{([^}]*)\}/gm)].map(([, list]) => list!),
+  );
+  const names = lists.flatMap((list) => list.split(",")).filter((name) => name.trim() !== "");
+  expect(names.length).toBeGreaterThan(35);
+  expect(names.length).toBeLessThanOrEqual(48);
+  expect(sources.join("")).not.toMatch(/export \* from "\.\.\//);
+});
+
 test.each(subpaths)("Node imports %s, and finds the names that its source exports", async (path) => {
   const code = `console.log(JSON.stringify(Object.keys(await import("${path}"))))`;
   const { stdout } = await execute(process.execPath, ["--input-type=module", "-e", code], { cwd: root });
