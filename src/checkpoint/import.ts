@@ -2,11 +2,14 @@ import { join } from "node:path";
 import { ModelError, ShapeError } from "../errors.ts";
 import { firstNotFinite, type LazyTensor } from "../formats/lazy-tensor.ts";
 import type { TensorInParts } from "../formats/safetensors.ts";
-import { difference } from "../models/difference.ts";
+import { asExpected, difference } from "../models/difference.ts";
 import { classifierNetwork, denoiserNetwork, denoiserSignature, networkOf } from "../models/families.ts";
 import type { Shapes } from "../models/family.ts";
+import type { Shape } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
+import { show } from "../tensor/shape.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
+import { shapesOf } from "./find-network.ts";
 import {
   checkMerge,
   checkUnsaved,
@@ -33,6 +36,8 @@ export interface ImportOptions extends SaveOptions {
   readonly model: Pick<ModelRecord, "classes" | "imageShape" | "preprocessing">;
   /** Where the tensors come from, for errors. */
   readonly source: string;
+  /** Told what was done to the tensors. */
+  readonly note?: (text: string) => void;
 }
 
 /** Names without what wrappers of PyTorch put before all of them: `module.` (DataParallel), `_orig_mod.` (compile). */
@@ -53,7 +58,7 @@ export function withoutPrefix<T>(tensors: Readonly<Record<string, T>>): Readonly
  */
 export async function importNetwork(
   folder: string,
-  { network, tensors, model, source, ...options }: ImportOptions,
+  { network, tensors, model, source, note, ...options }: ImportOptions,
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
@@ -68,11 +73,17 @@ export async function importNetwork(
     [role]: { ...described, ...saved(role) },
   });
   checkUnsaved(recordWith, where);
-  const found = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
+  const found = shapesOf(tensors);
   const expected = checkedShapes(network, { found, imageShape: model.imageShape, source });
 
-  const checked = Object.keys(expected).map(
-    (key) => [key, finite(`${source}: tensor "${key}"`, tensors[key]!)] as const,
+  const reshaped = Object.keys(expected).filter((key) => found[key]!.length !== expected[key]!.length);
+  if (reshaped[0] !== undefined)
+    note?.(
+      `${reshaped.length} kernels of 1x1 are stored with other axes, such as "${reshaped[0]}": ${show(found[reshaped[0]]!)} for ` +
+        `${show(expected[reshaped[0]]!)}; they are the same numbers`,
+    );
+  const checked = Object.entries(expected).map(
+    ([key, shape]) => [key, finite(`${source}: tensor "${key}"`, tensors[key]!, shape)] as const,
   );
   return writeNetworks(folder, { [role]: Object.fromEntries(checked) }, recordWith, options);
 }
@@ -91,7 +102,7 @@ function checkedShapes(
 ): Shapes {
   try {
     const shapes = parameterShapes(networkOf(network.role, network));
-    const wrong = difference(found, shapes);
+    const wrong = difference(asExpected(found, shapes), shapes);
     if (wrong) throw new ModelError(wrong);
     applyOnce(network, shapes, imageShape);
     return shapes;
@@ -122,9 +133,9 @@ function joinedClasses(before: ModelRecord | undefined, given: ImportOptions["mo
   return areNumbers && there.length === given.length ? there : given;
 }
 
-/** A tensor that throws ModelError at a number that is not finite. */
-const finite = (where: string, tensor: LazyTensor): TensorInParts => ({
-  shape: tensor.shape,
+/** A tensor of this shape that throws ModelError at a number that is not finite. */
+const finite = (where: string, tensor: LazyTensor, shape: Shape): TensorInParts => ({
+  shape,
   *parts() {
     let at = 0;
     for (const values of tensor.parts()) {

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
 import { type ImportValues, importCheckpoint } from "../../src/cli/import/command.ts";
-import { networkFor } from "../../src/cli/import/network.ts";
+import { describedNetwork, networkFor } from "../../src/cli/import/network.ts";
 import { arrayOf, readNpz } from "../../src/formats/npz.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
 import { readTorch } from "../../src/formats/torch.ts";
@@ -224,8 +224,10 @@ describe("command lines of the reference", () => {
 
   test("flags change a preset: other classes, none, heads by number", async () => {
     const values = Object.fromEntries(Object.keys(importCheckpoint.options).map((name) => [name, undefined]));
-    const network = async (given: Partial<ImportValues>) =>
-      (await networkFor({ ...values, ...given } as ImportValues, {}, "f.pt", () => undefined)).config;
+    const network = async (given: Partial<ImportValues>) => {
+      const all = { ...values, ...given } as ImportValues;
+      return networkFor(all, await describedNetwork(all), {}, "f.pt", () => undefined).config;
+    };
     expect(await network({ preset: "adm-64", num_classes: 7 })).toMatchObject({ numClasses: 7, numHeadChannels: 64 });
     expect(await network({ preset: "adm-64-classifier", num_classes: 7 })).toMatchObject({ outChannels: 7 });
     expect(await network({ preset: "adm-256", class_cond: false })).not.toHaveProperty("numClasses");

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { type ImportValues, importCheckpoint } from "../../src/cli/import/command.ts";
-import { networkFor } from "../../src/cli/import/network.ts";
+import { describedNetwork, networkFor } from "../../src/cli/import/network.ts";
 import { networkOf } from "../../src/models/adm/network.ts";
 import { publishedNetworks } from "../../src/models/adm/published.ts";
 import { parameterShapes } from "../../src/nn/module.ts";
@@ -62,7 +62,10 @@ describe("published weights by the command lines they were published with", () =
   test.each(lines)("%s: %s", async (name, line) => {
     const published = publishedNetworks[name];
     const shapes = parameterShapes(networkOf(published));
-    const network = (more: string) => networkFor(valuesOf(line + more), shapes, "f.pt", () => undefined);
+    const network = async (more: string) => {
+      const values = valuesOf(line + more);
+      return networkFor(values, await describedNetwork(values), shapes, "f.pt", () => undefined);
+    };
     const expected = { kind: published.kind, config: { convResample: true, ...published.config } };
     expect(await network("")).toEqual(expected);
     expect(await network(` --preset ${name}`)).toEqual(published);

@@ -1,5 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
-import { choice, real, text, whole } from "../terminal/option.ts";
+import { choice, real, text, toggle, whole } from "../terminal/option.ts";
 
 const options = {
   length: real("length of the average, as a share of the run: 0.05 is short, 0.2 long", {
@@ -9,6 +9,7 @@ const options = {
   }),
   step: whole("step that the average ends at, one of the snapshots'", { otherwise: "the newest snapshot's" }),
   out: text("folder", "model folder to write", { otherwise: "the run itself, whose denoiser is replaced" }),
+  replace: toggle("replace a trained network that is there"),
   storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
 };
 export const ema = define({

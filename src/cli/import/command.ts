@@ -69,8 +69,9 @@ const options = {
   config: text("config.json", "the network: { kind, config }, a constructor's arguments or a family's"),
   preset: custom("name", "the network and its noise, as published; names are below", preset),
   classes: text("file", "names of the classes, one on each line", { otherwise: "0, 1, 2 ..." }),
-  entry: text("name", "the state dict, of a checkpoint that holds several: model, ema ..."),
+  entry: text("name", "the network, of a checkpoint that holds several: model, ema ..."),
   float16: toggle("keep weights as float16: half the size"),
+  replace: toggle("replace a trained network that is there"),
   prediction: choice(
     ["eps", "x0", "previous", "v"],
     "what the network predicts: noise, image, the mean of x_{t-1}, or v",
@@ -117,7 +118,7 @@ const options = {
 };
 export const importCheckpoint = define({
   name: "import",
-  argument: { name: "file", help: ".pt, .pth or .safetensors of openai/guided-diffusion" },
+  argument: { name: "file", help: "safetensors, or what torch.save wrote (.pt, .pth, .ckpt, .bin ...)" },
   summary: "make a model folder of published weights",
   examples: [
     "guidestar import 64x64_diffusion.pt --preset adm-64 --out adm-64",

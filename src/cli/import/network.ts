@@ -12,24 +12,27 @@ import { allKinds, checkedConfig, type NetworkDescription, recogniseNetwork, rol
 import type { Shapes } from "../../models/family.ts";
 import type { ImportValues } from "./command.ts";
 
+/** The network that --config or --preset describes; undefined where neither is given. */
+export async function describedNetwork({ config, preset }: ImportValues): Promise<NetworkDescription | undefined> {
+  if (config !== undefined) return readConfig(config);
+  return preset === undefined ? undefined : publishedNetworks[preset];
+}
+
 /**
  * The network that flags, preset, configuration and tensors make together; the tensors are held to it when they are written. Tensors
  * that no other family recognises are taken for those of the ADM family, which the flags describe.
  *
+ * @param described by --config or --preset
  * @param note told where a default of openai/guided-diffusion was taken that the tensors cannot confirm
  */
-export async function networkFor(
+export function networkFor(
   values: ImportValues,
+  described: NetworkDescription | undefined,
   shapes: Shapes,
   file: string,
   note: (text: string) => void,
-): Promise<NetworkDescription> {
-  const given: NetworkDescription | undefined =
-    values.config !== undefined
-      ? await readConfig(values.config)
-      : values.preset !== undefined
-        ? publishedNetworks[values.preset]
-        : recogniseNetwork(shapes);
+): NetworkDescription {
+  const given = described ?? recogniseNetwork(shapes);
   if (given === undefined || isAdm(given)) return about(file, () => networkOfFlags(values, shapes, given, note));
   const [flag] = networkFlags.filter((name) => values[name] !== undefined);
   if (flag !== undefined)

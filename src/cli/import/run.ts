@@ -1,48 +1,50 @@
 import { readFile } from "node:fs/promises";
-import { importNetwork, type NetworkToImport, withoutPrefix } from "../../checkpoint/import.ts";
+import { shapesOf } from "../../checkpoint/find-network.ts";
+import { importNetwork, type NetworkToImport } from "../../checkpoint/import.ts";
 import { checkSameNoise } from "../../checkpoint/model.ts";
 import { noiseSchedule } from "../../diffusion/noise-schedule.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { openFile } from "../../files/file-source.ts";
 import { lockFolder } from "../../files/lock.ts";
-import type { LazyTensor } from "../../formats/lazy-tensor.ts";
-import { openSafetensors } from "../../formats/safetensors.ts";
-import { openTorch } from "../../formats/torch.ts";
+import { isAdm } from "../../models/adm/config.ts";
 import { cosineNetworks } from "../../models/adm/published.ts";
-import { denoiserSignature, type NetworkDescription, roleOf, signatureOf } from "../../models/families.ts";
+import { channelsProblem } from "../../models/elsewhere.ts";
+import { denoiserSignature, type NetworkDescription, networkOf, roleOf, signatureOf } from "../../models/families.ts";
+import type { Shapes } from "../../models/family.ts";
+import { parameterShapes } from "../../nn/module.ts";
 import type { Context } from "../terminal/command.ts";
+import { checkReplaced } from "../terminal/kept.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import { flagsOfNoEffect, type ImportValues } from "./command.ts";
-import { networkFor } from "./network.ts";
+import { describedNetwork, networkFor } from "./network.ts";
+import { openWeights } from "./weights.ts";
 
 /** `guidestar import`. */
 export async function runImport(
   values: ImportValues,
-  { terminal, given, signal }: Context,
+  { terminal, given: flags, signal }: Context,
   file: string,
 ): Promise<void> {
   if (values.preset !== undefined && values.config !== undefined)
     throw new UsageError("--preset and --config both say what the network is; give one of them");
-  if (!/\.(pt|pth|safetensors)$/i.test(file))
-    throw new UsageError(`${file}: expected a checkpoint, .pt, .pth or .safetensors`);
   await checkOutputFolder("--out", values.out);
   await using _lock = await lockFolder(values.out);
   const opened = openFile(file);
   try {
-    const tensors: Readonly<Record<string, LazyTensor>> = withoutPrefix(
-      /\.safetensors$/i.test(file)
-        ? openSafetensors(opened.source, file).tensors
-        : openTorch(opened.source, file, { entry: values.entry }),
-    );
-    const shapes = Object.fromEntries(Object.entries(tensors).map(([name, { shape }]) => [name, shape]));
     const note = (text: string) => terminal.message(`note: ${text}\n`);
-    const network = await networkFor(values, shapes, file, note);
+    const given = await describedNetwork(values);
+    const tensors = openWeights(opened.source, file, { entry: values.entry, isDescribed: given && fits(given), note });
+    const network = networkFor(values, given, shapesOf(tensors), file, note);
     const described = recordOf(network, values);
-    const ignored = flagsOfNoEffect.filter((name) => given.has(name));
+    const ignored = flagsOfNoEffect.filter((name) => flags.has(name));
     if (ignored.length > 0) note(`weights don't depend on --${ignored.join(", --")}; ignored`);
     const { role } = described;
+    const replaced = await checkReplaced(values.out, role, { doing: "the import", replace: values.replace });
+    if (replaced !== undefined) note(replaced);
     const { imageShape, classes: count } = signatureOf(role, network);
+    const problem = channelsProblem(imageShape[0]);
+    if (problem) throw new ModelError(`${file}: ${problem}`);
     const classes = await classNames(values.classes, count);
     const record = await importNetwork(values.out, {
       network: described,
@@ -53,6 +55,7 @@ export async function runImport(
         preprocessing: { size: imageShape[1] },
       },
       source: file,
+      note,
       storage: values.float16 ? "float16" : "float32",
       signal,
     });
@@ -65,6 +68,14 @@ export async function runImport(
   } finally {
     opened.close();
   }
+}
+
+/** Are tensors those of this network, by their names? Those of the ADM family are known without it, and it may be described absurdly. */
+function fits(network: NetworkDescription): (shapes: Shapes) => boolean {
+  const role = roleOf(network.kind);
+  if (isAdm(network) || role === undefined) return () => false;
+  const names = Object.keys(parameterShapes(networkOf(role, network)));
+  return (shapes) => names.every((name) => Object.hasOwn(shapes, name));
 }
 
 /** Says early what `sample` would refuse: a classifier and a denoiser of different noise. */

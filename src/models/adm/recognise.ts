@@ -1,6 +1,6 @@
 import { ModelError, UsageError } from "../../errors.ts";
 import { parameterShapes } from "../../nn/module.ts";
-import { difference } from "../difference.ts";
+import { asExpected, difference } from "../difference.ts";
 import type { Shapes } from "../family.ts";
 import { type NetworkConfig, type Pool, usualLowResolution } from "./config.ts";
 import { networkOf } from "./network.ts";
@@ -36,11 +36,11 @@ const countDifferences = (found: Shapes, expected: Shapes): number =>
 export function recognise(found: Shapes, options: RecogniseOptions = {}): NetworkConfig {
   const possible = candidates(found, options).map((network) => {
     const shapes = parameterShapes(networkOf(network));
-    return { network, shapes, wrong: countDifferences(found, shapes) };
+    return { network, shapes, wrong: countDifferences(asExpected(found, shapes), shapes) };
   });
   const [best, next] = possible.toSorted((a, b) => a.wrong - b.wrong);
   if (!best) throw new ModelError("the tensors are of no network of the ADM family: the number of blocks fits none");
-  if (best.wrong > 0) throw new ModelError(difference(found, best.shapes)!);
+  if (best.wrong > 0) throw new ModelError(difference(asExpected(found, best.shapes), best.shapes)!);
   if (next?.wrong === 0) {
     const counts = possible.filter(({ wrong }) => wrong === 0).map(({ network }) => network.config.numResBlocks);
     throw new UsageError(
