@@ -19,8 +19,11 @@ export type TypedArrayOf<D extends DType> = ArrayOf[D];
 
 /** A concrete value: row-major data with a shape. */
 export interface NDArray<D extends DType = DType> {
+  /** Type of the elements. */
   readonly dtype: D;
+  /** Sizes of the axes. */
   readonly shape: Shape;
+  /** The elements, row-major. */
   readonly data: ArrayOf[D];
 }
 

@@ -146,7 +146,9 @@ export type Described<R> = Omit<R, keyof Saved>;
 
 /** A network as `saveModel` takes it. */
 export interface NetworkToSave<R> {
+  /** What model.json is to say of it. */
   readonly record: Described<R>;
+  /** Its weights by state-dict key. */
   readonly weights: Weights;
 }
 

@@ -12,7 +12,9 @@ export interface Item {
 
 /** A file that is left out, and why. */
 export interface Skipped {
+  /** The file. */
   readonly path: string;
+  /** Why, as a few words. */
   readonly reason: string;
 }
 

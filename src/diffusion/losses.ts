@@ -16,8 +16,11 @@ export type LossKind = "simple" | "hybrid" | "vlb";
 
 /** Each [N]; `loss` is the sum of the others. `mse` in squared units of the target, `vb` in bits per dimension. */
 export interface Losses {
+  /** What is made small. */
   readonly loss: Tensor;
+  /** Mean squared error of the target. */
   readonly mse?: Tensor;
+  /** Term of the variational bound. */
   readonly vb?: Tensor;
 }
 

@@ -57,12 +57,15 @@ export type CoefficientRow = Readonly<Record<CoefficientName, number>>;
 
 /** Noise levels of a process, at which a chain of steps stands. Index 0 is the least noisy. Tables are float64, one entry per index. */
 export interface NoiseSchedule {
+  /** The process whose levels these are. */
   readonly config: ProcessConfig;
+  /** alpha, sigma and what networks see as time, at each index. */
   readonly levels: readonly NoiseLevel[];
   /** Timestep of the original chain at each index, ascending; for processes without one, what the networks see. */
   readonly timesteps: readonly number[];
   /** Variance of the noise that the step to each index adds: x_t = alpha_t / alpha_{t-1} x_{t-1} + sqrt(beta) noise. */
   readonly betas: Float64Array;
+  /** Coefficients at each index, by name. */
   readonly tables: Readonly<Record<Exclude<CoefficientName, "ddimDirection" | "ddimDeviation">, Float64Array>>;
 }
 

@@ -8,7 +8,9 @@ import { learnsVariance, type ProcessConfig, sigmaDataOf } from "./process-confi
  * x_t = alpha_t x0 + sigma_t eps. All are [N, C, H, W]; variances may be [N, 1, 1, 1].
  */
 export interface Prediction {
+  /** The noise in x_t. */
   readonly eps: Tensor;
+  /** The image in x_t. */
   readonly x0: Tensor;
   /** Mean of x_{t-1} where it is not the posterior's for `x0`: the network gave it, or guidance moved it. See `reverseMean`. */
   readonly mean?: Tensor;
@@ -22,7 +24,9 @@ export interface Prediction {
 
 /** A network's output: the prediction [N, C, H, W] and, where variances are learned, C more channels that speak of them. */
 export interface Output {
+  /** What the process says that networks predict. */
   readonly value: Tensor;
+  /** What tells the variance. */
   readonly spread?: Tensor | undefined;
 }
 
@@ -35,7 +39,9 @@ export function splitOutput(output: Tensor, config: Pick<ProcessConfig, "varianc
 
 /** A clean image, the noise that was added, and what came of both. */
 export interface Noised {
+  /** The image, in about [-1, 1]. */
   readonly x0: Tensor;
+  /** Standard normal. */
   readonly noise: Tensor;
   /** `qSample(x0, noise, c)`. */
   readonly xt: Tensor;

@@ -18,6 +18,7 @@ import { compileSteps, stepGraph } from "./step-graph.ts";
 export interface SampleEvent {
   /** 1 ... steps, the steps that are taken: fewer than the schedule has where the drawing starts from a picture. */
   readonly step: number;
+  /** How many steps are taken. */
   readonly steps: number;
   /** The noisy images; after the last step, the pictures. */
   readonly x: NDArray<"float32">;

@@ -3,6 +3,7 @@
  * safetensors) jumps about in small steps; in a browser, a worker's `FileReaderSync` serves.
  */
 export interface ByteSource {
+  /** Length in bytes. */
   readonly size: number;
   /** `length` bytes from `offset`, in the first bytes of `memory` where a file's need some; the caller stays within `size`. */
   read(offset: number, length: number, memory?: Uint8Array): Uint8Array;

@@ -2,6 +2,7 @@ import type { NDArray, Shape } from "../ndarray.ts";
 
 /** A tensor of a file, of which only the shape is read yet. */
 export interface LazyTensor {
+  /** Sizes of its axes. */
   readonly shape: Shape;
   /** All its elements as float32, row-major. */
   read(): NDArray<"float32">;

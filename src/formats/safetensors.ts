@@ -15,6 +15,7 @@ const TO_FLOAT32: Record<string, { width: number; convert: (bytes: Uint8Array) =
 /** The format's own limit, against headers that would fill the memory. */
 const LONGEST_HEADER = 100_000_000;
 
+/** A tensor of a safetensors file. */
 export interface SafeTensor extends LazyTensor {
   /** How it is stored: "F32", "F16" or "BF16". */
   readonly storage: string;
@@ -123,6 +124,7 @@ export function readSafetensors(bytes: Uint8Array, file?: string): Safetensors<N
 export interface WriteOptions {
   /** Names the file in errors. */
   readonly file?: string;
+  /** Texts that the file keeps by name. */
   readonly metadata?: Record<string, string>;
   /** How elements are stored; float16 rounds to nearest, ties to even, and refuses what it can't hold. */
   readonly dtype?: "float32" | "float16";

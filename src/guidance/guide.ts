@@ -9,10 +9,13 @@ import { settleGuidance } from "./settle.ts";
 
 /** The networks of a conditional model, with their weights. */
 export interface GuidedModel {
+  /** The network, with its weights. */
   readonly denoiser: Denoiser;
+  /** The process that it was trained for. */
   readonly process: ProcessConfig;
   /** The label that stands for no class, where the denoiser has one. */
   readonly nullLabel?: number;
+  /** A noisy classifier, with its weights, for classifier guidance. */
   readonly classifier?: Classifier;
   /** A worse version of the model, told of the same noise, for autoguidance. */
   readonly weakModel?: Pick<GuidedModel, "denoiser" | "process" | "nullLabel">;

@@ -2,9 +2,13 @@ import { DataError } from "../errors.ts";
 
 /** A picture in sRGB: rows of pixels, 1 (grey) or 3 (red, green, blue) bytes each, row-major [H, W, C]. */
 export interface Image {
+  /** In pixels. */
   readonly width: number;
+  /** In pixels. */
   readonly height: number;
+  /** Bytes of a pixel. */
   readonly channels: 1 | 3;
+  /** [height, width, channels], 0 ... 255. */
   readonly data: Uint8Array;
 }
 

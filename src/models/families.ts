@@ -20,7 +20,9 @@ import type {
 
 /** A network by its family and its config, as model.json has it. */
 export interface NetworkDescription {
+  /** Kind of its family. */
   readonly kind: string;
+  /** What the family makes it of: plain JSON. */
   readonly config: object;
 }
 

@@ -4,15 +4,19 @@ import { Message } from "./protobuf.ts";
 
 /** Weights beside a model's own bytes; `data` may be read from a file each time it is asked for. */
 export interface ExternalData {
+  /** Name by which the model refers to them. */
   readonly path: string;
   /** Bytes of `data`. */
   readonly length: number;
+  /** Little-endian elements. */
   readonly data: Uint8Array;
 }
 
 /** An ONNX model: the protobuf bytes, and the large weights that it refers to by `path`; those of one path follow each other. */
 export interface OnnxModel {
+  /** The protobuf. */
   readonly bytes: Uint8Array;
+  /** Weights that are not in it. */
   readonly externalData: readonly ExternalData[];
   /** Files that were there before, hold weights and are referred to: their folder, and the state of each (`fileState`). */
   readonly stored?: { readonly folder: string; readonly files: ReadonlyMap<string, string> };

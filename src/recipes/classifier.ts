@@ -6,6 +6,7 @@ import type { TrainOptions } from "../training/train.ts";
 import { chooseClassifier } from "./network.ts";
 import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
 
+/** Choices of `classifierRecipe`. */
 export interface ClassifierRecipeOptions extends RecipeOptions {
   /** The noise that it reads classes in: that of the denoiser which it will guide. By default the cosine schedule of T = 1000. */
   process?: NoiseConfig;

@@ -9,6 +9,7 @@ import type { TrainOptions } from "../training/train.ts";
 import { chooseDenoiser } from "./network.ts";
 import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
 
+/** Choices of `denoiserRecipe`. */
 export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
   /** What the network learns to undo; by default the cosine schedule of T = 1000, predicting eps and variances. */
   process?: ProcessConfig;

@@ -19,6 +19,7 @@ export const plus = (a: Sum, b: Sum): Sum => ({
 
 /** An evaluation of a linear solver: what its numbers do. */
 export interface LinearEvaluation {
+  /** Of the noise level at which the predictor is asked. */
   readonly coefficients: CoefficientRow;
   /** More noise before the predictor is asked: x becomes a sum of `x` and `noise`. Left out, x stays. */
   readonly raised?: Sum;

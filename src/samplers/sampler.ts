@@ -15,6 +15,7 @@ import type { Solver } from "./solver.ts";
 
 /** A kind of sampler: what it is called, what can be set, and what it computes. Everything else about it is derived from this value. */
 export interface SamplerDefinition<K extends string = string, S extends Settings = Settings> {
+  /** Its name, in lower case with hyphens. */
   readonly kind: K;
   /** What it does, as one line of the help. */
   readonly note: string;
@@ -22,6 +23,7 @@ export interface SamplerDefinition<K extends string = string, S extends Settings
   readonly settings: S;
   /** Steps that give good pictures, and noise levels to take them at. */
   readonly steps: number;
+  /** How the noise levels of those steps are spaced. */
   readonly levels: LevelSpacing;
   /**
    * What it reads of a prediction beside x0 and eps, and thus which guidance can move it: classifier guidance shifts the `mean` for

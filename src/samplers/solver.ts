@@ -15,6 +15,7 @@ export interface StepInputs {
   readonly noise: Tensor;
   /** Those of each image's place in the chain: of the noise level at which the predictor is asked. */
   readonly coefficients: Coefficients;
+  /** What the pictures are asked to be. */
   readonly condition: Condition;
   /** What a solver's earlier steps left for this one, each of x's shape; zeros at first. */
   readonly memory?: Readonly<Record<string, Tensor>>;
@@ -44,6 +45,7 @@ export interface Evaluation {
 
 /** A sampler on the levels of a chain: what its step computes, and with which numbers. Everything else is the loop's. */
 export interface Solver {
+  /** One evaluation, traced. */
   readonly step: SolverStep;
   /** Names of what the step remembers, and of its own numbers. */
   readonly memory: readonly string[];

@@ -37,9 +37,13 @@ export interface SettledRun {
   readonly labels: readonly number[];
   /** Seed of each picture. */
   readonly seeds: readonly number[];
+  /** With every setting. */
   readonly sampler: Sampler;
+  /** With every setting; of what may be missing, missing is off. */
   readonly guidance: SettledGuidance;
+  /** Are predicted images limited to [-1, 1]? */
   readonly clip: boolean;
+  /** Most images at a time. */
   readonly batchSize: number;
   /** There is guidance of the caller's own, which is given again too. */
   readonly ownGuides?: true;

@@ -46,7 +46,9 @@ export type ValuesOf<S> =
  * application between, each after its inputs. Equal sub-expressions appear once.
  */
 export interface Graph<I extends Tree<Spec> = Tree<Spec>, O extends Tree<AnyTensor> = Tree<AnyTensor>> {
+  /** Inputs by flat name, as "params.w". */
   readonly inputs: ReadonlyMap<string, AnyTensor>;
+  /** Outputs by flat name. */
   readonly outputs: ReadonlyMap<string, AnyTensor>;
   readonly nodes: readonly AnyTensor[];
   /** The trees as they were given, for their types and for nesting values again. */

@@ -2,8 +2,11 @@ import { RuntimeFailure } from "../errors.ts";
 
 /** The first loss of a run, and the smoothed one after `steps`. */
 export interface Watch {
+  /** Steps that it has seen. */
   readonly steps: number;
+  /** Loss of the first step. */
   readonly first: number;
+  /** Running mean of the loss. */
   readonly smooth: number;
 }
 

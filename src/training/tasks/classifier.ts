@@ -13,6 +13,7 @@ import type { DataOptions } from "./data.ts";
 export interface ClassifierLossOptions {
   /** Logits [N, classes] of x_t [N, C, H, W] at the network's timestep [N]. */
   network: (params: Tensors, x: Tensor, t: Tensor) => Tensor;
+  /** Whose noise it is to know. */
   process: ProcessConfig;
 }
 

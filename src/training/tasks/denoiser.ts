@@ -20,6 +20,7 @@ export interface DenoiserLossOptions extends LossOptions {
    * gives one.
    */
   network: (params: Tensors, x: Tensor, t: Tensor, given: { label?: Tensor<"int32"> | undefined }) => Tensor;
+  /** What the network is trained to undo, and what it predicts. */
   process: ProcessConfig;
 }
 
