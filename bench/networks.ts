@@ -1,4 +1,5 @@
-import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../src/diffusion/process-config.ts";
 import { benchmarkConfigs } from "../src/models/adm/presets.ts";
 import { unet } from "../src/models/adm/unet.ts";
 import { float32, int32, type NDArray, type Shape, sizeOf } from "../src/ndarray.ts";
@@ -11,13 +12,7 @@ import { denoiserLoss } from "../src/training/tasks/denoiser.ts";
 
 export const batch = 16;
 export const side = 32;
-export const linear: ProcessConfig = {
-  schedule: "linear",
-  steps: 1000,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+export const linear = ddpmProcess({ schedule: "linear", variance: "learned-range" });
 
 /** Numbers of N(0, 1). */
 export const noise = (shape: Shape, stream = 0): NDArray<"float32"> =>

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { coefficients, noiseSchedule, type ProcessConfig } from "../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../src/diffusion/process-config.ts";
 import { arrayOf, readNpz } from "../src/formats/npz.ts";
 import { readTorch } from "../src/formats/torch.ts";
 import { encoderUnet } from "../src/models/adm/classifier.ts";
@@ -24,13 +25,7 @@ import { denoiserLoss } from "../src/training/tasks/denoiser.ts";
 
 const data = new URL("./data/", import.meta.url);
 const json = (name: string) => JSON.parse(readFileSync(new URL(name, data), "utf8"));
-const process: ProcessConfig = {
-  schedule: "linear",
-  steps: 1000,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess({ schedule: "linear", variance: "learned-range" });
 
 /** The recorded run: settings, weights before it, and the inputs of each of its five steps. */
 function load(kind: "diffusion" | "classifier") {

@@ -11,14 +11,14 @@ import {
 } from "../../src/diffusion/noise-schedule.ts";
 import { predict, targetOf } from "../../src/diffusion/prediction.ts";
 import { networkInput, qSample } from "../../src/diffusion/process.ts";
+import { edmProcess, flowProcess } from "../../src/diffusion/process-config.ts";
 import { score } from "../../src/diffusion/score.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { compute, expectClose } from "../support/compute.ts";
 
-const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
-const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
-const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm", sigmaData: 0.4 };
+const flow = flowProcess();
+const edm = edmProcess({ sigmaData: 0.4 });
 const shape = [4, 2, 3, 3];
 const random = (stream: number) => float32(shape, normals(17, stream, 72));
 const indices = [0, 300, 700, 999];

@@ -1,12 +1,11 @@
 import { describe, expect, test } from "vitest";
 import { coefficientsAt, levelSampler, logitNormalTime, logNormalSigma } from "../../src/diffusion/level-sampler.ts";
-import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess, edmProcess, flowProcess } from "../../src/diffusion/process-config.ts";
 import { normals, uniforms } from "../../src/random.ts";
 
-const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
-const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
-const edm: ProcessConfig = { ...common, schedule: "edm", prediction: "edm" };
-const cosine: ProcessConfig = { ...common, schedule: "cosine", prediction: "v" };
+const flow = flowProcess();
+const edm = edmProcess();
+const cosine = ddpmProcess({ prediction: "v" });
 const count = 20_000;
 const draws = { uniforms: () => uniforms(3, 0, count), normals: () => normals(3, 0, count) };
 const mean = (values: readonly number[]): number => values.reduce((a, b) => a + b, 0) / values.length;

@@ -1,21 +1,16 @@
 import { expect, test } from "vitest";
 import { discretizedLogLikelihood, normalKl, priorBpd, vbTerm } from "../../src/diffusion/likelihood.ts";
 import { trainingLoss } from "../../src/diffusion/losses.ts";
-import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { predict } from "../../src/diffusion/prediction.ts";
 import { qSample } from "../../src/diffusion/process.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { gradients } from "../../src/tensor/gradient.ts";
 import { compute } from "../support/compute.ts";
 
-const config: ProcessConfig = {
-  schedule: "cosine",
-  steps: 100,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+const config = ddpmProcess({ steps: 100, variance: "learned-range" });
 const chain = noiseSchedule(config);
 const random = (stream: number, ...shape: number[]) =>
   float32(

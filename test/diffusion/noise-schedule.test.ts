@@ -1,16 +1,11 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { spaceTimesteps } from "../../src/diffusion/respacing.ts";
 import { betas } from "../../src/diffusion/schedule.ts";
 import { UsageError } from "../../src/errors.ts";
 
-const config: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+const config = ddpmProcess({ variance: "learned-range" });
 
 describe("schedules", () => {
   test("the cosine schedule's alpha bar is the function it came from", () => {

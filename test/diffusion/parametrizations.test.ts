@@ -4,6 +4,7 @@ import { minSnrWeight, trainingLoss } from "../../src/diffusion/losses.ts";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { predict, targetOf } from "../../src/diffusion/prediction.ts";
 import { meanPerImage, qSample, vOf } from "../../src/diffusion/process.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { betas, zeroTerminalSnr } from "../../src/diffusion/schedule.ts";
 import { score, shiftScore } from "../../src/diffusion/score.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
@@ -11,13 +12,7 @@ import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
 import { compute, expectClose } from "../support/compute.ts";
 
-const config: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "v",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const config = ddpmProcess({ prediction: "v" });
 const ztsnr: ProcessConfig = { ...config, schedule: "linear", zeroTerminalSnr: true };
 const shape = [4, 2, 3, 3];
 const random = (stream: number) => float32(shape, normals(13, stream, 72));

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { clipX0, predict, reverseMean } from "../../src/diffusion/prediction.ts";
 import { posteriorMean, qSample } from "../../src/diffusion/process.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { score, shiftScore } from "../../src/diffusion/score.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -9,13 +10,7 @@ import { compute, expectClose } from "../support/compute.ts";
 
 const shape = [4, 2, 3, 3];
 const random = (stream: number) => float32(shape, normals(11, stream, 72));
-const config: ProcessConfig = {
-  schedule: "linear",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const config = ddpmProcess({ schedule: "linear" });
 const chain = noiseSchedule(config, "20");
 const values = { x0: random(0), noise: random(1), c: coefficients(chain, [0, 1, 10, 15]) };
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { scheduleOfLevels } from "../../src/diffusion/noise-schedule.ts";
 import { epsFromX0, perImage } from "../../src/diffusion/process.ts";
-import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { draw } from "../../src/draw/draw.ts";
 import { RuntimeFailure, UsageError } from "../../src/errors.ts";
 import { classifierFree } from "../../src/guidance/classifier-free.ts";
@@ -27,13 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess();
 const shape = [2, 1, 1];
 const fewSteps = { process, sampler: ddim({ steps: 4 }), shape };
 const furthest = (a: ArrayLike<number>, b: ArrayLike<number>): number =>

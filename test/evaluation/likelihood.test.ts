@@ -1,12 +1,8 @@
 import { describe, expect, test } from "vitest";
 import type { Model } from "../../src/checkpoint/model.ts";
-import {
-  coefficientNames,
-  coefficients,
-  noiseSchedule,
-  type ProcessConfig,
-} from "../../src/diffusion/noise-schedule.ts";
+import { coefficientNames, coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { perImage } from "../../src/diffusion/process.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
 import { collectBound } from "../../src/evaluation/likelihood/bound.ts";
 import {
@@ -27,13 +23,7 @@ import { loadedTinyModel } from "../support/tiny-model.ts";
 
 describe("images of Gaussian pixels, whose best denoiser is known", () => {
   const deviation = 0.25;
-  const config: ProcessConfig = {
-    schedule: "linear",
-    steps: 100,
-    prediction: "x0",
-    variance: "learned",
-    rescaleTimesteps: false,
-  };
+  const config = ddpmProcess({ schedule: "linear", steps: 100, prediction: "x0", variance: "learned" });
   const chain = noiseSchedule(config);
   const shape = [8, 1, 32, 32];
   const count = 8 * 32 * 32;

@@ -6,6 +6,7 @@ import {
   noiseSchedule,
 } from "../../src/diffusion/noise-schedule.ts";
 import { perImage } from "../../src/diffusion/process.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidance/guide.ts";
 import type { Denoiser } from "../../src/guidance/predictor.ts";
 import { float32, int32, type NDArray } from "../../src/ndarray.ts";
@@ -16,13 +17,7 @@ import type { Tensor } from "../../src/tensor/tensor.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { exactClassifier, exactDenoiser, labels, nullLabel } from "../support/mixture.ts";
 
-const process = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-} as const;
+const process = ddpmProcess();
 const chain = noiseSchedule(process, "20");
 const indices = [1, 5, 10, 15];
 const c = coefficients(chain, indices);

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { reverseMean } from "../../src/diffusion/prediction.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { classifierGradient } from "../../src/guidance/classifier.ts";
 import { classifierFree } from "../../src/guidance/classifier-free.ts";
 import { type GuidanceOptions, type GuidedModel, guide } from "../../src/guidance/guide.ts";
@@ -13,13 +14,7 @@ import { full, type Tensor } from "../../src/tensor/tensor.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { exactClassifier, exactDenoiser, labels, nullLabel } from "../support/mixture.ts";
 
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess();
 const chain = noiseSchedule(process, "20");
 const indices = [0, 5, 10, 15];
 const c = coefficients(chain, indices);

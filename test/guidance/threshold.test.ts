@@ -1,17 +1,12 @@
 import { describe, expect, test } from "vitest";
 import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { UsageError } from "../../src/errors.ts";
 import { thresholded } from "../../src/guidance/threshold.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { compute } from "../support/compute.ts";
 
-const chain = noiseSchedule({
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-});
+const chain = noiseSchedule(ddpmProcess());
 
 /** Two images of five values: what the threshold makes of them. */
 async function limited(images: readonly (readonly number[])[], percentile: number) {

@@ -17,12 +17,13 @@ import {
   trained,
   UsageError,
 } from "guidestar";
-import { type ProcessConfig, settle } from "guidestar/diffusion";
+import { settle } from "guidestar/diffusion";
 import { collectBound, variationalBound } from "guidestar/evaluation";
 import { type DenoiserDataShape, registerFamily } from "guidestar/models";
 import { initialize } from "guidestar/nn";
 import { float32, int32, normals } from "guidestar/tensor";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { guidestar, temporaryFolder, writeImages } from "../cli/world.ts";
 import { floats, integers, openOnnx } from "../support/onnx-file.ts";
 import { convDenoiser, poolClassifier } from "./support/own-family.ts";
@@ -45,13 +46,7 @@ const succeeds = async (...argv: string[]) => {
 };
 
 describe("a family from outside, in the library", () => {
-  const process: ProcessConfig = {
-    schedule: "cosine",
-    steps: 20,
-    prediction: "eps",
-    variance: "learned-range",
-    rescaleTimesteps: false,
-  };
+  const process = ddpmProcess({ steps: 20, variance: "learned-range" });
   const data = { imageShape: [1, 8, 8], classes: 2 } as const;
   /** Light images of class 1, dark ones of class 0. */
   const batchAt = (step: number) => {

@@ -7,7 +7,7 @@ import {
   type NoiseSchedule,
   scheduleOfLevels,
 } from "../../src/diffusion/noise-schedule.ts";
-import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { sigmaAt } from "../../src/diffusion/score-matching.ts";
 import { scorePredictor } from "../../src/guidance/score-network.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";
@@ -30,13 +30,7 @@ beforeAll(async () => {
 });
 afterAll(() => backend[Symbol.asyncDispose]());
 
-const config: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const config = ddpmProcess();
 const count = 2000;
 
 /** Points [N, 2, 1, 1] by the evaluations of a solver, with the exact score of a mixture as the network. */

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { noiseRatio } from "../../src/diffusion/noise-level.ts";
 import { type NoiseSchedule, scheduleOfLevels } from "../../src/diffusion/noise-schedule.ts";
 import type { ProcessConfig } from "../../src/diffusion/process-config.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
@@ -13,13 +14,7 @@ import { follow } from "../support/follow.ts";
 import { exactFlow, exactPredictor, type Mixture } from "../support/gaussians.ts";
 import { deviation, exactClassifier, exactDenoiser, nullLabel } from "../support/mixture.ts";
 
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess();
 let backend: Backend;
 beforeAll(async () => {
   backend = await openBackend({ threads: 1 });

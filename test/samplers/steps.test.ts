@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { type GuidanceOptions, guide } from "../../src/guidance/guide.ts";
 import { float32, int32 } from "../../src/ndarray.ts";
 import { normals } from "../../src/random.ts";
@@ -9,13 +10,7 @@ import { ddpmStep } from "../../src/samplers/solvers/ddpm.ts";
 import { compute, expectClose } from "../support/compute.ts";
 import { deviation, exactClassifier, exactDenoiser, nullLabel } from "../support/mixture.ts";
 
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 1000,
-  prediction: "eps",
-  variance: "fixed-small",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess();
 const count = 400;
 
 /** Every image by a whole chain from noise, with the exact model of the mixture, asked for class 1. */

@@ -1,5 +1,5 @@
 import type { Model } from "../../src/checkpoint/model.ts";
-import type { ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { encoderUnet } from "../../src/models/adm/classifier.ts";
 import type { BackboneConfig, ClassifierConfig, UNetConfig } from "../../src/models/adm/config.ts";
 import { unet } from "../../src/models/adm/unet.ts";
@@ -35,13 +35,7 @@ const flat = (tree: Tree<NDArray>): Map<string, NDArray> => flatten<NDArray>(tre
 
 const imageShape = [1, 8, 8] as const;
 const classes = 3;
-const process: ProcessConfig = {
-  schedule: "cosine",
-  steps: 4,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+const process = ddpmProcess({ steps: 4, variance: "learned-range" });
 const backbone: Omit<BackboneConfig, "outChannels"> = {
   imageSize: 8,
   inChannels: 1,

@@ -1,6 +1,7 @@
 import type { Model, Weights } from "../../src/checkpoint/model.ts";
 import type { ModelToSave, NetworkToSave } from "../../src/checkpoint/model-folder.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../../src/checkpoint/schema.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import type { ClassifierConfig, SuperResolutionConfig, UNetConfig } from "../../src/models/adm/config.ts";
 import { type NetworkDescription, networkOf } from "../../src/models/families.ts";
 import type { NetworkRole } from "../../src/models/family.ts";
@@ -42,13 +43,7 @@ export function tinyModel(): Facts & {
   denoiser: WithConfig<DenoiserRecord, UNetConfig>;
   classifier: WithConfig<ClassifierRecord, ClassifierConfig>;
 } {
-  const process = {
-    schedule: "cosine",
-    steps: 20,
-    prediction: "eps",
-    variance: "learned-range",
-    rescaleTimesteps: false,
-  } as const;
+  const process = ddpmProcess({ steps: 20, variance: "learned-range" });
   const { prediction: _, variance: __, ...noise } = process;
   return {
     classes: ["circle", "square", "star"],

@@ -7,6 +7,7 @@ import {
   noiseSchedule,
   type ProcessConfig,
 } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess, edmProcess, flowProcess } from "../../src/diffusion/process-config.ts";
 import { denoiserPredictor } from "../../src/guidance/predictor.ts";
 import { float32, int32, type NDArray } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
@@ -107,17 +108,11 @@ async function compileStep(process: ProcessConfig, weights: Weights) {
   return compile(graph, backend, { bind: { weights } });
 }
 
-const common = { steps: 1000, variance: "fixed-small", rescaleTimesteps: false } as const;
-const cosine = { ...common, schedule: "cosine" } as const;
 const runs: [string, ProcessConfig, Partial<DenoiserOptions>][] = [
-  ["v with min-SNR weights", { ...cosine, prediction: "v" }, { lossWeight: "min-snr" }],
-  ["v down to zero SNR", { ...common, schedule: "linear", prediction: "v", zeroTerminalSnr: true }, {}],
-  ["flow, logit-normal times", { ...common, schedule: "flow", prediction: "velocity" }, { timesteps: "logit-normal" }],
-  [
-    "EDM, log-normal sigma",
-    { ...common, schedule: "edm", prediction: "edm", sigmaData: 0.5 },
-    { timesteps: "log-normal" },
-  ],
+  ["v with min-SNR weights", ddpmProcess({ prediction: "v" }), { lossWeight: "min-snr" }],
+  ["v down to zero SNR", ddpmProcess({ schedule: "linear", prediction: "v", zeroTerminalSnr: true }), {}],
+  ["flow, logit-normal times", flowProcess(), { timesteps: "logit-normal" }],
+  ["EDM, log-normal sigma", edmProcess(), { timesteps: "log-normal" }],
 ];
 
 describe.each(runs)("%s", (_, process, options) => {
@@ -172,13 +167,13 @@ describe.each(runs)("%s", (_, process, options) => {
 });
 
 describe("what cannot be trained is refused before it starts", () => {
-  const flow: ProcessConfig = { ...common, schedule: "flow", prediction: "velocity" };
+  const flow = flowProcess();
   test.each([
     [flow, { loss: "vlb" }, /the variational bound .* are about/],
     [flow, { timesteps: "loss-second-moment" }, /the flow schedule has none; draw them uniformly/],
-    [{ ...cosine, prediction: "previous" }, { timesteps: "log-normal" }, /mean of x_\{t-1\} are about/],
-    [{ ...cosine, prediction: "v" }, { timesteps: { mean: 0, std: 0 } }, /std must be above 0 but is 0/],
-    [{ ...cosine, prediction: "eps", zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],
+    [ddpmProcess({ prediction: "previous" }), { timesteps: "log-normal" }, /mean of x_\{t-1\} are about/],
+    [ddpmProcess({ prediction: "v" }), { timesteps: { mean: 0, std: 0 } }, /std must be above 0 but is 0/],
+    [{ ...ddpmProcess(), zeroTerminalSnr: true }, {}, /cannot be found from a predicted eps/],
   ] as [ProcessConfig, Partial<DenoiserOptions>, RegExp][])("%o %o", (process, options, message) => {
     expect(() => denoiserTask(runOf(process, options))).toThrow(message);
   });

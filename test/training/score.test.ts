@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { drawPoints, exactScore, logDensity, type Mixture } from "../../examples/support/plane.ts";
-import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
+import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { score } from "../../src/diffusion/score.ts";
 import { energyScore, scoreMatchingLoss, sigmaAt } from "../../src/diffusion/score-matching.ts";
 import { float32, type NDArray, type Tree } from "../../src/ndarray.ts";
@@ -157,13 +158,7 @@ describe("sigma", () => {
 });
 
 describe("networks trained on the same data", { timeout: 100_000 }, () => {
-  const process: ProcessConfig = {
-    schedule: "cosine",
-    steps: 1000,
-    prediction: "eps",
-    variance: "fixed-small",
-    rescaleTimesteps: false,
-  };
+  const process = ddpmProcess();
   const chain = noiseSchedule(process);
   const count = 400;
   /** Noise levels as sigma / alpha. The score's differences are relative to it; where there is little noise it is hard to learn. */

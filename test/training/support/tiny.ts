@@ -1,4 +1,4 @@
-import type { ProcessConfig } from "../../../src/diffusion/noise-schedule.ts";
+import { ddpmProcess } from "../../../src/diffusion/process-config.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../../src/ndarray.ts";
 import { integers, normals } from "../../../src/random.ts";
 import type { Backend } from "../../../src/runtime/backend.ts";
@@ -37,13 +37,7 @@ export const tinyWeights = {
   out: normal(3, 2, 4, 3, 3),
 };
 
-export const tinyProcess: ProcessConfig = {
-  schedule: "cosine",
-  steps: 20,
-  prediction: "eps",
-  variance: "learned-range",
-  rescaleTimesteps: false,
-};
+export const tinyProcess = ddpmProcess({ steps: 20, variance: "learned-range" });
 
 /** Options of a run whose every part is in use: sampled timesteps, dropped labels, micro-batches, clipping, warm-up, decay. */
 export function tinyRun(backend: Backend, steps: number): DenoiserOptions & TrainOptions {
