@@ -65,7 +65,7 @@ export const classifierFreeGuidance = defineGuidance({
     /** Scale of classifier-free guidance; 1 is off. Papers that count from there write w = scale - 1. */
     cfgScale: number("classifier-free guidance; 1 is off. Where papers write w, give w + 1", {
       off: 1,
-      otherwise: "the model's, else 2; 0.6 with --cfg-plus-plus, 1 with --weak-model",
+      otherwise: "2; 0.6 with --cfg-plus-plus, 1 with --weak-model",
       cost: "on",
       formerly: "classifierFree",
     }),

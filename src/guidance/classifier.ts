@@ -70,7 +70,7 @@ export const classifierGuidance = defineGuidance({
     /** Scale of classifier guidance; 0 is off. */
     classifierScale: number("classifier guidance; 0 is off", {
       off: 0,
-      otherwise: `the model's, else 0; ${usualAlone} with --unconditional`,
+      otherwise: `0; ${usualAlone} with --unconditional`,
       cost: "on",
       formerly: "classifier",
     }),

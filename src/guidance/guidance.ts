@@ -17,7 +17,7 @@ export interface Circumstances {
   readonly weakModel: boolean;
   /** The sampler, where it is known. */
   readonly sampler?: { readonly kind: string; readonly reads?: Reads } | undefined;
-  /** Is a setting of this guidance, or of one before it, other than off? */
+  /** Is a setting of a guidance before this one other than off? */
   isOn(setting: string): boolean;
   /** How many of the guidances before this one mix two predictions. */
   readonly mixing: number;

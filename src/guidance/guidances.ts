@@ -45,6 +45,10 @@ export const recordedSettings: Settings = Object.assign(
   ...guidances.map(({ settings, recorded }) => ({ ...settings, ...recorded })),
 );
 
+/** A scale by its name. */
+export const scaleIn = (values: SettledGuidance, name: string): number =>
+  (values as Readonly<Record<string, unknown>>)[name] as number;
+
 /** Is this guidance on? One without a scale never is, for it adds nothing by itself. */
 export function isOn(guidance: GuidanceDefinition, values: SettledGuidance): boolean {
   if (guidance.on) return guidance.on(values);

@@ -2,7 +2,7 @@ import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput } from "../diffusion/process.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GuidanceParts } from "./guidance.ts";
-import { type Guidance, guidances, type SettledGuidance } from "./guidances.ts";
+import { type Guidance, guidances, type SettledGuidance, scaleIn } from "./guidances.ts";
 import { linear } from "./mix.ts";
 import { type Classifier, type Denoiser, denoiserPredictor, type Predictor } from "./predictor.ts";
 import { settleGuidance } from "./settle.ts";
@@ -66,7 +66,7 @@ export function guided(
   const { process, nullLabel, classifier, weakModel } = model;
   const parts: GuidanceParts = {
     mix: guidances.reduce((mix, guidance) => guidance.mix?.(values, mix, memory) ?? mix, linear),
-    scaleOf: (name) => scales[name] ?? ((values as Readonly<Record<string, unknown>>)[name] as number),
+    scaleOf: (name) => scales[name] ?? scaleIn(values, name),
     nullLabel,
     classifier: classifier && ((x, timestep) => classifier(networkInput(x, timestep, process), timestep)),
     weak: weakModel && told(weakModel),

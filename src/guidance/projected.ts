@@ -56,20 +56,20 @@ const shortened = (x: Tensor, most: number): Tensor =>
 const settings = {
   /** Adaptive projected guidance: share that stays of what guidance adds along the image. Off unless one of the three is given; then 0. */
   apgEta: number("adaptive projected guidance: share that stays of what guidance adds along the image", {
-    otherwise: "0 with another --apg, else off",
+    otherwise: "off, or 0 with another --apg",
     cost: "on",
     formerly: "apg.eta",
   }),
   /** Longest difference between the predictions, as a norm; 0 is no limit. */
   apgThreshold: number("the same: longest difference between the predictions, as a norm; 0 is no limit", {
     from: 0,
-    otherwise: "0",
+    otherwise: "0 with another --apg",
     cost: "on",
     formerly: "apg.threshold",
   }),
   /** Weight of the last difference, negative to turn away from it; 0 is none. */
   apgMomentum: number("the same: weight of the last difference, negative to turn away from it", {
-    otherwise: "0",
+    otherwise: "0 with another --apg",
     cost: "on",
     formerly: "apg.momentum",
   }),

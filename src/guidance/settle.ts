@@ -15,19 +15,15 @@ export type Facts = Omit<Circumstances, "isOn" | "mixing" | "scalesOpen">;
  * @throws UsageError for settings that are out of range, that exclude each other, or that model and sampler cannot serve
  */
 export function settleGuidance(asked: Guidance, facts: Facts, record?: Values): SettledGuidance {
-  const [wrong] = problemsIn(guidanceSettings, asked);
-  if (wrong) throw new UsageError(`${wrong.name} ${wrong.problem}`);
+  checkRanges(asked);
   const given: Values = definedOf(asked);
+  const asksScale = guidances.some(({ mixes, scale }) => mixes && scale !== undefined && scale in given);
   let settled: Values = {};
   let mixing = 0;
-  const scalesOpen = !guidances.some(({ mixes, scale }) => mixes && scale !== undefined && scale in given);
   for (const guidance of guidances) {
-    const around = (now: Values): Circumstances => ({
-      ...facts,
-      mixing,
-      scalesOpen: record !== undefined && scalesOpen,
-      isOn: (name) => isSettingOn({ ...settled, ...now }, name),
-    });
+    const before = settled;
+    const isBeforeOn = (name: string): boolean => isSettingOn(before, name);
+    const around = { ...facts, mixing, scalesOpen: record !== undefined && !asksScale, isOn: isBeforeOn };
     const values = settleOne(guidance, given, record, around);
     settled = { ...settled, ...values };
     if (guidance.mixes && isOn(guidance, values as SettledGuidance)) mixing++;
@@ -38,21 +34,26 @@ export function settleGuidance(asked: Guidance, facts: Facts, record?: Values): 
 
 /** The values of one guidance: with those of the record, or without where they cannot be had. */
 function settleOne(
-  guidance: GuidanceDefinition,
+  { settings, recorded, usual, problem }: GuidanceDefinition,
   given: Values,
   record: Values | undefined,
-  around: (now: Values) => Circumstances,
+  around: Circumstances,
 ): Values {
-  const { settings, recorded = {} } = guidance;
   const own = only(settings, given);
-  let problem: string | undefined;
-  for (const from of record ? [only({ ...settings, ...recorded }, record), {}] : [undefined]) {
-    const usual = from && (guidance.usual ? guidance.usual(own, from, around(own)) : from);
-    const values = withUsual(settings, { ...only(settings, usual ?? {}), ...own });
-    problem = guidance.problem?.(values, around(values));
-    if (problem === undefined) return values;
-  }
-  throw new UsageError(problem!);
+  const completed = (from: Values): Values =>
+    withUsual(settings, { ...only(settings, usual?.(own, from, around) ?? from), ...own });
+  const ways = record
+    ? [completed(only({ ...settings, ...recorded }, record)), completed({})]
+    : [withUsual(settings, own)];
+  const problems = ways.map((values) => problem?.(values, around));
+  const found = problems.indexOf(undefined);
+  if (found < 0) throw new UsageError(problems.at(-1)!);
+  return ways[found]!;
+}
+
+function checkRanges(values: Values): void {
+  const [wrong] = problemsIn(guidanceSettings, values);
+  if (wrong) throw new UsageError(`${wrong.name} ${wrong.problem}`);
 }
 
 const only = (settings: Settings, values: Values): Values =>
@@ -70,12 +71,11 @@ function checkExclusions(settled: Values): void {
 }
 
 /** What a sampler must read to follow the guidance that is asked for, where that decides which one is chosen. */
-export const neededReads = (asked: Guidance): Reads | undefined =>
-  guidances.map(({ reads }) => reads?.(asked)).find((reads) => reads !== undefined);
+export const neededReads = (asked: Guidance, record: Values = {}): Reads | undefined =>
+  guidances.map(({ reads }) => reads?.({ ...record, ...definedOf(asked) })).find((reads) => reads !== undefined);
 
 /** Guidance from a record, which may leave out what is usual. Throws UsageError for settings that there are not, or out of range. */
 export function readGuidance(json: Values): SettledGuidance {
-  const [wrong] = problemsIn(guidanceSettings, json);
-  if (wrong) throw new UsageError(`${wrong.name} ${wrong.problem}`);
+  checkRanges(json);
   return withUsual(guidanceSettings, json);
 }

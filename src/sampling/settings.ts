@@ -70,7 +70,7 @@ export function settle(model: Described, options: RunOptions): SettledRun {
   const sampler = settleSampler(options.sampler, {
     record: model.sampling,
     process: denoiser?.process,
-    reads: neededReads(guidance),
+    reads: neededReads(guidance, model.sampling),
   });
 
   const chosen = labels?.map((label) => labelOf(label, model)) ?? Array.from(model.classes.keys());

@@ -100,6 +100,31 @@ describe("options of guidance", () => {
     expect(code).toBe(2);
   });
 
+  test("are the model's own where none are given; what it asks for and cannot have is left out", async () => {
+    const sampling = {
+      unconditional: true,
+      cfgRescale: 0.5,
+      threshold: 99,
+      gradientAt: "mean",
+      guidanceInterval: [0.3, 2],
+    };
+    await saveModel(at("own"), { ...facts, denoiser, classifier, sampling });
+    const drawn = async (...more: string[]) => {
+      expect(await sample("--model", at("own"), ...more, "--out", at("own.png"))).toMatchObject({ code: 0 });
+      return (await specOf("own.png")).guidance;
+    };
+    const own = { unconditional: true, classifierScale: 2, threshold: 99, guidanceInterval: [0.3, 2] };
+    // There is nothing to rescale, and only ddpm has a mean.
+    expect(await drawn()).toMatchObject({ ...own, cfgScale: 1, cfgRescale: 0, gradientAt: "x_t" });
+    expect(await drawn("--sampler", "ddpm")).toMatchObject({ ...own, gradientAt: "mean" });
+    expect(await drawn("--no-unconditional", "--threshold", "50")).toMatchObject({
+      ...{ unconditional: false, cfgScale: 2, cfgRescale: 0.5, classifierScale: 0, threshold: 50 },
+      guidanceInterval: [0.3, 2],
+    });
+    const { out } = await guidestar(["info", at("own")]);
+    expect(out).toMatch(/sampling .*no class for the denoiser, thresholded at 99, classifier 2, in noise 0.3 to 2/);
+  });
+
   test("a weak model that is another one now, or that the record has not, is refused", async () => {
     const other = await guidestar([
       "sample",

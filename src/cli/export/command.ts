@@ -1,9 +1,7 @@
-import { guidanceOptions } from "../sample/guidance-options.ts";
+import { steadyOptions } from "../sample/guidance-options.ts";
 import { samplerOptions } from "../sample/sampler-options.ts";
 import { define, type ValuesOf } from "../terminal/command.ts";
 import { choice, text, whole } from "../terminal/option.ts";
-
-const { weakModel: _, ...guidance } = guidanceOptions;
 
 /** What a step is made of. */
 export const stepOptions = {
@@ -13,7 +11,7 @@ export const stepOptions = {
     help: "as of sample",
     otherwise: "the model's, else ddim, whose step remembers nothing",
   },
-  ...guidance,
+  ...steadyOptions,
 };
 
 const options = {

@@ -18,7 +18,7 @@ type OwnOptions = { readonly [K in keyof BundledSettings]: Option<OpenValues<Bun
 const ownOptions = Object.fromEntries(
   Array.from(samplerSettings(), ([name, { setting, samplers }]) => {
     const usual = samplers.map(({ kind, settings }) => [kind, usualValue(settings[name]!)] as const);
-    const help = `${samplers.map(({ kind }) => kind).join(", ")}: ${setting.help}`;
+    const help = `${setting.help}; for ${samplers.map(({ kind }) => kind).join(", ")}`;
     return [name, ofSetting({ ...setting, help }, { otherwise: `the model's, else ${usualInWords(usual)}` })];
   }),
 ) as OwnOptions;
@@ -51,8 +51,14 @@ type Prefixed<P extends string, O> = { readonly [K in keyof O as `${P}${Capitali
 /** The same of a second model, each option under its name after a prefix. */
 export const samplerOptionsOf = <const P extends string>(prefix: P, what: string): Prefixed<P, typeof samplerOptions> =>
   Object.fromEntries(
-    Object.entries(samplerOptions as Record<string, Option<unknown>>).map(([key, option]) => [
-      `${prefix}${key[0]!.toUpperCase()}${key.slice(1)}`,
-      { ...option, help: `of ${what}, as ${flagOf(key)}`, otherwise: `${what}'s, else as there` },
-    ]),
+    Object.entries(samplerOptions as Record<string, Option<unknown>>).map(([key, { otherwise: _, ...option }]) => {
+      // The help says more of its values where the option itself stands.
+      const placeholder = (option.placeholder?.length ?? 0) > 10 ? "name" : option.placeholder;
+      const own = {
+        ...option,
+        ...(placeholder !== undefined && { placeholder }),
+        help: `as ${flagOf(key)}, of ${what}`,
+      };
+      return [`${prefix}${key[0]!.toUpperCase()}${key.slice(1)}`, own];
+    }),
   ) as Prefixed<P, typeof samplerOptions>;

@@ -153,7 +153,7 @@ export function samplerOf(values: SamplerValues, model: Model, prefix = "--", us
       process: model.denoiser?.process,
       usual,
       nameOf: (name) => `${prefix}${flagOf(name).slice(2)}`,
-      reads: neededReads(askedGuidance(values)),
+      reads: neededReads(askedGuidance(values), model.sampling),
     },
   );
 }
