@@ -15,8 +15,12 @@ export interface Split {
 /** What a data set is, whether just decoded or from the cache. */
 export interface Content {
   readonly layout: LayoutName;
-  /** Names by label, numbers ordered by value. */
+  /** Names by label, numbers ordered by value: those of which there are images. Empty where there are no labels; then each label is 0. */
   readonly classes: readonly string[];
+  /** Where the labels are from, as "folder names"; undefined where there are none. */
+  readonly labelsFrom?: string | undefined;
+  /** What the user should know of how the files were understood: a line each. */
+  readonly notes?: readonly string[] | undefined;
   readonly train: Split;
   readonly test: Split | undefined;
   readonly skipped: readonly Skipped[];

@@ -1,11 +1,13 @@
+import { counted } from "../counted.ts";
 import { DataError, UsageError } from "../errors.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
 import { contentWith } from "./channels.ts";
 import { cifarBinary } from "./cifar.ts";
 import type { Content, Split } from "./content.ts";
-import { classFolders, looseImages } from "./folders.ts";
+import { imageFolders, singlePicture, withoutLabels } from "./folders.ts";
 import { mnistIdx } from "./idx.ts";
-import type { Plan } from "./layout.ts";
+import { isJunk } from "./labels/junk.ts";
+import { type LabelOptions, labelsFrom, type Plan } from "./layout.ts";
 import { npzImages } from "./npz.ts";
 import { type PackOptions, pack } from "./pack.ts";
 import { openSource, type Source } from "./source.ts";
@@ -23,62 +25,72 @@ export interface Dataset extends Content {
 }
 
 /** Settings of `openDataset`. */
-export interface DatasetOptions extends PackOptions {
+export interface DatasetOptions extends PackOptions, LabelOptions {
   /** 1 grey (luma of coloured images, ITU-R BT.601), 3 colour; without it, grey if every image is. */
   readonly channels?: 1 | 3 | undefined;
   /** Makes any skipped file an error. */
   readonly strict?: boolean;
-  /** Take images that are in no class folder too, where there are no others; their one class is "". Off by default. */
+  /** Take images without labels too, where there are no others: there are no classes then. Off by default. */
   readonly loose?: boolean;
   /** Folder of packed caches, `${XDG_CACHE_HOME:-~/.cache}/guidestar/datasets` where not given; false for none. */
   readonly cache?: string | false | undefined;
 }
 
-const LAYOUTS = [npzImages, mnistIdx, cifarBinary, classFolders];
+const LAYOUTS = [npzImages, mnistIdx, cifarBinary, imageFolders];
 
 const ACCEPTED =
-  "a folder or zip of CLASS/IMAGE, or of train/CLASS/IMAGE and test/CLASS/IMAGE (png, jpg, webp, gif, tiff, avif); " +
-  "MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
+  "a folder or zip of CLASS/IMAGE, perhaps below train/ and test/ or val/, or of images with dataset.json, metadata.csv or labels.csv " +
+  "(png, jpg, webp, gif, tiff, avif); MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
 
-async function plan(source: Source, path: string, loose: boolean): Promise<Plan> {
-  const entries = source.entries();
+async function plan(source: Source, path: string, { loose = false, ...options }: DatasetOptions): Promise<Plan> {
+  const entries = source.entries().filter((entry) => !isJunk(entry.path));
   let found: Plan | undefined;
-  for (const layout of LAYOUTS) found ??= await layout(entries);
-  if (found && found.train.length > 0) return found;
-  const others = loose ? await looseImages(entries) : undefined;
-  if (others && others.train.length > 0) return others;
+  for (const layout of LAYOUTS) found ??= await layout(entries, options);
+  if (found && found.train.length > 0) {
+    if (found.layout === "loose images" && !loose) throw new DataError(`${path}: ${withoutLabels(found, entries)}`);
+    return found;
+  }
+  const picture = loose ? await singlePicture(entries) : undefined;
+  if (picture) return picture;
   const [first] = found?.skipped ?? [];
-  const seen = `${entries.length} ${entries.length === 1 ? "file" : "files"}${first ? ` (${first.path}: ${first.reason})` : ""}`;
+  const seen = `${counted(entries.length, "file")}${first ? ` (${first.path}: ${first.reason})` : ""}`;
   const accepted = loose ? `an image, or a folder or zip of images; ${ACCEPTED}` : ACCEPTED;
   throw new DataError(`${path}: no images found among ${seen}. Accepted: ${accepted}`);
 }
 
 /** What a data set gives. Its errors begin with its path. */
-async function decode(source: Source, path: string, options: PackOptions, loose: boolean): Promise<Content> {
+async function decode(source: Source, path: string, options: DatasetOptions): Promise<Content> {
   try {
-    return await decodeSource(source, path, options, loose);
+    return await decodeSource(source, path, options);
   } catch (cause) {
     if (!(cause instanceof DataError) || cause.message.startsWith(`${path}: `)) throw cause;
     throw new DataError(`${path}: ${cause.message}`, { cause });
   }
 }
 
-async function decodeSource(source: Source, path: string, options: PackOptions, loose: boolean): Promise<Content> {
-  const { layout, classes, train, test, skipped } = await plan(source, path, loose);
+async function decodeSource(source: Source, path: string, options: DatasetOptions): Promise<Content> {
+  const { layout, classes, train, test, skipped, labelsFrom: said, notes = [] } = await plan(source, path, options);
   const items = [...train, ...test];
   const packed = await pack(items, options);
   const [c, h, w] = packed.shape;
+  const known = classesWithImages(
+    classes,
+    packed.kept.map((i) => items[i]!.label),
+    items.map(({ label }) => label),
+  );
   const split = (from: number, to: number): Split => ({
     count: to - from,
     shape: packed.shape,
-    labels: Int32Array.from(packed.kept.slice(from, to), (i) => items[i]!.label),
+    labels: Int32Array.from(packed.kept.slice(from, to), (i) => known.labelFor(items[i]!.label)),
     images: packed.images.subarray(from * c * h * w, to * c * h * w),
   });
   const trainCount = packed.kept.filter((i) => i < train.length).length;
   if (trainCount === 0) throw new DataError(`${path}: none of ${train.length} training images could be read`);
   return {
     layout,
-    classes,
+    classes: known.classes,
+    labelsFrom: labelsFrom({ layout, labelsFrom: said }),
+    notes: [...notes, ...known.notes],
     train: split(0, trainCount),
     test: packed.kept.length > trainCount ? split(trainCount, packed.kept.length) : undefined,
     skipped: [...skipped, ...packed.skipped],
@@ -86,8 +98,8 @@ async function decodeSource(source: Source, path: string, options: PackOptions, 
 }
 
 /**
- * Opens labelled images: a folder or zip of CLASS/IMAGE (perhaps below train/ and test/), MNIST IDX or CIFAR binary files, or an
- * npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache
+ * Opens labelled images: a folder or zip of CLASS/IMAGE (perhaps below train/ and test/ or val/) or with a label file, MNIST IDX or CIFAR
+ * binary files, or an npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache
  * for as long as the files and options stay the same.
  * Throws DataError where there is nothing to read, sizes are mixed without `size`, or, if `strict`, a file was skipped;
  * UsageError for a bad size; the signal's reason where it aborts.
@@ -99,13 +111,14 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   signal?.throwIfAborted();
   const source = openSource(path);
   try {
-    const file = cache === false ? undefined : cacheFile(path, [source.fingerprint, size], cache);
+    const how = [source.fingerprint, size, options.labels, options.labelColumn];
+    const file = cache === false ? undefined : cacheFile(path, how, cache);
     const kept = file === undefined ? undefined : await readCache(file);
     const cached = kept?.layout === "loose images" && !loose ? undefined : kept;
-    const content = cached ?? (await decode(source, path, options, loose));
+    const content = cached ?? (await decode(source, path, options));
     if (strict && content.skipped.length > 0)
       throw new DataError(
-        `${path}: ${content.skipped.length} file(s) would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
+        `${path}: ${counted(content.skipped.length, "file")} would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
       );
     const converted = contentWith(content, channels);
     const opened = { path, ...converted, imageShape: converted.train.shape, size };
@@ -114,6 +127,19 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   } finally {
     source.close();
   }
+}
+
+/** The classes that have images, and the label that each of the others' becomes; `planned` are the labels of all files. */
+function classesWithImages(classes: readonly string[], labels: readonly number[], planned: readonly number[]) {
+  const present = new Set(labels);
+  const kept = classes.filter((_, label) => present.has(label));
+  const places = new Map(kept.map((name, place) => [classes.indexOf(name), place]));
+  const broken = [...new Set(planned)].filter((label) => label < classes.length && !present.has(label));
+  return {
+    classes: kept,
+    labelFor: (label: number): number => places.get(label) ?? 0,
+    notes: broken.map((label) => `the class ${classes[label]} is left out: none of its images can be read`),
+  };
 }
 
 /** The classes that some labels are of. */
@@ -140,8 +166,12 @@ export function requireSquare({ path, imageShape: [, height, width] }: Dataset):
 /** Throws DataError unless at least `least` classes have training images: a classifier needs two. */
 export function requireClasses({ path, classes, train }: Dataset, least: number): void {
   const present = classesPresent(classes, train.labels);
+  if (classes.length === 0)
+    throw new DataError(
+      `${path}: there are no labels, but a classifier learns at least ${counted(least, "class", "classes")}`,
+    );
   if (present.length < least)
     throw new DataError(
-      `${path}: expected images of at least ${least} classes but there is ${present.length} (${present.join(", ")}); add class folders`,
+      `${path}: expected images of at least ${counted(least, "class", "classes")} but there is ${present.length} (${present.join(", ")}); add class folders`,
     );
 }

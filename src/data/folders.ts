@@ -1,86 +1,128 @@
+import { counted } from "../counted.ts";
 import { decodeImage } from "../images/decode.ts";
-import { byName, type Item, type Layout, type Skipped } from "./layout.ts";
+import { classFromName } from "./labels/from-name.ts";
+import { caseNotes, chooseSplits } from "./labels/held-out.ts";
+import { LABEL_FILES, readLabelFiles } from "./labels/label-files.ts";
+import { type Place, placesAmong } from "./labels/splits.ts";
+import { byName, type Item, type LabelOptions, type Layout, type Plan, type Skipped } from "./layout.ts";
 import type { Entry } from "./source.ts";
 
 const IMAGE = /\.(png|jpe?g|jfif|webp|gif|tiff?|avif)$/i;
-const TRAIN = ["train", "training"];
-const TEST = ["test", "testing", "val", "valid", "validation"];
-const isSplit = (folder: string): boolean => [...TRAIN, ...TEST].includes(folder.toLowerCase());
+const isImage = ({ path }: Entry): boolean => IMAGE.test(path);
 
-/** Folders of a file, outermost first, then its name. */
-type Parts = readonly string[];
-
-/** How many folders wrap the whole, as in an archive `photos/train/cat/1.jpg`: they say nothing of class or split. */
-function wrappersOf(images: readonly Parts[]): number {
-  const top = new Set(images.map((parts) => parts[0]!));
-  if (top.size !== 1 || isSplit(images[0]![0]!)) return 0;
-  const inside = images.map((parts) => parts.slice(1));
-  const wrapped =
-    inside.every((parts) => parts.length > 1) || inside.some((parts) => TRAIN.includes(parts[0]!.toLowerCase()));
-  return wrapped ? 1 + wrappersOf(inside.filter((parts) => parts.length > 1)) : 0;
+/** An image with its place, its class, and where that is from, or why it has none. */
+interface Found extends Place {
+  readonly entry: Entry;
+  readonly says: string;
 }
 
-/**
- * The folders that hold the splits, in lower case. A folder is one by its name if it has folders inside, so that "train" can be a
- * class beside "bus"; or if all folders are splits by name.
- */
-function splitsOf(images: readonly Parts[]): { train?: string | undefined; test?: string | undefined } {
-  const deep = images.filter((parts) => parts.length > 2);
-  const folders = new Set((images.every(([top]) => isSplit(top!)) ? images : deep).map(([top]) => top!.toLowerCase()));
-  const train = TRAIN.find((name) => folders.has(name));
-  return train === undefined ? {} : { train, test: TEST.find((name) => folders.has(name)) };
-}
-
-/** Images of no class, wherever they are: all of one class without a name. A file that is alone may have any name. */
-export const looseImages: Layout = async (entries) => {
-  const [first, ...others] = entries;
-  const isPicture = first && others.length === 0 && (await canBeDecoded(first));
-  const train = entries
-    .filter(({ path }) => isPicture || IMAGE.test(path))
-    .map(({ path, read }) => ({ path, label: 0, load: async (size?: number) => decodeImage(await read(), { size }) }))
-    .sort((a, b) => byName(a.path, b.path));
-  return { layout: "loose images", classes: [""], train, test: [], skipped: [] };
-};
-
-const canBeDecoded = ({ read }: Entry): Promise<boolean> =>
-  read()
-    .then((bytes) => decodeImage(bytes))
-    .then(
-      () => true,
-      () => false,
-    );
-
-/** Images as `CLASS/.../NAME`, all of them below `train/` and `test/` or neither. */
-export const classFolders: Layout = async (entries) => {
-  const files = entries.map((entry) => ({ entry, parts: entry.path.split("/") }));
-  const inFolders = files.map(({ parts }) => parts).filter((parts) => parts.length > 1 && IMAGE.test(parts.at(-1)!));
-  const wrappers = wrappersOf(inFolders);
-  const { train, test } = splitsOf(inFolders.map((parts) => parts.slice(wrappers)).filter((parts) => parts.length > 1));
-
-  const skipped: Skipped[] = [];
-  const found = { train: [] as [string, Entry][], test: [] as [string, Entry][] };
-  for (const { entry, parts } of files) {
-    const below = parts.slice(wrappers);
-    const folder = below[0]?.toLowerCase();
-    const split = train === undefined || folder === train ? "train" : folder === test ? "test" : undefined;
-    const [className, ...rest] = train === undefined ? below : below.slice(1);
-    const isImage = IMAGE.test(parts.at(-1)!);
-    const skip = (reason: string) => skipped.push({ path: entry.path, reason });
-    if (isImage && !split) skip(`below neither ${train}/ nor ${test ?? "test"}/`);
-    else if (isImage && rest.length === 0) skip("not in a class folder");
-    else if (!isImage && rest.length > 0) skip("not a type of image that can be read");
-    else if (isImage && split) found[split].push([className!, entry]);
+/** What is not said by a label file. */
+function withoutFile(entry: Entry, place: Place, { labels }: LabelOptions): Found {
+  if (labels === "none") return { ...place, entry, className: undefined, says: "not asked for its label" };
+  if (labels === "from-name") {
+    const className = classFromName(entry.path);
+    const says = className === undefined ? "its name is not of the form CLASS_0001" : "the names of files";
+    return { ...place, entry, className, says };
   }
+  return { ...place, entry, says: place.className === undefined ? "not in a class folder" : "folder names" };
+}
 
-  const classes = [...new Set([...found.train, ...found.test].map(([name]) => name))].sort(byName);
-  const labels = new Map(classes.map((name, label) => [name, label]));
-  const items = (list: readonly [string, Entry][]): Item[] =>
-    list
-      .map(([name, { path, read }]) => ({
-        path,
-        label: labels.get(name)!,
-        load: async (size?: number) => decodeImage(await read(), { size }),
-      }))
-      .sort((a, b) => byName(a.path, b.path));
-  return { layout: "class folders", classes, train: items(found.train), test: items(found.test), skipped };
+/** Images as `CLASS/.../NAME`, perhaps below or above folders of splits, or with files or names that tell their classes. */
+export const imageFolders: Layout = async (entries, options) => {
+  const paths = entries.filter(isImage).map(({ path }) => path);
+  const files = options.labels === undefined ? await readLabelFiles(entries, paths, options.labelColumn) : undefined;
+  const placeOf = placesAmong(paths);
+  const found = entries.filter(isImage).map((entry): Found => {
+    const place = placeOf(entry.path);
+    const said = files?.of(entry.path);
+    if (!said) return withoutFile(entry, place, options);
+    const { className, says } = said;
+    return { ...place, entry, className, says: className === undefined ? `no label in ${says}` : says };
+  });
+  const { splits, labelled, notes } = splitsOf(found);
+  const used = [...splits.train, ...splits.test];
+  const classes = [...new Set(used.flatMap(({ className }) => className ?? []))].sort(byName);
+  const sources = new Set(used.map(({ says }) => says));
+  const inFolders = sources.size === 1 && sources.has("folder names");
+  const unlabelled = options.labels === "none" || files?.none ? "images without labels" : "loose images";
+  const others = entries.filter(
+    (entry) => !isImage(entry) && !files?.paths.has(entry.path) && placeOf(entry.path).className !== undefined,
+  );
+  return {
+    layout: !labelled ? unlabelled : inFolders ? "class folders" : "labelled images",
+    classes,
+    labelsFrom: [...sources].join(" and "),
+    notes: [...(files?.notes ?? []), ...notes],
+    train: items(splits.train, classes),
+    test: items(splits.test, classes),
+    skipped: [
+      ...splits.skipped,
+      ...others.map((entry) => skip(entry, "not a type of image that can be read")),
+      ...(files?.missing ?? []),
+    ],
+  };
 };
+
+/** The images of both splits, and those that are left out. */
+function splitsOf(found: readonly Found[]) {
+  const below = found.flatMap((image) => (image.role === undefined ? [] : [{ ...image, role: image.role }]));
+  const labelled = below.some(({ className }) => className !== undefined);
+  const chosen = chooseSplits(below);
+  const [train, test] = [chosen.train, chosen.test].map((wanted) => below.filter(({ role }) => role === wanted));
+  const usable = (images: readonly Found[] = []) =>
+    images.filter(({ className }) => !labelled || className !== undefined);
+  const names = (images: readonly Found[] = []) => new Set(images.flatMap(({ className }) => className ?? []));
+  const folders = [train, test].map((images) => `${images?.[0]?.splitFolder ?? ""}/`) as [string, string];
+  const outside = found.filter(({ role }) => role === undefined);
+  const unlabelled = [...(train ?? []), ...(test ?? [])].filter(({ className }) => labelled && className === undefined);
+  return {
+    labelled,
+    splits: {
+      train: usable(train),
+      test: usable(test),
+      skipped: [
+        ...outside.map(({ entry }) =>
+          skip(entry, `below neither ${folders[0]} nor ${test?.length ? folders[1] : "test/"}`),
+        ),
+        ...unlabelled.map(({ entry, says }) => skip(entry, says)),
+      ],
+    },
+    notes: [...chosen.notes, ...caseNotes(names(train), names(test), folders)],
+  };
+}
+
+const skip = ({ path }: Entry, reason: string): Skipped => ({ path, reason });
+
+const items = (images: readonly Found[], classes: readonly string[]): Item[] => {
+  const labels = new Map(classes.map((name, label) => [name, label]));
+  return images
+    .map(({ entry, className }) => item(entry, className === undefined ? 0 : labels.get(className)!))
+    .sort((a, b) => byName(a.path, b.path));
+};
+
+const item = ({ path, read }: Entry, label: number): Item => ({
+  path,
+  label,
+  load: async (size?: number) => decodeImage(await read(), { size }),
+});
+
+/** A file that is alone, whatever its name, if it is a picture. */
+export async function singlePicture(entries: readonly Entry[]): Promise<Plan | undefined> {
+  const [only, ...others] = entries;
+  if (!only || others.length > 0) return undefined;
+  const image = await only
+    .read()
+    .then(decodeImage)
+    .catch(() => undefined);
+  return image && { layout: "loose images", classes: [], train: [item(only, 0)], test: [], skipped: [] };
+}
+
+/** Why images have no labels, and what to do. */
+export function withoutLabels({ train, test }: Plan, entries: readonly Entry[]): string {
+  const others = entries.find(({ path }) => /\.(csv|tsv|json|jsonl|txt)$/i.test(path));
+  const unread = others ? ` (${others.path} is not read: label files are ${LABEL_FILES})` : "";
+  return (
+    `no labels: ${counted(train.length + test.length, "image")}, of which ${train[0]!.path} is not in a class folder${unread}; sort them into ` +
+    "folders, or give --labels from-name where names are like dog_0001.png, or --labels none for images without classes"
+  );
+}

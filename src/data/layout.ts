@@ -26,24 +26,45 @@ export type LayoutName =
   | "CIFAR-100 binary"
   | "npz"
   | "npz without labels"
+  | "labelled images"
+  | "images without labels"
   | "loose images";
 
-/** Whether the images are of classes that somebody chose; else all are of one that stands for none. */
+/** Whether the images are of classes that somebody chose; else there are no classes. */
 export const tellsClasses = (layout: LayoutName): boolean =>
-  layout !== "loose images" && layout !== "npz without labels";
+  layout !== "loose images" && layout !== "images without labels" && layout !== "npz without labels";
 
 /** What a layout makes of a folder or zip, before anything is decoded. */
 export interface Plan {
   readonly layout: LayoutName;
+  /** Empty where there are no labels; then the items' label is 0. Classes of which nothing can be read are left out afterwards. */
   readonly classes: readonly string[];
+  /** Where the labels are from, as "folder names", where the layout alone does not say it. */
+  readonly labelsFrom?: string | undefined;
+  /** What the user should know of how the files were understood: a line each. */
+  readonly notes?: readonly string[];
   readonly train: readonly Item[];
   /** Empty where the layout holds no test images. */
   readonly test: readonly Item[];
   readonly skipped: readonly Skipped[];
 }
 
+/** Where classes may be looked for. */
+export const labelSources = ["from-folder", "from-name", "none"] as const;
+
+/** How labels are found, where files leave a choice. */
+export interface LabelOptions {
+  /**
+   * `from-folder`: folders only; `from-name`: names of files, CLASS_0001.png; `none`: no labels, the images alone. Without it, label
+   * files (dataset.json, metadata.csv, metadata.jsonl, labels.csv), else folders.
+   */
+  readonly labels?: (typeof labelSources)[number] | undefined;
+  /** Column of metadata.csv, metadata.jsonl or labels.csv that is the label. */
+  readonly labelColumn?: string | undefined;
+}
+
 /** Recognises one layout; undefined where the files are not of it. Throws DataError where they are, but damaged. */
-export type Layout = (entries: readonly Entry[]) => Promise<Plan | undefined>;
+export type Layout = (entries: readonly Entry[], options: LabelOptions) => Promise<Plan | undefined>;
 
 const collator = new Intl.Collator("en", { numeric: true });
 
@@ -56,6 +77,13 @@ export const baseName = (path: string): string => path.slice(path.lastIndexOf("/
 export function numberedClasses(...labels: readonly ArrayLike<number>[]): string[] {
   const largest = labels.flatMap((list) => Array.from(list)).reduce((a, b) => Math.max(a, b), -1);
   return Array.from({ length: largest + 1 }, (_, i) => String(i));
+}
+
+/** Where the labels of a data set are from, in words; undefined where there are none. */
+export function labelsFrom({ layout, labelsFrom: said }: Pick<Plan, "layout" | "labelsFrom">): string | undefined {
+  if (!tellsClasses(layout)) return undefined;
+  if (said !== undefined) return said;
+  return layout === "class folders" ? "folder names" : `the ${layout} files`;
 }
 
 /** Items of the array of images in file `path`; `image` gives the i-th. */

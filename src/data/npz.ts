@@ -2,7 +2,7 @@ import { DataError } from "../errors.ts";
 import { readNpy } from "../formats/npy.ts";
 import { arrayItems, type Layout, numberedClasses } from "./layout.ts";
 
-/** Samples as an `.npz`: `arr_0` [N, H, W, C] uint8, C = 1 or 3, and labels `arr_1` [N]; without labels all are of one class, 0. */
+/** Samples as an `.npz`: `arr_0` [N, H, W, C] uint8, C = 1 or 3, and labels `arr_1` [N]; without `arr_1` there are no classes. */
 export const npzImages: Layout = async (entries) => {
   const read = async (name: string) => {
     const entry = entries.find(({ path }) => path === `${name}.npy`);
@@ -27,7 +27,7 @@ export const npzImages: Layout = async (entries) => {
   const image = (i: number) => ({ width, height, channels, data: data.subarray(i * size, (i + 1) * size) }) as const;
   return {
     layout: labels ? "npz" : "npz without labels",
-    classes: numberedClasses(y),
+    classes: labels ? numberedClasses(y) : [],
     train: arrayItems("arr_0", y, image),
     test: [],
     skipped: [],

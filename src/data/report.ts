@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import type { Dataset } from "./dataset.ts";
 import type { LayoutName, Skipped } from "./layout.ts";
 
@@ -5,6 +6,8 @@ import type { LayoutName, Skipped } from "./layout.ts";
 export interface DatasetReport {
   readonly path: string;
   readonly layout: LayoutName;
+  /** Where the labels are from, as "folder names"; null where there are none. */
+  readonly labels: string | null;
   readonly channels: number;
   readonly height: number;
   readonly width: number;
@@ -12,13 +15,16 @@ export interface DatasetReport {
   readonly test: number;
   readonly classes: readonly { readonly name: string; readonly train: number; readonly test: number }[];
   readonly skipped: readonly Skipped[];
+  /** What there is to know of how the files were understood. */
+  readonly notes: readonly string[];
 }
 
 const countLabel = (labels: Int32Array | undefined, label: number): number =>
   labels?.reduce((count, other) => count + Number(other === label), 0) ?? 0;
 
 /** Counts per class and split, the images' shape, and the files left out. */
-export function reportOf({ path, layout, classes, imageShape, train, test, skipped }: Dataset): DatasetReport {
+export function reportOf(dataset: Dataset): DatasetReport {
+  const { path, layout, classes, labelsFrom, notes = [], imageShape, train, test, skipped } = dataset;
   const [channels, height, width] = imageShape;
   const counts = classes.map((name, label) => ({
     name,
@@ -28,6 +34,7 @@ export function reportOf({ path, layout, classes, imageShape, train, test, skipp
   return {
     path,
     layout,
+    labels: labelsFrom ?? null,
     channels,
     height,
     width,
@@ -35,12 +42,21 @@ export function reportOf({ path, layout, classes, imageShape, train, test, skipp
     test: test?.count ?? 0,
     classes: counts,
     skipped,
+    notes,
   };
 }
 
-/** The report as text: a line on the whole, a table of classes, and at most ten of the files left out. */
+/** "3 images of 2 classes", "3 images". */
+export const describeCount = (images: number, classes: readonly unknown[]): string =>
+  `${counted(images, "image")}${classes.length > 0 ? ` of ${counted(classes.length, "class", "classes")}` : ""}`;
+
+/** "labels from folder names", "no labels". */
+export const describeLabels = ({ labelsFrom }: Pick<Dataset, "labelsFrom">): string =>
+  labelsFrom === undefined ? "no labels" : `labels from ${labelsFrom}`;
+
+/** The report as text: two lines on the whole, a table of classes, and at most ten of the files left out. */
 export function formatReport(dataset: Dataset): string {
-  const { path, layout, channels, height, width, train, test, classes, skipped } = reportOf(dataset);
+  const { path, layout, channels, height, width, train, test, classes, skipped, notes } = reportOf(dataset);
   const colour = channels === 1 ? "grey" : "colour";
   const rows = [
     ["class", "train", "test"],
@@ -53,7 +69,9 @@ export function formatReport(dataset: Dataset): string {
   const shown = skipped.slice(0, 10).map((file) => `  ${file.path}: ${file.reason}`);
   const more = skipped.length > shown.length ? [`  and ${skipped.length - shown.length} more`] : [];
   return [
-    `${path}: ${train + test} images of ${classes.length} class${classes.length === 1 ? "" : "es"}, ${width}x${height}, ${colour} (${layout})`,
+    `${path}: ${describeCount(train + test, classes)}, ${width}x${height}, ${colour} (${layout})`,
+    describeLabels(dataset),
+    ...notes,
     "",
     ...table,
     ...(skipped.length > 0 ? ["", `skipped: ${skipped.length}`, ...shown, ...more] : []),

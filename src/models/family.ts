@@ -59,7 +59,7 @@ export type Shapes = Readonly<Record<string, Shape>>;
 export interface DataShape {
   /** [C, H, W], H = W. */
   readonly imageShape: ImageShape;
-  /** Number of classes. */
+  /** Number of classes; 0 where the images have no labels. */
   readonly classes: number;
 }
 

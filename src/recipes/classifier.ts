@@ -1,3 +1,4 @@
+import { trainedClasses } from "../data/labels/trained-classes.ts";
 import { ddpmProcess, type NoiseConfig, noiseOf } from "../diffusion/process-config.ts";
 import type { ClassifierNetwork } from "../models/family.ts";
 import { initialize } from "../nn/initialize.ts";
@@ -20,7 +21,8 @@ export interface ClassifierRecipeOptions extends RecipeOptions {
 export function classifierRecipe(
   options: ClassifierRecipeOptions,
 ): Recipe<ClassifierNetwork, Omit<ClassifierOptions & TrainOptions, "backend">> {
-  const { process = ddpmProcess(), dataset, seed = 0 } = options;
+  const { process = ddpmProcess(), seed = 0 } = options;
+  const dataset = trainedClasses(options.dataset);
   const noise = noiseOf(process);
   const { imageShape, classes } = dataset;
   const { description, network } = chooseClassifier(options, { imageShape, classes: classes.length });
@@ -28,7 +30,7 @@ export function classifierRecipe(
     network,
     training: {
       weightDecay: 0.05,
-      ...commonOptions(options, 6000),
+      ...commonOptions({ ...options, dataset }, 6000),
       network,
       weights: () => initialize(network, seed),
       // What denoisers predict is nothing to a classifier.

@@ -1,3 +1,4 @@
+import { trainedClasses } from "../data/labels/trained-classes.ts";
 import type { TimestepSampling } from "../diffusion/level-sampler.ts";
 import type { LossOptions } from "../diffusion/losses.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
@@ -15,7 +16,10 @@ export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
   process?: ProcessConfig;
   /** How noise levels are picked: by default `log-normal` for `edm`, else `uniform`. */
   timesteps?: TimestepSampling | undefined;
-  /** Share of images trained without their class, for classifier-free guidance; 0.1 by default. With 0 there is no null label. */
+  /**
+   * Share of images trained without their class, for classifier-free guidance; 0.1 by default. With 0 there is no null label, and none
+   * without labels.
+   */
   labelDropout?: number;
 }
 
@@ -37,9 +41,12 @@ export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
 export function denoiserRecipe(
   options: DenoiserRecipeOptions,
 ): Recipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
-  const { process = ddpmProcess({ variance: "learned-range" }), dataset, labelDropout = 0.1, seed = 0 } = options;
+  const { process = ddpmProcess({ variance: "learned-range" }), seed = 0 } = options;
   checkProcess(process);
+  const dataset = trainedClasses(options.dataset);
   const { classes } = dataset;
+  // Without labels the network is told nothing, so there is nothing to leave out.
+  const labelDropout = classes.length > 0 ? (options.labelDropout ?? 0.1) : 0;
   const { description, network } = chooseDenoiser(options, {
     imageShape: dataset.imageShape,
     classes: classes.length,
@@ -49,13 +56,13 @@ export function denoiserRecipe(
   return {
     network,
     training: {
-      ...commonOptions(options, 20_000),
+      ...commonOptions({ ...options, dataset }, 20_000),
       network,
       weights: () => initialize(network, seed),
       process,
       loss: options.loss ?? usualLoss(process),
       timesteps: options.timesteps ?? (processKind(process) === "edm" ? "log-normal" : "uniform"),
-      classes: classes.length,
+      ...(classes.length > 0 && { classes: classes.length }),
       labelDropout,
     },
     model: (weights, training = {}) => ({

@@ -49,7 +49,7 @@ describe("images in no class folder", () => {
     const loose = await openDataset(path, { cache, loose: true });
     expect(loose).toMatchObject({
       layout: "loose images",
-      classes: [""],
+      classes: [],
       train: { count: 2 },
       cache: { state: "written" },
     });
@@ -173,7 +173,7 @@ describe("files that cannot be read", () => {
 
   test("are an error where strict", async () => {
     await expect(open(await folderOf(await broken()), { strict: true })).rejects.toThrow(
-      /3 file\(s\) would be skipped; .*: /,
+      /3 files would be skipped; .*: /,
     );
   });
 
@@ -181,7 +181,8 @@ describe("files that cannot be read", () => {
     const bytes = zipSync(await paths(["a/1.png", "b/2.png"]), { level: 0 });
     bytes[30 + "a/1.png".length + 50]! ^= 1; // a bit of the first image
     const found = await open(join(await folderOf({ "set.zip": bytes }), "set.zip"));
-    expect([...found.train.labels]).toEqual([1]);
+    expect(found.classes).toEqual(["b"]);
+    expect([...found.train.labels]).toEqual([0]);
     expect(found.skipped).toEqual([{ path: "a/1.png", reason: expect.stringContaining("checksum") }]);
   });
 });
@@ -197,7 +198,10 @@ describe("errors", () => {
     rejects({ "a/readme.txt": "x" }, /no images found among 1 file.*Accepted: a folder or zip of CLASS/));
   test("empty folder", () => rejects({}, /no images found among 0 files/));
   test("images outside class folders", async () =>
-    rejects(await paths(["1.png", "2.png"]), /no images found among 2 files \(1.png: not in a class folder\)/));
+    rejects(
+      await paths(["1.png", "2.png"]),
+      /no labels: 2 images, of which 1.png is not in a class folder; .*--labels from-name .*--labels none/,
+    ));
   test("splits without class folders", async () =>
     rejects(await paths(["train/1.png", "test/2.png"]), /not in a class folder/));
   test("all unreadable", () =>
@@ -251,6 +255,7 @@ test("the report counts classes by split", async () => {
   expect(reportOf(found)).toEqual({
     path: root,
     layout: "class folders",
+    labels: "folder names",
     channels: 1,
     height: 4,
     width: 4,
@@ -261,9 +266,10 @@ test("the report counts classes by split", async () => {
       { name: "ox", train: 1, test: 1 },
     ],
     skipped: [],
+    notes: [],
   });
   expect(formatReport(found)).toBe(
-    `${root}: 4 images of 2 classes, 4x4, grey (class folders)\n\n` +
+    `${root}: 4 images of 2 classes, 4x4, grey (class folders)\nlabels from folder names\n\n` +
       "class  train  test\ncat        2     0\nox         1     1\ntotal      3     1",
   );
 });

@@ -1,8 +1,10 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { toggle, whole } from "../terminal/option.ts";
 
 const options = {
   size: whole("side that images are resized and cropped to, as in training", { otherwise: "images as they are" }),
+  ...labelOptions,
   strict: toggle("a file that cannot be read is an error"),
   json: toggle("print JSON"),
 };

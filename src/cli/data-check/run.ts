@@ -6,7 +6,7 @@ import type { DataCheckValues } from "./command.ts";
 
 /** `guidestar data check`. */
 export async function runDataCheck(
-  { size, strict, json }: DataCheckValues,
+  { size, strict, json, labels, labelColumn }: DataCheckValues,
   { terminal, signal }: Context,
   path: string,
 ): Promise<void> {
@@ -14,6 +14,9 @@ export async function runDataCheck(
   const dataset = await openDataset(path, {
     size,
     strict,
+    labels,
+    labelColumn,
+    loose: true,
     signal,
     onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),
   });

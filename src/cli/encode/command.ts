@@ -1,6 +1,7 @@
 import { guidanceOptions } from "../sample/guidance-options.ts";
 import { samplerOptions } from "../sample/sampler-options.ts";
 import { define, type ValuesOf } from "../terminal/command.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { choice, text, toggle, whole } from "../terminal/option.ts";
 
 const { cfgScale, unconditional } = guidanceOptions;
@@ -11,6 +12,7 @@ const options = {
   steps: { ...samplerOptions.steps, otherwise: "50" },
   cfgScale: { ...cfgScale, otherwise: "1" },
   split: choice(["train", "test"], "which pictures, of data that has both", { fallback: "train" }),
+  ...labelOptions,
   size: whole("side that pictures are resized and cropped to", {
     otherwise: "as in the model's training, else as they are",
   }),

@@ -88,7 +88,8 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  const dataset = await openImagesFor(path, model, { size: values.size, strict: true, cache: false, signal });
+  const { size, labels, labelColumn } = values;
+  const dataset = await openImagesFor(path, model, { size, labels, labelColumn, strict: true, cache: false, signal });
   const split = splitOf(dataset, values.split);
   const { x, y } = everyImage(split);
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };

@@ -1,4 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { choice, text, toggle, whole } from "../terminal/option.ts";
 
 const options = {
@@ -9,6 +10,7 @@ const options = {
     fallback: "bundled",
   }),
   split: choice(["train", "test"], "which images of the reference, where it has both", { fallback: "train" }),
+  ...labelOptions,
   size: whole("side that images are resized and cropped to", { otherwise: "images as they are" }),
   referenceFeatures: text("file.npz", "features of the reference: the first array, rows are images"),
   sampleFeatures: text("file.npz", "features of the samples, in place of SAMPLES"),

@@ -152,8 +152,8 @@ class Sources implements AsyncDisposable {
   }
 }
 
-/** The detector's class for each of the data's, by name; undefined where it does not know them all. */
+/** The detector's class for each of the data's, by name; undefined where it does not know them all, or there are no labels. */
 function labelsFor({ classes }: Dataset, { classes: known = [] }: Detector): readonly number[] | undefined {
   const labels = classes.map((name) => known.indexOf(name));
-  return labels.every((label) => label >= 0) ? labels : undefined;
+  return labels.length > 0 && labels.every((label) => label >= 0) ? labels : undefined;
 }

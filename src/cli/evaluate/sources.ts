@@ -16,6 +16,7 @@ import type { NDArray } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { openImages } from "../terminal/images.ts";
 import type { Progress } from "../terminal/progress.ts";
+import type { EvaluateValues } from "./command.ts";
 
 export interface Surroundings {
   readonly backend: Backend;
@@ -63,11 +64,11 @@ export async function openDetector(
 /** Opens images for a detector: the bundled one takes one size, others any. */
 export async function openPictures(
   path: string,
-  { detector, size }: { readonly detector: string; readonly size: number | undefined },
+  { detector, size, labels, labelColumn }: Pick<EvaluateValues, "detector" | "size" | "labels" | "labelColumn">,
   around: Surroundings,
 ): Promise<Dataset> {
   const channels = detector === "bundled" ? 1 : undefined;
-  const dataset = await openImages(path, undefined, { size, channels, loose: true }, around);
+  const dataset = await openImages(path, undefined, { size, channels, labels, labelColumn, loose: true }, around);
   const [, height, width] = dataset.imageShape;
   if (detector === "bundled" && (height !== 28 || width !== 28))
     throw new DataError(

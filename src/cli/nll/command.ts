@@ -1,9 +1,11 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { choice, text, toggle, whole } from "../terminal/option.ts";
 
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
   split: choice(["train", "test"], "which images", { otherwise: "test where there are any, else train" }),
+  ...labelOptions,
   size: whole("side that images are resized and cropped to", {
     otherwise: "as in the model's training, else images as they are",
   }),

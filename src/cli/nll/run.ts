@@ -31,7 +31,12 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
   const shown = progress(terminal);
-  const dataset = await openImages(path, model, { size: values.size }, { shown, signal });
+  const dataset = await openImages(
+    path,
+    model,
+    { size: values.size, labels: values.labels, labelColumn: values.labelColumn },
+    { shown, signal },
+  );
   const { images, split, labels } = selected(dataset, model, values);
 
   const events = variationalBound(model, images, {

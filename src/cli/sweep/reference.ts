@@ -55,7 +55,7 @@ export async function openReference(
     const bundled = digitsReference();
     return { name: bundled.name, look: async () => bundled };
   }
-  const { train } = await openImages(path, model, {}, { shown, signal });
+  const { train } = await openImages(path, model, { labels: "none" }, { shown, signal });
   const hash = createHash("sha256").update(train.images).digest("hex").slice(0, 12);
   const step = Math.max(64, Math.floor(2 ** 22 / sizeOf(model.imageShape)));
   async function* observations() {

@@ -1,3 +1,4 @@
+import { counted } from "../../counted.ts";
 import { type Dataset, type DatasetOptions, openDataset } from "../../data/dataset.ts";
 import { type ImageNeeds, openImagesFor } from "../../data/model-images.ts";
 import type { Progress } from "./progress.ts";
@@ -21,10 +22,11 @@ export async function openImages(
   };
   const dataset = await (model ? openImagesFor(path, model, watched) : openDataset(path, watched));
   shown.end();
+  for (const note of dataset.notes ?? []) shown.say(note);
   const [first, ...others] = dataset.skipped;
   if (first)
     shown.say(
-      `skipped ${others.length + 1} files, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
+      `skipped ${counted(others.length + 1, "file")}, the first ${first.path}: ${first.reason} (\`guidestar data check\` lists them)`,
     );
   return dataset;
 }

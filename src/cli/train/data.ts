@@ -1,11 +1,13 @@
 import { createHash } from "node:crypto";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { type Dataset, requireSquare } from "../../data/dataset.ts";
+import { trainedClasses } from "../../data/labels/trained-classes.ts";
+import type { LabelOptions } from "../../data/layout.ts";
 import { UsageError } from "../../errors.ts";
 import { openImages } from "../terminal/images.ts";
 import type { Progress } from "../terminal/progress.ts";
 
-interface DataValues {
+interface DataValues extends LabelOptions {
   readonly data: string | undefined;
   readonly size: number | undefined;
   readonly strict: boolean;
@@ -18,15 +20,17 @@ interface DataValues {
  * @throws UsageError where no path was given; DataError where the images are not square or cannot be used
  */
 export async function openTrainingData(
-  { data, size, strict, out }: DataValues,
+  { data, size, strict, out, labels, labelColumn }: DataValues,
   existing: ModelRecord | undefined,
   shown: Progress,
   signal: AbortSignal,
 ): Promise<Dataset> {
   if (data === undefined) throw new UsageError("--data is missing: a folder or zip of CLASS/image");
   const model = existing && { ...existing, source: out };
-  const dataset = await openImages(data, model, { size, strict, loose: false }, { shown, signal });
-  requireSquare(dataset);
+  const opened = await openImages(data, model, { size, strict, labels, labelColumn, loose: false }, { shown, signal });
+  requireSquare(opened);
+  const dataset = trainedClasses(opened);
+  if (dataset !== opened) shown.say(dataset.notes!.at(-1)!);
   return dataset;
 }
 

@@ -1,5 +1,6 @@
 import { presetNames } from "../../models/adm/presets.ts";
 import { defaultFamilies } from "../../models/family.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../terminal/option.ts";
 
 /** Options of both kinds of training. */
@@ -8,6 +9,7 @@ export const trainOptions = {
     otherwise: "needed, except with --resume",
   }),
   out: text("folder", "model folder to write", { required: true }),
+  ...labelOptions,
   preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
     fallback: "small",
   }),

@@ -15,10 +15,11 @@ const columns = 10;
 /** Draws a sheet of the classes, always from the same seeds, and writes it as a PNG. */
 export async function writeSheet(path: string, model: Model, backend: Backend, signal: AbortSignal): Promise<void> {
   const labels = Array.from({ length: Math.min(model.classes.length, columns) }, (_, label) => label);
-  const seeds = Array.from({ length: 2 * columns - ((2 * columns) % labels.length) }, (_, seed) => seed);
-  const pictures = await collect(
+  const pictures = 2 * columns - ((2 * columns) % Math.max(1, labels.length));
+  const seeds = Array.from({ length: pictures }, (_, seed) => seed);
+  const drawn = await collect(
     sample(model, {
-      labels,
+      ...(labels.length > 0 && { labels }),
       seeds,
       sampler: ddim({ steps: Math.min(25, model.denoiser!.process.steps) }),
       batchSize: columns,
@@ -30,8 +31,8 @@ export async function writeSheet(path: string, model: Model, backend: Backend, s
   await writeAtomically(
     path,
     encodePng(
-      grid(toUint8(pictures), {
-        columns: labels.length > 5 ? labels.length : 2 * labels.length,
+      grid(toUint8(drawn), {
+        columns: labels.length === 0 ? columns : labels.length > 5 ? labels.length : 2 * labels.length,
         scale: model.imageShape[1] < 48 ? 2 : 1,
       }),
     ),

@@ -22,6 +22,8 @@ const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
   prediction: "model",
   loss: "model",
   labelDropout: "model",
+  labels: "model",
+  labelColumn: "model",
   size: "model",
   flip: "model",
   crop: "model",

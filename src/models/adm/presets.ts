@@ -72,8 +72,7 @@ export const denoiserPreset = (
 ): UNetConfig => ({
   ...backbone(denoisers[name], imageShape),
   outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],
-  numClasses: classes,
-  nullLabel,
+  ...(classes > 0 && { numClasses: classes, nullLabel }),
 });
 
 /** A noisy classifier with attention pooling. */

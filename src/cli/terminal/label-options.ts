@@ -1,0 +1,12 @@
+import { labelSources } from "../../data/layout.ts";
+import { choice, text } from "./option.ts";
+
+/** How the labels of images are found, for every command that opens labelled images. */
+export const labelOptions = {
+  labels: choice(labelSources, "from-name: of files as dog_0001.png; none: the images alone", {
+    otherwise: "dataset.json, metadata.csv, metadata.jsonl or labels.csv, else folders",
+  }),
+  labelColumn: text("name", "column of metadata.csv, metadata.jsonl or labels.csv that is the label", {
+    otherwise: "label, or the only one that seems to be",
+  }),
+};
