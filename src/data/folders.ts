@@ -117,12 +117,16 @@ export async function singlePicture(entries: readonly Entry[]): Promise<Plan | u
   return image && { layout: "loose images", classes: [], train: [item(only, 0)], test: [], skipped: [] };
 }
 
+/** What gives images labels. */
+export const howToLabel =
+  "sort them into folders, or give --labels from-name where names are like dog_0001.png, or --labels none for images without classes";
+
 /** Why images have no labels, and what to do. */
 export function withoutLabels({ train, test }: Plan, entries: readonly Entry[]): string {
   const others = entries.find(({ path }) => /\.(csv|tsv|json|jsonl|txt)$/i.test(path));
   const unread = others ? ` (${others.path} is not read: label files are ${LABEL_FILES})` : "";
   return (
-    `no labels: ${counted(train.length + test.length, "image")}, of which ${train[0]!.path} is not in a class folder${unread}; sort them into ` +
-    "folders, or give --labels from-name where names are like dog_0001.png, or --labels none for images without classes"
+    `no labels: ${counted(train.length + test.length, "image")}, of which ${train[0]!.path} is not in a class folder${unread}; ` +
+    howToLabel
   );
 }

@@ -28,6 +28,7 @@ export const npzImages: Layout = async (entries) => {
   return {
     layout: labels ? "npz" : "npz without labels",
     classes: labels ? numberedClasses(y) : [],
+    labelsFrom: labels && "arr_1",
     train: arrayItems("arr_0", y, image),
     test: [],
     skipped: [],

@@ -1,4 +1,6 @@
+import { listed } from "../../class-names.ts";
 import { openDataset } from "../../data/dataset.ts";
+import { howToLabel } from "../../data/folders.ts";
 import { formatReport, reportOf } from "../../data/report.ts";
 import type { Context } from "../terminal/command.ts";
 import { progress } from "../terminal/progress.ts";
@@ -22,9 +24,13 @@ export async function runDataCheck(
   });
   shown.end();
   terminal.out(`${json ? JSON.stringify(reportOf(dataset)) : formatReport(dataset)}\n`);
-  const few = reportOf(dataset).classes.filter(({ train }) => train < 10);
+  const say = (text: string) => terminal.message(`${text}\n`);
+  if (dataset.layout === "loose images") say(`no labels, which training asks for: ${howToLabel}`);
+  const { classes } = reportOf(dataset);
+  const none = classes.filter(({ train }) => train === 0);
+  if (none.length > 0)
+    say(`no training images: ${listed(none.map(({ name }) => name))}; training leaves such classes out`);
+  const few = classes.filter(({ train }) => train > 0 && train < 10);
   if (few.length > 0)
-    terminal.message(
-      `few images: ${few.map(({ name, train }) => `${name} (${train})`).join(", ")}; such classes are hard to learn\n`,
-    );
+    say(`few images: ${listed(few.map(({ name, train }) => `${name} (${train})`))}; such classes are hard to learn`);
 }

@@ -18,21 +18,28 @@ const find = (columns: readonly string[], wanted: string): string | undefined =>
 const firstOf = (columns: readonly string[], names: readonly string[]): string | undefined =>
   names.map((name) => find(columns, name)).find((name) => name !== undefined);
 
+/** A number that is not whole. */
+const MEASURED = /^[-+]?(?!\d+\.0+$)\d*\.\d+(e[-+]?\d+)?$/i;
+
 /** The column that names the images; undefined where there is none. */
 export const fileColumn = (columns: readonly string[]): string | undefined => firstOf(columns, FILES);
 
-/** A class as a table has it: text, a whole number, yes or no. Undefined for other values, "" where there is none. */
+/** A class as a table has it: text, a whole number, yes or no. Undefined for other values, as measured numbers; "" where there is none. */
 export function classOf(value: unknown): string | undefined {
   if (value === null || value === undefined) return "";
   if (typeof value === "boolean" || (typeof value === "number" && Number.isInteger(value))) return String(value);
-  if (typeof value !== "string") return undefined;
-  return value.trim().normalize("NFC");
+  if (typeof value !== "string" || MEASURED.test(value.trim())) return undefined;
+  // Programs that know no whole numbers with gaps write 3.0.
+  return value
+    .trim()
+    .replace(/^(-?\d+)\.0+$/, "$1")
+    .normalize("NFC");
 }
 
 /** Whether a column seems to hold classes: few values, each of several images, and no measured numbers. */
 function isCategorical({ rows }: Table, column: string): boolean {
   const values = rows.map((row) => classOf(row[column]));
-  if (values.some((value) => value === undefined || /^[-+]?\d*\.\d+(e[-+]?\d+)?$/i.test(value))) return false;
+  if (values.includes(undefined)) return false;
   const distinct = new Set(values.filter((value) => value !== "")).size;
   return distinct > 1 && distinct <= rows.length / 2;
 }

@@ -34,7 +34,7 @@ export function chooseSplits(images: readonly Placed[]): Chosen {
   for (const role of ["test", "val"] as const)
     if (role !== train && role !== test && of(role).length > 0)
       notes.push(
-        `${named(role)} is not used: ${usable(role) ? `${named(test ?? train)} is held out` : `its ${counted(of(role).length, "image")} have no labels`}`,
+        `${named(role)} is not used: ${usable(role) ? `${named(test ?? train)} is held out` : `its ${counted(of(role).length, "image")} ${of(role).length === 1 ? "has" : "have"} no labels`}`,
       );
   return { train, test, notes };
 }

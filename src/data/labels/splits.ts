@@ -93,10 +93,10 @@ function genericFolders(images: readonly Parts[], role: Role): number {
   return 1 + genericFolders(inside, role);
 }
 
-/** Whether the folders are those of EDM's and StyleGAN's data sets, 00012/img00012345.png: they only keep folders small. */
+/** Whether the folders are those of EDM's and StyleGAN's data sets, 00000/img00000000.png: they only keep folders small. */
 const isSharded = (images: readonly Parts[]): boolean =>
   images.length > 0 &&
   images.every(([folder, name, ...more]) => {
-    const number = /^img(\d{8})\.\w+$/.exec(name ?? "")?.[1];
-    return more.length === 0 && number !== undefined && folder === number.slice(0, 5);
+    const shard = /^\d{5}$/.test(folder!) && /^img\d{8}\.\w+$/.test(name ?? "");
+    return shard && more.length === 0;
   });
