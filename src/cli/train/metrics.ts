@@ -9,6 +9,7 @@ type StepEvent = Extract<TrainingEvent, { kind: "step" }>;
 
 /** The metrics file of a run: one JSON object per step and line. Denoiser and classifier share it, so each line names its network. */
 export interface MetricsFile {
+  /** Adds a step. A line that cannot be written, for the disk is full, is lost; that is told once, and training goes on. */
   add(event: StepEvent): Promise<void>;
   /** Means of the loss, and of what else steps report, over the last hundred steps. */
   recent(): Readonly<Record<string, number>>;
@@ -17,7 +18,12 @@ export interface MetricsFile {
 const horizon = 100;
 
 /** Opens it for a run that has finished `step` steps. Lines of later ones, which a killed run left behind, are dropped. */
-export async function openMetrics(path: string, network: NetworkRole, step: number): Promise<MetricsFile> {
+export async function openMetrics(
+  path: string,
+  network: NetworkRole,
+  step: number,
+  tell: (text: string) => void,
+): Promise<MetricsFile> {
   makeFolder(dirname(path));
   const before = (await readFile(path, "utf8").catch(() => "")).split("\n").flatMap(parseLine);
   const kept = before.filter((line) => line.network !== network || line.step <= step);
@@ -25,11 +31,17 @@ export async function openMetrics(path: string, network: NetworkRole, step: numb
   const values = kept.filter((line) => line.network === network).map(({ metrics }) => metrics);
   let window = values.slice(-horizon);
 
+  let told = false;
+  const lost = (error: Error): void => {
+    if (!told) tell(`${path}: metrics cannot be written (${error.message}); training goes on without`);
+    told = true;
+  };
+
   return {
     add({ kind: _, loss, metrics, secondsLeft: __, ...event }) {
       const line = { network, ...event, metrics: { loss, ...metrics } };
       window = [...window, line.metrics].slice(-horizon);
-      return appendFile(path, `${JSON.stringify(line)}\n`);
+      return appendFile(path, `${JSON.stringify(line)}\n`).catch(lost);
     },
     recent: () =>
       Object.fromEntries(

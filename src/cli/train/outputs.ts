@@ -55,7 +55,7 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
   for await (const event of events)
     switch (event.kind) {
       case "start":
-        metrics = await openMetrics(join(out, "metrics.jsonl"), network, event.step);
+        metrics = await openMetrics(join(out, "metrics.jsonl"), network, event.step, shown.say);
         if (event.resumedFrom) shown.say(`going on from step ${event.step}: ${event.resumedFrom}`);
         break;
       case "step":
