@@ -1,14 +1,14 @@
 import { type OpenValues, type Settings, type SettingValues, usualValue } from "../setting.ts";
-import { autoguidanceGuidance } from "./autoguidance.ts";
-import { classifierGuidance } from "./classifier.ts";
-import { classifierFreeGuidance } from "./classifier-free.ts";
 import type { GuidanceDefinition, GuidanceNetwork } from "./guidance.ts";
-import { intervalGuidance } from "./interval.ts";
-import { projectedGuidance } from "./projected.ts";
-import { rescaledGuidance } from "./rescaled.ts";
-import { scheduleGuidance } from "./schedule.ts";
-import { thresholdGuidance } from "./threshold.ts";
-import { unconditionalGuidance } from "./unconditional.ts";
+import { autoguidanceGuidance } from "./kinds/autoguidance.ts";
+import { classifierGuidance } from "./kinds/classifier.ts";
+import { classifierFreeGuidance } from "./kinds/classifier-free.ts";
+import { intervalGuidance } from "./kinds/interval.ts";
+import { projectedGuidance } from "./kinds/projected.ts";
+import { rescaledGuidance } from "./kinds/rescaled.ts";
+import { scheduleGuidance } from "./kinds/schedule.ts";
+import { thresholdGuidance } from "./kinds/threshold.ts";
+import { unconditionalGuidance } from "./kinds/unconditional.ts";
 
 /**
  * The library's guidances, in the order in which they map predictors: classifier-free guidance, autoguidance, how both mix their

@@ -1,7 +1,7 @@
 import { usualValue, withUsual } from "../setting.ts";
 import type { GuidanceDefinition, GuidancePlace } from "./guidance.ts";
 import { guidanceSettings, guidances, isOn, type SettledGuidance, scaleIn } from "./guidances.ts";
-import { scaleAt } from "./schedule.ts";
+import { scaleAt } from "./kinds/schedule.ts";
 
 /** Guidances whose scales change from step to step. */
 const scheduled = (values: SettledGuidance): GuidanceDefinition[] =>

@@ -97,18 +97,23 @@ export type { Place } from "../draw/plan.ts";
 export type { Seeds } from "../draw/seeds.ts";
 export type { Start } from "../draw/start.ts";
 export type { MakePredictor, Varying } from "../draw/step-graph.ts";
-export { autoguidance } from "../guidance/autoguidance.ts";
+export type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
+export { type GuidanceOptions, type GuidedModel, type GuideOptions, guide } from "../guidance/guide.ts";
+export { autoguidance } from "../guidance/kinds/autoguidance.ts";
 export {
   classifierGradient,
   classifierMean,
   classifierScore,
   logProbability,
   type MeanGuidance,
-} from "../guidance/classifier.ts";
-export { type ClassifierFreeOptions, classifierFree } from "../guidance/classifier-free.ts";
-export type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
-export { type GuidanceOptions, type GuidedModel, type GuideOptions, guide } from "../guidance/guide.ts";
-export type { Interval } from "../guidance/interval.ts";
+} from "../guidance/kinds/classifier.ts";
+export { type ClassifierFreeOptions, classifierFree } from "../guidance/kinds/classifier-free.ts";
+export type { Interval } from "../guidance/kinds/interval.ts";
+export { type Momentum, type Projection, projected as projectedMix } from "../guidance/kinds/projected.ts";
+export { rescaled as rescaledMix } from "../guidance/kinds/rescaled.ts";
+export { factorAt, type ScaleSchedule } from "../guidance/kinds/schedule.ts";
+export { thresholded } from "../guidance/kinds/threshold.ts";
+export { unconditional } from "../guidance/kinds/unconditional.ts";
 export { type GuidanceMix, linear as linearMix, plusPlus as cfgPlusPlusMix } from "../guidance/mix.ts";
 export {
   type Classifier,
@@ -118,12 +123,7 @@ export {
   type Predictor,
   type Scale,
 } from "../guidance/predictor.ts";
-export { type Momentum, type Projection, projected as projectedMix } from "../guidance/projected.ts";
-export { rescaled as rescaledMix } from "../guidance/rescaled.ts";
-export { factorAt, type ScaleSchedule } from "../guidance/schedule.ts";
 export { type ScoreNetwork, scorePredictor } from "../guidance/score-network.ts";
-export { thresholded } from "../guidance/threshold.ts";
-export { unconditional } from "../guidance/unconditional.ts";
 export { type LevelSpacing, type Steps, samplingSchedule } from "../samplers/levels.ts";
 export { type LinearEvaluation, linearSolver, type Sum } from "../samplers/linear.ts";
 export {

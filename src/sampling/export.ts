@@ -4,8 +4,8 @@ import { coefficientNames, type ProcessConfig } from "../diffusion/noise-schedul
 import { networkInput, perImage } from "../diffusion/process.ts";
 import { stepGraph } from "../draw/step-graph.ts";
 import { ModelError, UsageError } from "../errors.ts";
-import { logProbability } from "../guidance/classifier.ts";
 import { asks } from "../guidance/guidances.ts";
+import { logProbability } from "../guidance/kinds/classifier.ts";
 import { classifierNetwork, classifierSignature, denoiserNetwork, denoiserSignature } from "../models/families.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { parameterSpecs } from "../nn/module.ts";

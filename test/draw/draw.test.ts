@@ -4,7 +4,7 @@ import { epsFromX0, perImage } from "../../src/diffusion/process.ts";
 import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { draw } from "../../src/draw/draw.ts";
 import { RuntimeFailure, UsageError } from "../../src/errors.ts";
-import { classifierFree } from "../../src/guidance/classifier-free.ts";
+import { classifierFree } from "../../src/guidance/kinds/classifier-free.ts";
 import { denoiserPredictor, type Predictor } from "../../src/guidance/predictor.ts";
 import { scorePredictor } from "../../src/guidance/score-network.ts";
 import { float32, type NDArray } from "../../src/ndarray.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { inInterval, intervalGuidance } from "../../src/guidance/interval.ts";
-import { factorAt, type ScaleSchedule, scaleAt, scheduleGuidance } from "../../src/guidance/schedule.ts";
+import { inInterval, intervalGuidance } from "../../src/guidance/kinds/interval.ts";
+import { factorAt, type ScaleSchedule, scaleAt, scheduleGuidance } from "../../src/guidance/kinds/schedule.ts";
 import { problemOf } from "../../src/setting.ts";
 
 const factors = (schedule: ScaleSchedule, steps: number): number[] =>

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { coefficients, noiseSchedule } from "../../src/diffusion/noise-schedule.ts";
 import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import { UsageError } from "../../src/errors.ts";
-import { thresholded } from "../../src/guidance/threshold.ts";
+import { thresholded } from "../../src/guidance/kinds/threshold.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { compute } from "../support/compute.ts";
 

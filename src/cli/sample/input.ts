@@ -1,7 +1,7 @@
 import type { Model } from "../../checkpoint/model.ts";
 import type { Start } from "../../draw/start.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
-import { classifierFreeGuidance } from "../../guidance/classifier-free.ts";
+import { classifierFreeGuidance } from "../../guidance/kinds/classifier-free.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
 import { flagOf } from "../terminal/option.ts";
 import type { SampleValues } from "./command.ts";

@@ -1,8 +1,8 @@
-import { perImage, vOf } from "../diffusion/process.ts";
-import { number } from "../setting.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { defineGuidance, nothingToMix } from "./guidance.ts";
-import { type GuidanceMix, imageAxes } from "./mix.ts";
+import { perImage, vOf } from "../../diffusion/process.ts";
+import { number } from "../../setting.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { defineGuidance, nothingToMix } from "../guidance.ts";
+import { type GuidanceMix, imageAxes } from "../mix.ts";
 
 /**
  * The mix with its spread brought back to that of the better prediction, as far as phi from 0, not at all, to 1, wholly: large scales

@@ -1,11 +1,11 @@
-import type { CoefficientName, Coefficients } from "../diffusion/noise-schedule.ts";
-import type { Prediction } from "../diffusion/prediction.ts";
-import { number, toggle } from "../setting.ts";
-import { concat } from "../tensor/functions.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { defineGuidance } from "./guidance.ts";
-import { type GuidanceMix, linear, plusPlus } from "./mix.ts";
-import { labelsOf, type Predictor, repeated, type Scale } from "./predictor.ts";
+import type { CoefficientName, Coefficients } from "../../diffusion/noise-schedule.ts";
+import type { Prediction } from "../../diffusion/prediction.ts";
+import { number, toggle } from "../../setting.ts";
+import { concat } from "../../tensor/functions.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { defineGuidance } from "../guidance.ts";
+import { type GuidanceMix, linear, plusPlus } from "../mix.ts";
+import { labelsOf, type Predictor, repeated, type Scale } from "../predictor.ts";
 import { noNullLabel } from "./unconditional.ts";
 
 /** Settings of `classifierFree`. */

@@ -1,7 +1,7 @@
-import { number } from "../setting.ts";
-import { defineGuidance } from "./guidance.ts";
-import { type GuidanceMix, linear } from "./mix.ts";
-import type { Predictor, Scale } from "./predictor.ts";
+import { number } from "../../setting.ts";
+import { defineGuidance } from "../guidance.ts";
+import { type GuidanceMix, linear } from "../mix.ts";
+import type { Predictor, Scale } from "../predictor.ts";
 
 /**
  * Autoguidance: weak + scale (strong - weak), where `weak` is a worse version of the same model, smaller or trained for less long, and

@@ -1,6 +1,6 @@
-import { toggle } from "../setting.ts";
-import { defineGuidance } from "./guidance.ts";
-import { type Predictor, repeated } from "./predictor.ts";
+import { toggle } from "../../setting.ts";
+import { defineGuidance } from "../guidance.ts";
+import { type Predictor, repeated } from "../predictor.ts";
 
 /** Asks for no class, whatever the condition says: the network sees its null label. */
 export const unconditional =

@@ -1,5 +1,5 @@
-import { custom } from "../setting.ts";
-import { defineGuidance } from "./guidance.ts";
+import { custom } from "../../setting.ts";
+import { defineGuidance } from "../guidance.ts";
 
 const scheduleNames = ["constant", "linear", "cosine"] as const;
 

@@ -1,9 +1,9 @@
-import { epsFromX0 } from "../diffusion/process.ts";
-import { UsageError } from "../errors.ts";
-import { number, problemOf } from "../setting.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { defineGuidance } from "./guidance.ts";
-import { clipped, type Predictor } from "./predictor.ts";
+import { epsFromX0 } from "../../diffusion/process.ts";
+import { UsageError } from "../../errors.ts";
+import { number, problemOf } from "../../setting.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { defineGuidance } from "../guidance.ts";
+import { clipped, type Predictor } from "../predictor.ts";
 
 /**
  * Dynamic thresholding: an image whose values reach beyond [-1, 1] is limited to [-s, s] and divided by s, where s is a percentile of

@@ -1,5 +1,5 @@
-import { custom } from "../setting.ts";
-import { defineGuidance } from "./guidance.ts";
+import { custom } from "../../setting.ts";
+import { defineGuidance } from "../guidance.ts";
 
 /** Noise levels sigma / alpha, above the first and up to the second. */
 export type Interval = readonly [low: number, high: number];

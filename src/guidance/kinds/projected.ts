@@ -1,9 +1,9 @@
-import { epsFromX0 } from "../diffusion/process.ts";
-import { definedOf, number, type OpenValues } from "../setting.ts";
-import type { Tensor } from "../tensor/tensor.ts";
-import { defineGuidance, nothingToMix } from "./guidance.ts";
-import { type GuidanceMix, imageAxes } from "./mix.ts";
-import { scaled } from "./predictor.ts";
+import { epsFromX0 } from "../../diffusion/process.ts";
+import { definedOf, number, type OpenValues } from "../../setting.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { defineGuidance, nothingToMix } from "../guidance.ts";
+import { type GuidanceMix, imageAxes } from "../mix.ts";
+import { scaled } from "../predictor.ts";
 
 /** Settings of adaptive projected guidance. */
 export interface Projection {

@@ -1,11 +1,11 @@
-import { reverseMean } from "../diffusion/prediction.ts";
-import { shiftScore } from "../diffusion/score.ts";
-import { choice, number } from "../setting.ts";
-import { oneHot } from "../tensor/functions.ts";
-import { gradients } from "../tensor/gradient.ts";
-import type { Labels, Tensor } from "../tensor/tensor.ts";
-import { defineGuidance } from "./guidance.ts";
-import { type Classifier, labelsOf, type Predictor, type Scale, scaled } from "./predictor.ts";
+import { reverseMean } from "../../diffusion/prediction.ts";
+import { shiftScore } from "../../diffusion/score.ts";
+import { choice, number } from "../../setting.ts";
+import { oneHot } from "../../tensor/functions.ts";
+import { gradients } from "../../tensor/gradient.ts";
+import type { Labels, Tensor } from "../../tensor/tensor.ts";
+import { defineGuidance } from "../guidance.ts";
+import { type Classifier, labelsOf, type Predictor, type Scale, scaled } from "../predictor.ts";
 
 /** log p(y | x_t) of each image: logits [N, K], labels [N], int32 or int64 -> [N]. */
 export const logProbability = (logits: Tensor, labels: Labels): Tensor =>
