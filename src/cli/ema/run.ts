@@ -1,7 +1,6 @@
 import { join, resolve } from "node:path";
 import { averageOfLength } from "../../checkpoint/average-folder.ts";
 import { findModel, loadModel, saveModel } from "../../checkpoint/model-folder.ts";
-import { latestCheckpoint } from "../../checkpoint/run-folder.ts";
 import { ModelError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import { networkRoles } from "../../models/family.ts";
@@ -15,15 +14,14 @@ export const runEma: Action<EmaValues> = async ({ length, step, out, storage, re
   const model = await loadModel(await findModel(run));
   const { denoiser, classifier, classes, imageShape, preprocessing, sampling } = model;
   if (!denoiser) throw new ModelError(`${run}: there is no denoiser whose weights could be averaged`);
-  const checkpoints = join(run, "checkpoints", "denoiser");
-  for (const role of networkRoles) {
-    if (role === "classifier" && !(out !== undefined && classifier)) continue;
-    // Of the run itself the checkpoints stay, from which it was made.
-    const inPlace = resolve(out ?? run) === resolve(run) && (await latestCheckpoint(checkpoints)) !== undefined;
-    const replaced = await checkReplaced(out ?? run, role, { doing: "the average", replace: replace || inPlace });
-    if (replaced !== undefined) terminal.message(`note: ${replaced}\n`);
-  }
-  const average = await averageOfLength(checkpoints, length, { step, signal });
+  const average = await averageOfLength(join(run, "checkpoints", "denoiser"), length, { step, signal });
+  // The run itself keeps the snapshots and checkpoints of which its denoiser was made.
+  if (out !== undefined && resolve(out) !== resolve(run))
+    for (const role of networkRoles) {
+      if (!model[role]) continue;
+      const replaced = await checkReplaced(out, role, { doing: "the average", replace });
+      if (replaced !== undefined) terminal.message(`note: ${replaced}\n`);
+    }
   const training = { ...denoiser.training, step: average.step, averageLength: length };
   await saveModel(
     out ?? run,
