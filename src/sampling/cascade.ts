@@ -36,7 +36,7 @@ export type CascadeModel = Described & Pick<Model, "imageShape">;
 const upsamplerStreams = 2 ** 52;
 
 /**
- * Draws pictures with one model and enlarges them with another, as the reference does in two programs (Dhariwal & Nichol 2021,
+ * Draws pictures with one model and enlarges them with another, as openai/guided-diffusion does in two programs (Dhariwal & Nichol 2021,
  * section 5.2): the upsampler is told the same labels, and sees the small pictures as their file of bytes would hold them.
  *
  * @throws ModelError where the second is no upsampler of the first one's pictures and classes; else as `sample`

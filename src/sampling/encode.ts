@@ -59,8 +59,8 @@ export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOpt
  * `sample` with `start: { kind: "latents", x }` and the same steps gives the pictures again: what they are off by falls with 1 / steps.
  *
  * One denoiser run for each step of the sampler, and where that ends, this begins. The first goes from the picture, of which the
- * network knows no noise level, to the chain's least noise; each other one goes from a level to the next, as the reference's
- * `ddim_reverse_sample`. The reference's step from the last level on to alpha = 0 is not taken: decoding begins at the last level.
+ * network knows no noise level, to the chain's least noise; each other one goes from a level to the next, as guided-diffusion's
+ * `ddim_reverse_sample`. Its step from the last level on to alpha = 0 is not taken: decoding begins at the last level.
  *
  * @throws UsageError for pictures of another shape or options that the model cannot serve; ModelError where it has no denoiser, or
  *   enlarges small images

@@ -100,6 +100,43 @@ describe("a model's record holds every setting", () => {
   });
 });
 
+describe("records of version 1 are read under today's names", () => {
+  test("of a run, and of its second model", () => {
+    const guidance = {
+      ...{ classifier: 1, classifierFree: 3, gradientAt: "x_t", unconditional: false, autoguidance: 2, rescale: 0.5 },
+      ...{ apg: { eta: 0, threshold: 2, momentum: -0.5 }, interval: [0.2, 5], schedule: "cosine" },
+    };
+    const { batchSize: _, ...spec } = JSON.parse(specWith({}));
+    const run = { sampler: { kind: "ddim", steps: 5, eta: 0.5 }, guidance, clip: true, batch: 4 };
+    const second = { name: "large", denoiser: "" };
+    const old = { ...spec, format: "guidestar-run-1", ...run, weak: second, upsampler: { ...second, ...run } };
+    const now = {
+      sampler: { kind: "ddim", steps: 5, levels: "chain", eta: 0.5 },
+      guidance: withUsual(guidanceSettings, {
+        ...{ classifierScale: 1, cfgScale: 3, autoguidanceScale: 2, cfgRescale: 0.5 },
+        ...{ apgEta: 0, apgThreshold: 2, apgMomentum: -0.5, guidanceInterval: [0.2, 5], guidanceSchedule: "cosine" },
+      }),
+      clip: true,
+      batchSize: 4,
+    };
+    expect(parseRunSpec(JSON.stringify(old), "x.png")).toEqual({
+      ...{ ...spec, format: runSpecFormat, ...now },
+      ...{ weakModel: second, upsampler: { ...second, ...now } },
+    });
+    expect(() => parseRunSpec(JSON.stringify({ ...old, guidance: { ...guidance, w: 1 } }), "x.png")).toThrow(
+      /guidance: w is no setting/,
+    );
+  });
+
+  test("of a model", () => {
+    const sampling = { sampler: "ddpm", steps: 30, classifierFree: 1.5, classifier: 1, unconditionalClassifier: 3 };
+    const old = JSON.stringify({ ...JSON.parse(modelWith(sampling)), format: "guidestar-model-1" });
+    expect(parseRecord(old, "model.json").sampling).toEqual({
+      ...{ sampler: "ddpm", steps: 30, cfgScale: 1.5, classifierScale: 1, unconditionalClassifierScale: 3 },
+    });
+  });
+});
+
 describe("the command line takes every setting", () => {
   test("with its help", async () => {
     const { out } = await guidestar(["sample", "--help"]);

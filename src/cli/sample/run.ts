@@ -149,7 +149,7 @@ function columnsOf(labels: readonly number[]): number {
   return classes > 20 ? side : Math.min(labels.length, classes * Math.max(1, Math.round(side / classes)));
 }
 
-/** Pictures and labels as the reference implementation stores samples. */
+/** Pictures and labels as openai/guided-diffusion stores samples. */
 function encodeNpz(images: readonly Image[], labels: readonly number[]): Uint8Array {
   const { width, height, channels, data } = images[0]!;
   const all = new Uint8Array(images.length * data.length);

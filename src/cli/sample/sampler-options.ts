@@ -33,7 +33,7 @@ export const samplerOptions = {
   }),
   respacing: text(
     "spec",
-    'in place of --steps, the timesteps of the reference\'s --timestep_respacing: "250" keeps the first and the last',
+    'in place of --steps, the timesteps of guided-diffusion\'s --timestep_respacing: "250" keeps the first and the last',
   ),
   levels: ofSetting<LevelSpacing, { otherwise: string }>(visiting.levels, {
     otherwise: `the model's, else ${usualInWords(knownSamplers().map(({ kind, levels }) => [kind, levels]))}`,
