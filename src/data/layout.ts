@@ -1,5 +1,6 @@
 import { fitImage } from "../images/decode.ts";
 import type { Image } from "../images/image.ts";
+import type { labelSources } from "./labels/sources.ts";
 import type { Entry } from "./source.ts";
 
 /** An image that a layout has found: its label indexes the plan's classes. `load` rejects where it cannot be read. */
@@ -48,9 +49,6 @@ export interface Plan {
   readonly test: readonly Item[];
   readonly skipped: readonly Skipped[];
 }
-
-/** Where classes may be looked for. */
-export const labelSources = ["from-folder", "from-name", "none"] as const;
 
 /** How labels are found, where files leave a choice. */
 export interface LabelOptions {

@@ -1,4 +1,4 @@
-import { labelSources } from "../../data/layout.ts";
+import { labelSources } from "../../data/labels/sources.ts";
 import { choice, text } from "./option.ts";
 
 /** How the labels of images are found, for every command that opens labelled images. */
