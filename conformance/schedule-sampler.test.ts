@@ -15,8 +15,7 @@ function expectProportional(actual: Float64Array, weights: Float64Array): void {
 test("loss-second-moment importance sampling while histories fill, and after", () => {
   const indices = Array.from(arrayOf(reference, "t", "int64").data, Number);
   const steps = numbers("weights_partial").length;
-  const filling = timestepSampler("loss-second-moment", steps);
-  filling.update(indices, numbers("loss"));
+  const filling = timestepSampler("loss-second-moment", steps).after(indices, numbers("loss"));
   expectProportional(filling.probabilities(), numbers("weights_partial"));
 
   const history = [...numbers("history")];

@@ -12,9 +12,9 @@ export interface TimestepSampler {
   probabilities(): Float64Array;
   /** One index and one loss weight for each of the given uniform numbers in [0, 1). */
   sample(uniforms: ArrayLike<number>): { readonly indices: number[]; readonly weights: Float64Array };
-  /** Learns from the losses (unweighted) of indices that were trained on, in order. */
-  update(indices: ArrayLike<number>, losses: ArrayLike<number>): void;
-  state(): TimestepSamplerState;
+  /** The sampler that has also seen the losses (unweighted) of indices that were trained on, in order. This one stays as it is. */
+  after(indices: ArrayLike<number>, losses: ArrayLike<number>): TimestepSampler;
+  readonly state: TimestepSamplerState;
 }
 
 /** Losses remembered per index, and the part of the probability that stays uniform. */
@@ -32,7 +32,7 @@ export function timestepSampler(kind: Kind, steps: number, state?: TimestepSampl
     throw new ModelError(
       `timestep sampler: expected the state of ${expected} indices but ${state.length} came; resume with the options of the first run`,
     );
-  const history: number[][] = Array.from({ length: expected }, (_, i) => [...(state?.[i] ?? [])]);
+  const history = state ?? Array.from({ length: expected }, () => []);
 
   const probabilities = (): Float64Array => {
     // Uniform until every index has a full history.
@@ -61,13 +61,15 @@ export function timestepSampler(kind: Kind, steps: number, state?: TimestepSampl
       const indices = Array.from(uniforms, (u) => inverseCdf(p, u));
       return { indices, weights: Float64Array.from(indices, (i) => 1 / (steps * p[i]!)) };
     },
-    update(indices, losses) {
+    after(indices, losses) {
+      const next = [...history];
       for (let n = 0; n < indices.length; n++) {
-        const recent = history[indices[n]!];
-        if (recent && recent.push(losses[n]!) > historyLength) recent.shift();
+        const recent = next[indices[n]!];
+        if (recent) next[indices[n]!] = [...recent, losses[n]!].slice(-historyLength);
       }
+      return timestepSampler(kind, steps, next);
     },
-    state: () => history.map((losses) => [...losses]),
+    state: history,
   };
 }
 

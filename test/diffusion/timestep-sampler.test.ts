@@ -10,8 +10,8 @@ test("uniform: every index as often, all weights 1", () => {
 
 test("weights undo the preference: the weighted mean of a loss is its mean over the chain", () => {
   const losses = [0.1, 0.2, 3, 1, 0.5];
-  const sampler = timestepSampler("loss-second-moment", 5);
-  for (let round = 0; round < 10; round++) sampler.update([0, 1, 2, 3, 4], losses);
+  let sampler = timestepSampler("loss-second-moment", 5);
+  for (let round = 0; round < 10; round++) sampler = sampler.after([0, 1, 2, 3, 4], losses);
   const { indices, weights } = sampler.sample(uniforms(1, 0, 20000));
   const mean = indices.reduce((sum, index, n) => sum + losses[index]! * weights[n]!, 0) / indices.length;
   expect(mean).toBeCloseTo(0.96, 2);
@@ -19,19 +19,22 @@ test("weights undo the preference: the weighted mean of a loss is its mean over 
 });
 
 test("it goes on from its state, through JSON, as if never stopped", () => {
-  const one = timestepSampler("loss-second-moment", 3);
-  const learn = (sampler: typeof one, from: number): void => {
-    for (let i = from; i < from + 25; i++) sampler.update([i % 3], [Math.sin(i) ** 2 / 3]);
+  const fresh = timestepSampler("loss-second-moment", 3);
+  const learn = (sampler: typeof fresh, from: number): typeof fresh => {
+    let learnt = sampler;
+    for (let i = from; i < from + 25; i++) learnt = learnt.after([i % 3], [Math.sin(i) ** 2 / 3]);
+    return learnt;
   };
-  learn(one, 0);
-  const two = timestepSampler("loss-second-moment", 3, JSON.parse(JSON.stringify(one.state())));
-  for (const sampler of [one, two]) learn(sampler, 25);
+  const half = learn(fresh, 0);
+  const stored = timestepSampler("loss-second-moment", 3, JSON.parse(JSON.stringify(half.state)));
+  const [one, two] = [learn(half, 25), learn(stored, 25)];
   expect(two.probabilities()).toEqual(one.probabilities());
   expect(new Set(one.probabilities()).size).toBe(3);
+  expect(fresh.state).toEqual([[], [], []]);
 });
 
 test("a state of another chain is refused", () => {
-  const state = timestepSampler("loss-second-moment", 3).state();
+  const state = timestepSampler("loss-second-moment", 3).state;
   expect(() => timestepSampler("loss-second-moment", 4, state)).toThrow(/state of 4 indices but 3 came/);
   expect(() => timestepSampler("uniform", 3, state)).toThrow(/state of 0 indices but 3 came/);
 });

@@ -128,13 +128,12 @@ function levels({ process, timesteps = "uniform", seed = 0 }: DenoiserOptions): 
       };
     },
     memory: {
-      initial: timestepSampler(timesteps, schedule.timesteps.length).state(),
+      initial: timestepSampler(timesteps, schedule.timesteps.length).state,
       after(before, step, objective) {
         const sampler = samplerAfter(before);
         const { indices, weights } = sampler.sample(drawTimesteps(seed, step, objective.length));
         const losses = objective.map((value, i) => value / weights[i]!);
-        sampler.update(indices, losses);
-        return sampler.state();
+        return sampler.after(indices, losses).state;
       },
     },
   };
