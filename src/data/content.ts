@@ -1,4 +1,5 @@
-import type { LayoutName, Skipped } from "./layout.ts";
+import type { Skipped } from "./entries.ts";
+import type { LayoutName } from "./layout.ts";
 
 /** Images and labels in memory; a pixel value v stands for v / 127.5 - 1. */
 export interface Split {

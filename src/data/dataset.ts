@@ -3,7 +3,9 @@ import { DataError, UsageError } from "../errors.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
 import { contentWith } from "./channels.ts";
 import { cifarBinary } from "./cifar.ts";
+import { foreignAmong } from "./containers/foreign.ts";
 import type { Content, Split } from "./content.ts";
+import type { Listing } from "./entries.ts";
 import { imageFolders, singlePicture, withoutLabels } from "./folders.ts";
 import { mnistIdx } from "./idx.ts";
 import { isJunk } from "./labels/junk.ts";
@@ -42,8 +44,19 @@ const ACCEPTED =
   "a folder or zip of CLASS/IMAGE, perhaps below train/ and test/ or val/, or of images with dataset.json, metadata.csv or labels.csv " +
   "(png, jpg, webp, gif, tiff, avif); MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
 
-async function plan(source: Source, path: string, { loose = false, ...options }: DatasetOptions): Promise<Plan> {
-  const entries = source.entries().filter((entry) => !isJunk(entry.path));
+/** What the files are taken for; what the source leaves out, and says, with it. */
+async function plan(source: Source, path: string, options: DatasetOptions): Promise<Plan> {
+  const listing = await source.list(options);
+  const found = await planOf(listing, path, options);
+  return {
+    ...found,
+    skipped: [...listing.skipped, ...found.skipped],
+    notes: [...listing.notes, ...(found.notes ?? [])],
+  };
+}
+
+async function planOf(listing: Listing, path: string, { loose = false, ...options }: DatasetOptions): Promise<Plan> {
+  const entries = listing.entries.filter((entry) => !isJunk(entry.path));
   let found: Plan | undefined;
   for (const layout of LAYOUTS) found ??= await layout(entries, options);
   if (found && found.train.length > 0) {
@@ -52,7 +65,9 @@ async function plan(source: Source, path: string, { loose = false, ...options }:
   }
   const picture = loose ? await singlePicture(entries) : undefined;
   if (picture) return picture;
-  const [first] = found?.skipped ?? [];
+  const foreign = await foreignAmong(entries);
+  if (foreign) throw new DataError(`${path}: ${foreign}`);
+  const [first] = [...listing.skipped, ...(found?.skipped ?? [])];
   const seen = `${counted(entries.length, "file")}${first ? ` (${first.path}: ${first.reason})` : ""}`;
   const accepted = loose ? `an image, or a folder or zip of images; ${ACCEPTED}` : ACCEPTED;
   throw new DataError(`${path}: no images found among ${seen}. Accepted: ${accepted}`);

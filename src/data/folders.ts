@@ -1,14 +1,14 @@
 import { counted } from "../counted.ts";
-import { decodeImage } from "../images/decode.ts";
+import { decodeImage, imageNames } from "../images/decode.ts";
+import type { Entry, Skipped } from "./entries.ts";
 import { classFromName } from "./labels/from-name.ts";
 import { caseNotes, chooseSplits } from "./labels/held-out.ts";
 import { LABEL_FILES, readLabelFiles } from "./labels/label-files.ts";
+import { readSidecars } from "./labels/sidecars.ts";
 import { type Place, placesAmong } from "./labels/splits.ts";
-import { byName, type Item, type LabelOptions, type Layout, type Plan, type Skipped } from "./layout.ts";
-import type { Entry } from "./source.ts";
+import { byName, type Item, type LabelOptions, type Layout, type Plan } from "./layout.ts";
 
-const IMAGE = /\.(png|jpe?g|jfif|webp|gif|tiff?|avif)$/i;
-const isImage = ({ path }: Entry): boolean => IMAGE.test(path);
+const isImage = ({ path, told }: Entry): boolean => told !== undefined || imageNames.test(path);
 
 /** An image with its place, its class, and where that is from, or why it has none. */
 interface Found extends Place {
@@ -30,11 +30,14 @@ function withoutFile(entry: Entry, place: Place, { labels }: LabelOptions): Foun
 /** Images as `CLASS/.../NAME`, perhaps below or above folders of splits, or with files or names that tell their classes. */
 export const imageFolders: Layout = async (entries, options) => {
   const paths = entries.filter(isImage).map(({ path }) => path);
-  const files = options.labels === undefined ? await readLabelFiles(entries, paths, options.labelColumn) : undefined;
+  const auto = options.labels === undefined;
+  const column = entries.some(({ told }) => told) ? undefined : options.labelColumn;
+  const files = auto ? await readLabelFiles(entries, paths, column) : undefined;
+  const sidecars = auto ? await readSidecars(entries, paths) : undefined;
   const placeOf = placesAmong(paths);
   const found = entries.filter(isImage).map((entry): Found => {
     const place = placeOf(entry.path);
-    const said = files?.of(entry.path);
+    const said = (auto ? entry.told : undefined) ?? files?.of(entry.path) ?? sidecars?.of(entry.path);
     if (!said) return withoutFile(entry, place, options);
     const { className, says } = said;
     return { ...place, entry, className, says: className === undefined ? `no label in ${says}` : says };
@@ -46,7 +49,11 @@ export const imageFolders: Layout = async (entries, options) => {
   const inFolders = sources.size === 1 && sources.has("folder names");
   const unlabelled = options.labels === "none" || files?.none ? "images without labels" : "loose images";
   const others = entries.filter(
-    (entry) => !isImage(entry) && !files?.paths.has(entry.path) && placeOf(entry.path).className !== undefined,
+    (entry) =>
+      !isImage(entry) &&
+      !files?.paths.has(entry.path) &&
+      !sidecars?.paths.has(entry.path) &&
+      placeOf(entry.path).className !== undefined,
   );
   return {
     layout: !labelled ? unlabelled : inFolders ? "class folders" : "labelled images",

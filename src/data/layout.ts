@@ -1,7 +1,7 @@
 import { fitImage } from "../images/decode.ts";
 import type { Image } from "../images/image.ts";
+import type { Entry, Skipped } from "./entries.ts";
 import type { labelSources } from "./labels/sources.ts";
-import type { Entry } from "./source.ts";
 
 /** An image that a layout has found: its label indexes the plan's classes. `load` rejects where it cannot be read. */
 export interface Item {
@@ -9,14 +9,6 @@ export interface Item {
   readonly label: number;
   /** With `size`, resized and centre-cropped to size x size. */
   load(size?: number): Promise<Image>;
-}
-
-/** A file that is left out, and why. */
-export interface Skipped {
-  /** The file. */
-  readonly path: string;
-  /** Why, as a few words. */
-  readonly reason: string;
 }
 
 /** How a folder or file holds images and classes. */

@@ -3,7 +3,8 @@ import { DataError } from "../errors.ts";
 import { type Image, isGrey } from "../images/image.ts";
 import { planesOf } from "../images/planes.ts";
 import { colourOf } from "./channels.ts";
-import type { Item, Skipped } from "./layout.ts";
+import type { Skipped } from "./entries.ts";
+import type { Item } from "./layout.ts";
 
 /** How many images are decoded, and how many there are. */
 export interface DecodeProgress {

@@ -1,6 +1,7 @@
 import { counted } from "../counted.ts";
 import type { Dataset } from "./dataset.ts";
-import type { LayoutName, Skipped } from "./layout.ts";
+import type { Skipped } from "./entries.ts";
+import type { LayoutName } from "./layout.ts";
 
 /** What `guidestar data check` says, as plain JSON. */
 export interface DatasetReport {

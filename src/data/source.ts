@@ -1,30 +1,38 @@
-import { type BigIntStats, closeSync, openSync, readdirSync, readSync, statSync } from "node:fs";
+import { readdirSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { DataError } from "../errors.ts";
 import { stateOf } from "../files/file-state.ts";
+import { isTarHeader } from "../formats/archives/tar.ts";
 import type { ByteSource } from "../formats/bytes.ts";
-import { openZip } from "../formats/zip.ts";
+import { gunzipped, listTar, listZip } from "./containers/archives.ts";
+import { openBytes, reopenedBytes, startOf } from "./containers/disk.ts";
+import { foreign } from "./containers/foreign.ts";
+import { isHidden } from "./containers/members.ts";
+import { isShard, isTable, listShards, openTable } from "./containers/shards.ts";
+import type { Entry, Listing, ListOptions, Opened } from "./entries.ts";
 
-/** One file of a folder or zip that is not hidden; `path` is relative, with `/`. */
-export interface Entry {
-  readonly path: string;
-  read(): Promise<Uint8Array>;
-}
-
-/** A folder or zip of files, or one file. */
+/** A folder or archive of files, or one file. */
 export interface Source {
   /** Changes whenever the content may have changed. */
   readonly fingerprint: string;
-  /** Every file, in any order. Throws DataError where a zip is damaged. */
-  entries(): readonly Entry[];
+  /** Lists the files. Rejects with DataError where an archive is damaged. */
+  list(options?: ListOptions): Promise<Listing>;
   close(): void;
 }
 
 /** Deeper folders are not looked into: no layout needs them, and a link to a parent would never end. */
 const DEPTH = 8;
 
-const isHidden = (name: string): boolean => name.startsWith(".") || name === "__MACOSX";
+function closer(): Opened & { close(): void } {
+  const open: { close(): void }[] = [];
+  return {
+    add: (one) => open.push(one),
+    close: () => {
+      for (const one of open.splice(0)) one.close();
+    },
+  };
+}
 
 /** Walks synchronously: five times as fast as asking the thread pool about every file. */
 function folderSource(root: string): Source {
@@ -34,69 +42,108 @@ function folderSource(root: string): Source {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (isHidden(name)) continue;
       const path = folder === "" ? name : `${folder}/${name}`;
-      const found = statSync(join(root, path), { bigint: true, throwIfNoEntry: false });
+      const file = join(root, path);
+      const found = statSync(file, { bigint: true, throwIfNoEntry: false });
       if (found?.isDirectory() && depth < DEPTH) walk(path, depth + 1);
       else if (!found || found.isFile()) {
-        entries.push({ path, read: () => readFile(join(root, path)) });
+        entries.push({ path: path.normalize("NFC"), file, read: () => readFile(file) });
         stamps.push(`${path} ${found && stateOf(found)}`);
       }
     }
   };
   walk("", 0);
-  return { fingerprint: stamps.join("\n"), entries: () => entries, close: () => {} };
+  const opened = closer();
+  return {
+    fingerprint: stamps.join("\n"),
+    list: async (options) =>
+      entries.some(isShard) ? listShards(entries, opened, options) : { entries, skipped: [], notes: [] },
+    close: opened.close,
+  };
 }
 
-function zipSource(path: string, status: BigIntStats): Source {
-  const descriptor = openSync(path, "r");
-  const bytes: ByteSource = {
-    size: Number(status.size),
-    read(offset, length) {
-      const result = new Uint8Array(length);
-      const got = readSync(descriptor, result, 0, length, offset);
-      if (got < length) throw new DataError(`${path}: ${length} bytes were expected at ${offset} but ${got} came`);
-      return result;
-    },
-  };
+/** How the files of an archive are listed. */
+type List = (bytes: ByteSource, what: string) => Listing;
+
+/** An archive that is read in place. */
+function archiveSource(path: string, fingerprint: string, list: List): Source {
+  const opened = closer();
   return {
-    fingerprint: stateOf(status),
-    entries() {
-      const zip = openZip(bytes, path, DataError);
-      return zip.names
-        .filter((name) => !name.endsWith("/") && !name.split("/").some(isHidden))
-        .map((name) => ({ path: name, read: async () => zip.read(name) }));
+    fingerprint,
+    list: async () => {
+      const archive = openBytes(path);
+      opened.add(archive);
+      return list(archive.bytes, path);
     },
-    close: () => closeSync(descriptor),
+    close: opened.close,
+  };
+}
+
+/** A tar that is gzipped, or another file that is. */
+function gzipSource(path: string, fingerprint: string): Source {
+  const opened = closer();
+  return {
+    fingerprint,
+    list: async () => {
+      if (/\bidx\d-ubyte/.test(basename(path))) return fileSource(path, fingerprint).list();
+      const archive = await gunzipped(path);
+      opened.add(archive);
+      return listTar(archive.bytes, path);
+    },
+    close: opened.close,
   };
 }
 
 /** A file of another kind: perhaps a picture. */
-const fileSource = (path: string, status: BigIntStats): Source => ({
-  fingerprint: stateOf(status),
-  entries: () => [{ path: basename(path), read: () => readFile(path) }],
+const fileSource = (path: string, fingerprint: string): Source => ({
+  fingerprint,
+  list: async () => ({
+    entries: [{ path: basename(path), file: path, read: () => readFile(path) }],
+    skipped: [],
+    notes: [],
+  }),
   close: () => {},
 });
 
-/** By its name, or its first bytes. */
-function isZip(path: string): boolean {
-  if (/\.(zip|npz)$/i.test(path)) return true;
-  const start = Buffer.alloc(2);
-  const descriptor = openSync(path, "r");
-  readSync(descriptor, start);
-  closeSync(descriptor);
-  return start.toString("latin1") === "PK";
+/** A table of images: its rows are the files. */
+const tableSource = (path: string, fingerprint: string): Source => ({
+  fingerprint,
+  list: async (options) => {
+    const entries = await openTable({ path, file: path, read: () => readFile(path) }, basename(path), options);
+    return { entries, skipped: [], notes: [] };
+  },
+  close: () => {},
+});
+
+/** What kind of file it is, by its name or its first bytes. */
+function kindOf(path: string): "zip" | "tar" | "gzip" | "table" | "file" {
+  const start = startOf(path);
+  if (start[0] === 0x50 && start[1] === 0x4b) return "zip";
+  if (start[0] === 0x1f && start[1] === 0x8b) return "gzip";
+  if (isTable(path, start)) return "table";
+  if (isTarHeader(start)) return "tar";
+  // A program may lie before a zip, and unpack it.
+  return /\.(zip|npz)$/i.test(path) && !foreign(start, reopenedBytes(path).size) ? "zip" : "file";
 }
 
-/** Opens a folder, a zip (a `.npz` is one) or a single file. Throws DataError where there is none. */
+const OPEN = {
+  zip: (path: string, fingerprint: string) => archiveSource(path, fingerprint, listZip),
+  tar: (path: string, fingerprint: string) => archiveSource(path, fingerprint, listTar),
+  gzip: gzipSource,
+  table: tableSource,
+  file: fileSource,
+};
+
+/** Opens a folder, a zip (a `.npz` is one), a tar, perhaps gzipped, or a single file. Throws DataError where there is none. */
 export const openSource = (path: string): Source =>
   opening(path, () => {
     const found = statSync(path, { bigint: true });
     if (found.isDirectory()) return folderSource(path);
-    return (isZip(path) ? zipSource : fileSource)(path, found);
+    return OPEN[kindOf(path)](path, stateOf(found));
   });
 
-/** Is a path a single file, no folder or zip of them? Throws DataError where there is nothing. */
+/** Is a path a single file, no folder or archive of them? Throws DataError where there is nothing. */
 export const isSingleFile = (path: string): boolean =>
-  opening(path, () => !statSync(path).isDirectory() && !isZip(path));
+  opening(path, () => !statSync(path).isDirectory() && kindOf(path) === "file");
 
 /** What a function gives; where the system does not open the path, a DataError. */
 function opening<T>(path: string, open: () => T): T {

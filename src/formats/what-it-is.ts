@@ -1,8 +1,8 @@
 import type { ByteSource } from "./bytes.ts";
 
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: the first bytes of binary files have them
-/** Files that people have where weights, arrays or pictures should be, by their first bytes (as latin-1). */
-const KNOWN: readonly (readonly [start: RegExp, what: string])[] = [
+/** What comes in place of any file, by its first bytes (as latin-1). */
+const INSTEAD: readonly (readonly [start: RegExp, what: string])[] = [
   [
     /^version https:\/\/git-lfs/,
     "this is a git-lfs pointer, not the file that it stands for; run `git lfs pull` in its repository, or download the file itself",
@@ -11,6 +11,12 @@ const KNOWN: readonly (readonly [start: RegExp, what: string])[] = [
     /^(\xef\xbb\xbf)?\s*<(!doctype html|html|head|!--|\?xml|script)/i,
     "this is a web page, not the file: it was saved from an address that shows a page (of a download, a login or an error); download the file itself",
   ],
+  [/^\0{64}/, "the file begins with zeros: a download that was not finished; download it again"],
+];
+
+/** Files that people have where weights should be. */
+const KNOWN: typeof INSTEAD = [
+  ...INSTEAD,
   [/^\x1f\x8b/, "this is a gzip file; unpack it first (gunzip, or tar -xzf where it is a .tar.gz)"],
   [/^BZh\d/, "this is a bzip2 file; unpack it first (bunzip2)"],
   [/^\xfd7zXZ\0/, "this is an xz file; unpack it first (unxz)"],
@@ -28,14 +34,18 @@ const KNOWN: readonly (readonly [start: RegExp, what: string])[] = [
     /^(\xef\xbb\xbf)?\s*[{[]\s*("|[{[\]}]|-?\d)/,
     "this is a JSON text, such as an index or a configuration; the weights are in another file",
   ],
-  [/^\0{64}/, "the file begins with zeros: a download that was not finished; download it again"],
 ];
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: the first bytes of binary files have them
 
+const nameOf = (known: typeof INSTEAD, start: Uint8Array, size: number): string | undefined => {
+  if (size === 0) return "the file is empty (0 bytes); download or save it again";
+  const text = String.fromCharCode(...start.subarray(0, 512));
+  return known.find(([pattern]) => pattern.test(text))?.[1];
+};
+
+/** What a file is that came in place of the right one, whatever that is: a pointer, a web page, nothing. `start` are its first 512 bytes. */
+export const whatCameInstead = (start: Uint8Array, size: number): string | undefined => nameOf(INSTEAD, start, size);
+
 /** What a file is, as a sentence that says what to do, where it is nothing that holds weights; undefined where it may be. */
-export function whatItIs(source: ByteSource): string | undefined {
-  if (source.size === 0) return "the file is empty (0 bytes); download or save it again";
-  const start = source.read(0, Math.min(source.size, 512));
-  const text = String.fromCharCode(...start);
-  return KNOWN.find(([pattern]) => pattern.test(text))?.[1];
-}
+export const whatItIs = (source: ByteSource): string | undefined =>
+  nameOf(KNOWN, source.read(0, Math.min(source.size, 512)), source.size);

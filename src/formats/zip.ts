@@ -1,4 +1,5 @@
 import { inflateSync } from "fflate";
+import { zipName } from "./archives/zip-names.ts";
 import { type ByteSource, bytesOf, type Failure, partLength, partsOf, readPart, viewOf } from "./bytes.ts";
 import { crc32 } from "./crc32.ts";
 
@@ -15,6 +16,8 @@ interface ZipEntry {
 /** Entries of an archive by name. */
 export interface Zip {
   readonly names: readonly string[];
+  /** Whether some names are in neither Unicode nor ASCII; they were read as CP437, the zip format's first encoding. */
+  readonly namesInCp437: boolean;
   /** Bytes of an entry, unpacked, as the directory has it. */
   size(name: string): number | undefined;
   /** An entry with its checksum verified, in parts of whatever length: one that is stored as it is never lies whole in memory. */
@@ -22,6 +25,15 @@ export interface Zip {
   /** All bytes of an entry, with its checksum verified. */
   read(name: string): Uint8Array;
 }
+
+/** Names of methods that are not read (APPNOTE 4.4.5). */
+const METHODS: Readonly<Record<number, string>> = {
+  9: "deflate64",
+  12: "bzip2",
+  14: "lzma",
+  93: "zstandard",
+  95: "xz",
+};
 
 const SIGNATURE = { entry: 0x02014b50, local: 0x04034b50, end: 0x06054b50, end64: 0x06064b50, locator64: 0x07064b50 };
 const END_SIZE = 22;
@@ -43,9 +55,10 @@ function findDirectory(source: ByteSource, what: string, Failure: Failure) {
     if (locator >= 0 && tail.getUint32(locator, true) === SIGNATURE.locator64) {
       const end64 = viewOf(readPart(source, uint64(tail, locator + 8), 56, `${what}: zip64 end record`, Failure));
       if (end64.getUint32(0, true) !== SIGNATURE.end64) throw new Failure(`${what}: the zip64 end record is damaged`);
-      return { size: uint64(end64, 40), offset: uint64(end64, 48) };
+      return { size: uint64(end64, 40), offset: uint64(end64, 48), end: uint64(tail, locator + 8) };
     }
-    return { size: tail.getUint32(at + 12, true), offset: tail.getUint32(at + 16, true) };
+    const end = source.size - tailSize + at;
+    return { size: tail.getUint32(at + 12, true), offset: tail.getUint32(at + 16, true), end };
   }
   throw new Failure(`${what}: not a whole zip archive (its directory, at the end, is missing); is the file truncated?`);
 }
@@ -62,14 +75,15 @@ function wideValues(extra: Uint8Array): number[] {
 }
 
 /** The entry at the start of `bytes`, and how long it is; undefined where it is damaged. */
-function readEntry(bytes: Uint8Array): { name: string; entry: ZipEntry; length: number } | undefined {
+function readEntry(bytes: Uint8Array) {
   const view = viewOf(bytes);
   if (bytes.length < ENTRY_SIZE || view.getUint32(0, true) !== SIGNATURE.entry) return undefined;
   const nameEnd = ENTRY_SIZE + view.getUint16(28, true);
   const extraEnd = nameEnd + view.getUint16(30, true);
   const length = extraEnd + view.getUint16(32, true);
   if (length > bytes.length) return undefined;
-  const wide = wideValues(bytes.subarray(nameEnd, extraEnd));
+  const extra = bytes.subarray(nameEnd, extraEnd);
+  const wide = wideValues(extra);
   const uint32OrWide = (offset: number) => {
     const value = view.getUint32(offset, true);
     return value === 0xffffffff ? (wide.shift() ?? value) : value;
@@ -77,41 +91,53 @@ function readEntry(bytes: Uint8Array): { name: string; entry: ZipEntry; length: 
   const size = uint32OrWide(24);
   const compressedSize = uint32OrWide(20);
   const headerOffset = uint32OrWide(42);
-  const [encrypted, method, crc] = [
-    (view.getUint16(8, true) & 1) === 1,
-    view.getUint16(10, true),
-    view.getUint32(16, true),
-  ];
-  const name = new TextDecoder().decode(bytes.subarray(ENTRY_SIZE, nameEnd));
-  return { name, entry: { encrypted, method, crc, compressedSize, size, headerOffset }, length };
+  const [flags, method, crc] = [view.getUint16(8, true), view.getUint16(10, true), view.getUint32(16, true)];
+  const { name, encoding } = zipName(bytes.subarray(ENTRY_SIZE, nameEnd), flags, extra);
+  const entry: ZipEntry = { encrypted: (flags & 1) === 1, method, crc, compressedSize, size, headerOffset };
+  return { name, encoding, entry, length };
+}
+
+/**
+ * Bytes before the archive, as a program that unpacks itself has them: the directory then lies where it ends, not where it says.
+ */
+function bytesBefore(source: ByteSource, { size, offset, end }: ReturnType<typeof findDirectory>): number {
+  const before = end - size - offset;
+  if (before <= 0 || size < 4) return 0;
+  const startsAt = (at: number): boolean =>
+    at + 4 <= source.size && viewOf(source.read(at, 4)).getUint32(0, true) === SIGNATURE.entry;
+  return !startsAt(offset) && startsAt(offset + before) ? before : 0;
 }
 
 /** Opens a zip (zip64 included) without reading its entries. `what` names the file in errors of class `Failure`. */
 export function openZip(source: ByteSource, what: string, Failure: Failure): Zip {
   const directory = findDirectory(source, what, Failure);
-  const bytes = readPart(source, directory.offset, directory.size, `${what}: zip directory`, Failure);
+  const before = bytesBefore(source, directory);
+  const bytes = readPart(source, before + directory.offset, directory.size, `${what}: zip directory`, Failure);
   const entries = new Map<string, ZipEntry>();
+  let namesInCp437 = false;
   // To the directory's end: its count of entries wraps at 65,536 in the archives of some writers.
   for (let at = 0; at < bytes.length; ) {
     const found = readEntry(bytes.subarray(at));
     if (!found) throw new Failure(`${what}: the zip directory is damaged`);
     if (entries.has(found.name)) throw new Failure(`${what}: the zip names "${found.name}" twice`);
     entries.set(found.name, found.entry);
+    namesInCp437 ||= found.encoding === "CP437";
     at += found.length;
   }
 
   const verified = new Set<string>();
   const zip: Zip = {
     names: [...entries.keys()],
+    namesInCp437,
     size: (name) => entries.get(name)?.size,
     open(name) {
       const entry = entries.get(name);
       if (!entry) throw new Failure(`${what}: "${name}" is missing from the archive`);
       const where = `${what}: "${name}"`;
-      if (entry.encrypted) throw new Failure(`${where} is encrypted`);
-      const header = viewOf(readPart(source, entry.headerOffset, 30, where, Failure));
+      if (entry.encrypted) throw new Failure(`${where} is encrypted; unpack the archive with its password first`);
+      const header = viewOf(readPart(source, before + entry.headerOffset, 30, where, Failure));
       if (header.getUint32(0, true) !== SIGNATURE.local) throw new Failure(`${where}: its zip header is damaged`);
-      const start = entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
+      const start = before + entry.headerOffset + 30 + header.getUint16(26, true) + header.getUint16(28, true);
       const stored: ByteSource = {
         size: entry.compressedSize,
         read: (offset, length, memory) => readPart(source, start + offset, length, where, Failure, memory),
@@ -140,7 +166,10 @@ function checksum(content: ByteSource): number {
 }
 
 function inflate(bytes: Uint8Array, { method, size }: ZipEntry, where: string, Failure: Failure): Uint8Array {
-  if (method !== 8) throw new Failure(`${where}: zip method ${method} is not supported (stored and deflated are)`);
+  if (method !== 8) {
+    const name = METHODS[method] ?? `method ${method}`;
+    throw new Failure(`${where} is packed by ${name}, which is not read (deflate is); unpack the archive first`);
+  }
   if (size > bytes.length * MOST_EXPANSION) throw new Failure(`${where}: the size in its zip directory is impossible`);
   try {
     return inflateSync(bytes, { out: new Uint8Array(size) });

@@ -1,7 +1,11 @@
 import { DataError } from "../errors.ts";
 import { type Image, isGrey } from "./image.ts";
 import { decodePlainPng } from "./plain-png.ts";
+import { decodeBmp, isBmp } from "./readers/bmp.ts";
+import { decodePnm, isPnm } from "./readers/pnm.ts";
+import { unreadPicture } from "./readers/what-picture.ts";
 import { loadSharp, type Sharp } from "./sharp.ts";
+import { checkRange, describeExtremes, extremesOf, toBytes, type ValueRange } from "./values.ts";
 
 /** Settings of an `ImageDecoder`. */
 export interface DecodeOptions {
@@ -9,32 +13,89 @@ export interface DecodeOptions {
   readonly name?: string;
   /** Side to resize and centre-crop to, as `fitImage` does. */
   readonly size?: number | undefined;
+  /** What the values of TIFFs of floating-point numbers stand for; without it they must lie in 0 ... 1. */
+  readonly range?: ValueRange | undefined;
 }
 
 /** Turns a file's bytes into pixels. Rejects with DataError where it cannot. */
 export type ImageDecoder = (bytes: Uint8Array, options?: DecodeOptions) => Promise<Image>;
 
+/** Names of files that are pictures, or that people take for ones: a picture that cannot be read is named when it is decoded. */
+export const imageNames = /\.(png|jpe?g|jpe|jfif|webp|gif|tiff?|avif|bmp|dib|p[bgpn]m|hei[cf]|jp2|j2k|jxl)$/i;
+
 /**
- * Pixels of a PNG, JPEG, WebP, GIF, TIFF or AVIF file: turned upright as its EXIF orientation says, in sRGB, transparency on white. Grey files
- * give one channel. Of 16 bits the upper 8 count.
+ * Pixels of a PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PNM file, whatever its name: turned upright as its EXIF orientation says, in sRGB,
+ * transparency on white. Grey files give one channel. Of 16 bits the upper 8 count. Floating-point numbers, as TIFFs may have, are
+ * taken as `range` says.
  *
  * @throws DataError where the file cannot be read
  */
-export const decodeImage: ImageDecoder = async (bytes, { name, size } = {}) => {
+export const decodeImage: ImageDecoder = async (bytes, { name, size, range } = {}) => {
   const plain = decodePlainPng(bytes);
   if (plain && isFit(plain, size)) return plain;
-  const sharp = await loadSharp();
+  const unread = unreadPicture(bytes);
+  const where = name === undefined ? "" : `${name}: `;
+  if (unread) throw new DataError(`${where}${unread}`);
   try {
-    const input = () => sharp(bytes, { failOn: "error" });
-    const image = await pixelsOf(input().autoOrient().flatten({ background: "white" }), size);
-    // Files of colour whose pixels are all grey stay of colour.
-    return isGrey(image) && isGreySpace((await input().metadata()).space) ? firstChannel(image) : image;
+    if (isBmp(bytes)) return await fitImage(decodeBmp(bytes), size);
+    if (isPnm(bytes)) return await fitImage(decodePnm(bytes), size);
+    return await decodeBySharp(bytes, size, range);
   } catch (cause) {
+    if (cause instanceof DataError) throw new DataError(`${where}${cause.message}`, { cause });
     const reason = cause instanceof Error ? cause.message : String(cause);
-    const where = name === undefined ? "" : `${name}: `;
-    throw new DataError(`${where}cannot be decoded (${reason}); is it a picture?`, { cause });
+    // libvips has a line for each of its parts that failed.
+    const line = reason.trim().replace(/\s*\n\s*/g, "; ");
+    throw new DataError(`${where}cannot be decoded (${line}); is it a picture?`, { cause });
   }
 };
+
+async function decodeBySharp(
+  bytes: Uint8Array,
+  size: number | undefined,
+  range: ValueRange | undefined,
+): Promise<Image> {
+  const sharp = await loadSharp();
+  const input = () => sharp(bytes, { failOn: "error" });
+  if (isTiff(bytes)) {
+    const { depth, space } = await input().metadata();
+    if (depth !== "uchar" && depth !== "ushort")
+      return fitImage(await numbersOf(input().autoOrient(), depth, space, range), size);
+  }
+  const image = await pixelsOf(input().autoOrient().flatten({ background: "white" }), size);
+  // Files of colour whose pixels are all grey stay of colour.
+  return isGrey(image) && isGreySpace((await input().metadata()).space) ? firstChannel(image) : image;
+}
+
+/** TIFF, of either byte order, also with addresses of 64 bits. */
+const isTiff = ([a, b, c, d]: Uint8Array): boolean =>
+  (a === 0x49 && b === 0x49 && (c === 42 || c === 43) && d === 0) ||
+  (a === 0x4d && b === 0x4d && c === 0 && (d === 42 || d === 43));
+
+/** A TIFF of floating-point numbers, which libvips would clip to 0 ... 255: its values as they are, by their range. */
+async function numbersOf(
+  input: Sharp,
+  depth: string | undefined,
+  space: string | undefined,
+  range: ValueRange | undefined,
+): Promise<Image> {
+  if (depth !== "float" && depth !== "double")
+    throw new DataError(
+      `its values are of the type ${depth}, which is not read; save it with 8 or 16 bits, or as float32`,
+    );
+  const raw = input.toColourspace(space ?? "srgb").raw({ depth: "float" });
+  const { data, info } = await raw.toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  if (channels !== 1 && channels !== 3)
+    throw new DataError(`numbers of other kinds than bytes in ${channels} channels; save it with 1 or 3`);
+  const values = new Float32Array(Uint8Array.from(data).buffer);
+  const extremes = extremesOf(values, "values");
+  if (range === undefined && (extremes[0] < 0 || extremes[1] > 1))
+    throw new DataError(
+      `values in 0..1 were expected but they are ${describeExtremes(extremes)}; give their range (--range), or save it with 8 or 16 bits`,
+    );
+  checkRange(range ?? "0..1", extremes, "values");
+  return { width, height, channels, data: toBytes(values, range ?? "0..1") };
+}
 
 /**
  * Resizes a picture so that its shorter side is `size`, by a filter that averages over the area where it shrinks (Mitchell), and crops the centre

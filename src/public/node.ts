@@ -29,7 +29,8 @@ export {
 export { type CheckpointFolderOptions, checkpointFolder } from "../checkpoint/run-folder.ts";
 export type { ClassNames } from "../class-names.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "../data/dataset.ts";
-export type { LayoutName, Skipped } from "../data/layout.ts";
+export type { Skipped } from "../data/entries.ts";
+export type { LayoutName } from "../data/layout.ts";
 export { type ImageNeeds, labelsFor, openImagesFor } from "../data/model-images.ts";
 export type { DecodeProgress } from "../data/pack.ts";
 export { type DatasetReport, formatReport, reportOf } from "../data/report.ts";

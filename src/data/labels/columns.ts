@@ -18,6 +18,9 @@ const find = (columns: readonly string[], wanted: string): string | undefined =>
 const firstOf = (columns: readonly string[], names: readonly string[]): string | undefined =>
   names.map((name) => find(columns, name)).find((name) => name !== undefined);
 
+/** The first column with a usual name for labels. */
+export const usualLabelColumn = (columns: readonly string[]): string | undefined => firstOf(columns, USUAL);
+
 /** A number that is not whole. */
 const MEASURED = /^[-+]?(?!\d+\.0+$)\d*\.\d+(e[-+]?\d+)?$/i;
 
@@ -59,7 +62,7 @@ export function labelColumn(table: Table, files: string, asked: string | undefin
       throw new DataError(`${table.path}: there is no column "${asked}" for --label-column; ${has}`);
     return found;
   }
-  const usual = firstOf(columns, USUAL);
+  const usual = usualLabelColumn(columns);
   if (usual !== undefined) return usual;
   const [first, ...others] = columns.filter((name) => isCategorical(table, name));
   if (others.length > 0)

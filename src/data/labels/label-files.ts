@@ -2,8 +2,8 @@ import { listed } from "../../class-names.ts";
 import { counted } from "../../counted.ts";
 import { DataError } from "../../errors.ts";
 import { decodeText, parseCsv } from "../../formats/csv.ts";
-import { baseName, type Skipped } from "../layout.ts";
-import type { Entry } from "../source.ts";
+import type { Entry, Skipped } from "../entries.ts";
+import { baseName } from "../layout.ts";
 import { classOf, fileColumn, labelColumn, type Table } from "./columns.ts";
 
 /** Classes of the images below a folder, from a file in it. */
