@@ -76,15 +76,11 @@ export async function* train<const B extends Tree<NDArray>>(
     clock.start();
     read = undefined;
     const update = step + 1;
-    const learningRate = learningRateAt(update, steps, options);
-    const batch = await task.batchAt(update, memory);
-    const inputs = { batch, update: updateValues(update, learningRate, options) };
-    const { objective, metrics, gradientNorm } = await program.run(inputs);
-    const [loss, norm] = [mean(objective.data), gradientNorm.data[0]!];
-    watch = observe(watch, { step: update, loss, gradientNorm: norm }, lossLimit, path);
-    if (task.memory) memory = task.memory.after(memory, update, objective.data);
+    const { objective, ...report } = await updateOnce(program, await task.batchAt(update, memory), update, options);
+    watch = observe(watch, { ...report, step: update }, lossLimit, path);
+    if (task.memory) memory = task.memory.after(memory, update, objective);
     step = update;
-    const due = (every: number | undefined): boolean => every !== undefined && (step % every === 0 || step === steps);
+    const due = (every: number): boolean => step % every === 0 || step === steps;
     if (options.powerEma && store?.saveAverages && due(snapshotEvery))
       await store.saveAverages(step, (await state()).averages!);
 
@@ -93,11 +89,8 @@ export async function* train<const B extends Tree<NDArray>>(
       kind: "step",
       step,
       steps,
-      loss,
-      metrics: mapValues(metrics, ({ data }) => mean(data)),
-      gradientNorm: norm,
-      learningRate,
-      imagesPerSecond: objective.data.length / secondsPerStep,
+      ...report,
+      imagesPerSecond: objective.length / secondsPerStep,
       secondsLeft: (steps - step) * secondsPerStep,
     };
     if (store && due(checkpointEvery)) {
@@ -107,6 +100,20 @@ export async function* train<const B extends Tree<NDArray>>(
     if (sampleEvery && step % sampleEvery === 0) yield { kind: "samples", step, averaged: (await state()).ema };
   }
   yield { kind: "done", step, averaged: (await state()).ema };
+}
+
+/** Makes update number `update`: the objective of the batch [N], and what is told of the step. */
+async function updateOnce(program: TrainingProgram, batch: Tree<NDArray>, update: number, options: TrainOptions) {
+  const learningRate = learningRateAt(update, options.steps, options);
+  const inputs = { batch, update: updateValues(update, learningRate, options) };
+  const { objective, metrics, gradientNorm } = await program.run(inputs);
+  return {
+    objective: objective.data,
+    loss: mean(objective.data),
+    metrics: mapValues(metrics, ({ data }) => mean(data)),
+    gradientNorm: gradientNorm.data[0]!,
+    learningRate,
+  };
 }
 
 /** Where a run begins. */
