@@ -3,35 +3,28 @@ import type { DenoiserRecord } from "../checkpoint/schema.ts";
 import { describeNoise } from "../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { changingGuidance, type Guidance, guidances, type SettledGuidance } from "../guidance/guidances.ts";
-import { settleGuidance } from "../guidance/settle.ts";
+import type { Facts } from "../guidance/settle.ts";
 import { denoiserSignature } from "../models/families.ts";
 import { definitionOf, type Sampler } from "../samplers/sampler.ts";
 import { usualValue } from "../setting.ts";
 import { show } from "../tensor/shape.ts";
 
 /** What guidance needs to know of a model. */
-type Described = Pick<Model, "source" | "denoiser" | "classifier" | "sampling">;
+type Described = Pick<Model, "source" | "denoiser" | "classifier">;
 
-/**
- * Makes every choice of guidance that was left open; see `settle`.
- *
- * @throws UsageError for settings that exclude each other, or that the model cannot serve; ModelError for a weak model that does not fit
- */
-export function guidanceOf(
+/** What guidance knows of a model and of what stands around it. Throws ModelError for a weak model that does not fit. */
+export function factsOf(
   model: Described,
-  asked: Guidance,
   { sampler, weakModel }: { readonly sampler: Sampler; readonly weakModel: Model | undefined },
-): SettledGuidance {
-  const { denoiser, classifier, sampling = {} } = model;
-  const facts = {
+): Facts {
+  const { denoiser, classifier } = model;
+  if (weakModel) checkWeakModel(model, weakModel);
+  return {
     nullLabel: denoiser !== undefined && denoiserSignature(denoiser).nullLabel !== undefined,
     classifier: classifier !== undefined,
     weakModel: weakModel !== undefined,
     sampler: definitionOf(sampler),
   };
-  const settled = settleGuidance(asked, facts, sampling);
-  if (weakModel) checkWeakModel(model, weakModel);
-  return settled;
 }
 
 /** Every scale at the value where it is off. */

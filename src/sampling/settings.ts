@@ -4,11 +4,11 @@ import { type Seeds, seedsOf } from "../draw/seeds.ts";
 import { UsageError } from "../errors.ts";
 import type { Guidance, SettledGuidance } from "../guidance/guidances.ts";
 import type { Predictor } from "../guidance/predictor.ts";
-import { neededReads } from "../guidance/settle.ts";
+import { neededReads, settleGuidance } from "../guidance/settle.ts";
 import { checkBatchSize } from "../runtime/batches.ts";
 import type { Sampler } from "../samplers/sampler.ts";
 import { type AskedSampler, settleSampler } from "../samplers/samplers.ts";
-import { guidanceOf } from "./guidance.ts";
+import { factsOf } from "./guidance.ts";
 
 /** What the pictures of a run depend on, beside the model. */
 export type RunOptions = RunSettings & Seeds;
@@ -59,7 +59,8 @@ export type Described = Pick<Model, "source" | "classes" | "denoiser" | "classif
  * classifier guidance of 1 where there is a classifier; without a class for the denoiser, classifier guidance of 2. A weak model takes
  * the place of classifier-free guidance: autoguidance of 2.
  *
- * @throws UsageError for classes that the model lacks, and settings that are out of range or exclude each other
+ * @throws UsageError for classes that the model lacks, settings that are out of range, exclude each other, or that the model cannot serve;
+ *   ModelError for a weak model that does not fit
  */
 export function settle(model: Described, options: RunOptions): SettledRun {
   const { labels, guidance = {}, weakModel, guides = [], clip = true, batchSize = 16 } = options;
@@ -78,7 +79,7 @@ export function settle(model: Described, options: RunOptions): SettledRun {
     labels: seeds.map((_, i) => chosen[i % chosen.length] ?? 0),
     seeds,
     sampler,
-    guidance: guidanceOf(model, guidance, { sampler, weakModel }),
+    guidance: settleGuidance(guidance, factsOf(model, { sampler, weakModel }), model.sampling ?? {}),
     clip,
     batchSize,
     ...(guides.length > 0 && { ownGuides: true as const }),

@@ -13,9 +13,8 @@ import { encode, reconstructionErrors, settleEncoding } from "../../sampling/enc
 import { runSpecFormat } from "../../sampling/run-spec.ts";
 import { sample } from "../../sampling/sample.ts";
 import { withUsual } from "../../setting.ts";
-import { askedGuidance } from "../sample/guidance.ts";
 import { writeLatents } from "../sample/latents.ts";
-import { tellsClass } from "../sample/spec.ts";
+import { askedGuidance, tellsClass } from "../sample/spec.ts";
 import type { Context } from "../terminal/command.ts";
 import { checkOutput } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";

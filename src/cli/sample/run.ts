@@ -19,7 +19,6 @@ import { checkOutput } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
 import { animation } from "./animation.ts";
 import type { SampleValues } from "./command.ts";
-import { openWeakModel } from "./guidance.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {
   checkFrom,
@@ -32,6 +31,7 @@ import {
   tellsClass,
 } from "./spec.ts";
 import { openUpsampler } from "./upsampler.ts";
+import { openWeakModel } from "./weak-model.ts";
 
 /** `guidestar sample`. */
 export async function runSample(values: SampleValues, { terminal, signal, given }: Context): Promise<void> {

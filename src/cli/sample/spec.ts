@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
-import { asks, type SettledGuidance } from "../../guidance/guidances.ts";
+import { asks, type Guidance, guidanceSettings, type SettledGuidance } from "../../guidance/guidances.ts";
 import { neededReads } from "../../guidance/settle.ts";
 import { readPngText } from "../../images/png.ts";
 import { denoiserSignature } from "../../models/families.ts";
@@ -11,7 +11,6 @@ import { parseRunSpec, pngKeyword, type RunSpec } from "../../sampling/run-spec.
 import type { RunOptions } from "../../sampling/settings.ts";
 import { flagOf, type Values } from "../terminal/option.ts";
 import type { SampleValues } from "./command.ts";
-import { askedGuidance } from "./guidance.ts";
 import type { GuidanceValues } from "./guidance-options.ts";
 import type { samplerOptions } from "./sampler-options.ts";
 
@@ -90,6 +89,10 @@ export function runOptions(
     ...(batchSize !== undefined && { batchSize }),
   };
 }
+
+/** The guidance that the options ask for. */
+export const askedGuidance = (values: Partial<GuidanceValues>): Guidance =>
+  Object.fromEntries(Object.keys(guidanceSettings).map((name) => [name, values[name as keyof Guidance]]));
 
 /** What `--class` names; nothing where the model has no classes and all are asked for. */
 function askedClasses(names: string, { classes }: Model): string[] {

@@ -1,13 +1,7 @@
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, UsageError } from "../../errors.ts";
-import { type Guidance, guidanceSettings } from "../../guidance/guidances.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
-import type { GuidanceValues } from "./guidance-options.ts";
-
-/** The guidance that the options ask for. */
-export const askedGuidance = (values: Partial<GuidanceValues>): Guidance =>
-  Object.fromEntries(Object.keys(guidanceSettings).map((name) => [name, values[name as keyof Guidance]]));
 
 /**
  * The weak model of autoguidance and what a record says of it, where options or the record of `--from` name one.
