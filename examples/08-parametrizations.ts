@@ -28,7 +28,7 @@ const denoise = (weights: Parameters, x: Tensor, t: Tensor): Tensor =>
 const processes: [string, ProcessConfig][] = [
   ["v-prediction, cosine schedule", ddpmProcess({ prediction: "v" })],
   ["flow matching", flowProcess()],
-  ["exploding noise, EDM", edmProcess({ sigmaRange: [0.02, 10], sigmaData: 0.6 })],
+  ["variance-exploding, EDM", edmProcess({ sigmaRange: [0.02, 10], sigmaData: 0.6 })],
 ];
 
 // One thread: more have nothing to share in a network this small.

@@ -101,6 +101,7 @@ export function batchSequence(split: Split, options: BatchOptions): (step: numbe
   if (!Number.isInteger(crop) || crop < 0 || crop >= side)
     throw new UsageError(`crop must be a whole number of pixels from 0 to ${side - 1} but is ${crop}`);
 
+  // The order of one epoch is kept because the next batch mostly needs it; it changes no result.
   let epoch = -1;
   let order: Uint32Array = new Uint32Array(0);
   const indexAt = (position: number): number => {

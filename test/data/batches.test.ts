@@ -60,6 +60,8 @@ describe("batchSequence", () => {
     const inOrder = batchSequence(constants(7), options);
     const steps = Array.from({ length: 10 }, (_, step) => inOrder(step));
     for (const step of [9, 2, 5]) expect(batchSequence(constants(7), options)(step)).toEqual(steps[step]);
+    // Also from one that has been asked for other steps, of other epochs.
+    for (const step of [9, 2, 5, 0, 9, 8, 1]) expect(inOrder(step)).toEqual(steps[step]);
   });
 
   test("the seed decides", () => {

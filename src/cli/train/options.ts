@@ -37,7 +37,7 @@ export const trainOptions = {
   }),
   process: choice(
     ["ddpm", "flow", "edm"],
-    "kind of noise: in steps, straight to noise (flow matching), or beside the image",
+    "kind of noise: in T steps (ddpm), straight to noise (flow matching), variance-exploding (edm)",
     {
       otherwise: "that of the model in --out, else ddpm",
     },
