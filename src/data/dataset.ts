@@ -1,16 +1,16 @@
 import { counted } from "../counted.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { cifarBinary } from "./arrays/cifar.ts";
+import { mnistIdx } from "./arrays/idx.ts";
+import { npzImages } from "./arrays/npz.ts";
 import { cacheFile, readCache, writeCache } from "./cache.ts";
 import { contentWith } from "./channels.ts";
-import { cifarBinary } from "./cifar.ts";
 import { foreignAmong } from "./containers/foreign.ts";
 import type { Content, Split } from "./content.ts";
 import type { Listing } from "./entries.ts";
 import { imageFolders, singlePicture, withoutLabels } from "./folders.ts";
-import { mnistIdx } from "./idx.ts";
 import { isJunk } from "./labels/junk.ts";
 import { type LabelOptions, labelsFrom, type Plan } from "./layout.ts";
-import { npzImages } from "./npz.ts";
 import { type PackOptions, pack } from "./pack.ts";
 import { openSource, type Source } from "./source.ts";
 
@@ -41,8 +41,8 @@ export interface DatasetOptions extends PackOptions, LabelOptions {
 const LAYOUTS = [npzImages, mnistIdx, cifarBinary, imageFolders];
 
 const ACCEPTED =
-  "a folder or zip of CLASS/IMAGE, perhaps below train/ and test/ or val/, or of images with dataset.json, metadata.csv or labels.csv " +
-  "(png, jpg, webp, gif, tiff, avif); MNIST IDX files; CIFAR binary files; an npz of arr_0 (images) and arr_1 (labels)";
+  "a folder, zip or tar of CLASS/IMAGE, perhaps below train/ and test/ or val/, or of images with dataset.json, metadata.csv or labels.csv " +
+  "(png, jpg, webp, gif, tiff, avif, bmp, ppm); MNIST IDX files; CIFAR binary files; an npz of images and labels (arr_0, arr_1; x_train, y_train; train_images, train_labels); WebDataset tars; parquet or Arrow of the Hugging Face hub";
 
 /** What the files are taken for; what the source leaves out, and says, with it. */
 async function plan(source: Source, path: string, options: DatasetOptions): Promise<Plan> {
@@ -63,7 +63,7 @@ async function planOf(listing: Listing, path: string, { loose = false, ...option
     if (found.layout === "loose images" && !loose) throw new DataError(`${path}: ${withoutLabels(found, entries)}`);
     return found;
   }
-  const picture = loose ? await singlePicture(entries) : undefined;
+  const picture = loose ? await singlePicture(entries, options) : undefined;
   if (picture) return picture;
   const foreign = await foreignAmong(entries);
   if (foreign) throw new DataError(`${path}: ${foreign}`);
@@ -126,7 +126,7 @@ export async function openDataset(path: string, options: DatasetOptions = {}): P
   signal?.throwIfAborted();
   const source = openSource(path);
   try {
-    const how = [source.fingerprint, size, options.labels, options.labelColumn];
+    const how = [source.fingerprint, size, options.labels, options.labelColumn, options.range];
     const file = cache === false ? undefined : cacheFile(path, how, cache);
     const kept = file === undefined ? undefined : await readCache(file);
     const cached = kept?.layout === "loose images" && !loose ? undefined : kept;

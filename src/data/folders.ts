@@ -60,8 +60,8 @@ export const imageFolders: Layout = async (entries, options) => {
     classes,
     labelsFrom: [...sources].join(" and "),
     notes: [...(files?.notes ?? []), ...notes],
-    train: items(splits.train, classes),
-    test: items(splits.test, classes),
+    train: items(splits.train, classes, options),
+    test: items(splits.test, classes, options),
     skipped: [
       ...splits.skipped,
       ...others.map((entry) => skip(entry, "not a type of image that can be read")),
@@ -100,28 +100,28 @@ function splitsOf(found: readonly Found[]) {
 
 const skip = ({ path }: Entry, reason: string): Skipped => ({ path, reason });
 
-const items = (images: readonly Found[], classes: readonly string[]): Item[] => {
+const items = (images: readonly Found[], classes: readonly string[], options: LabelOptions): Item[] => {
   const labels = new Map(classes.map((name, label) => [name, label]));
   return images
-    .map(({ entry, className }) => item(entry, className === undefined ? 0 : labels.get(className)!))
+    .map(({ entry, className }) => item(entry, className === undefined ? 0 : labels.get(className)!, options))
     .sort((a, b) => byName(a.path, b.path));
 };
 
-const item = ({ path, read }: Entry, label: number): Item => ({
+const item = ({ path, read }: Entry, label: number, { range }: LabelOptions): Item => ({
   path,
   label,
-  load: async (size?: number) => decodeImage(await read(), { size }),
+  load: async (size?: number) => decodeImage(await read(), { size, range }),
 });
 
 /** A file that is alone, whatever its name, if it is a picture. */
-export async function singlePicture(entries: readonly Entry[]): Promise<Plan | undefined> {
+export async function singlePicture(entries: readonly Entry[], options: LabelOptions): Promise<Plan | undefined> {
   const [only, ...others] = entries;
   if (!only || others.length > 0) return undefined;
   const image = await only
     .read()
-    .then(decodeImage)
+    .then((bytes) => decodeImage(bytes, { range: options.range }))
     .catch(() => undefined);
-  return image && { layout: "loose images", classes: [], train: [item(only, 0)], test: [], skipped: [] };
+  return image && { layout: "loose images", classes: [], train: [item(only, 0, options)], test: [], skipped: [] };
 }
 
 /** What gives images labels. */

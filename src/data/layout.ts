@@ -1,5 +1,6 @@
 import { fitImage } from "../images/decode.ts";
 import type { Image } from "../images/image.ts";
+import type { ValueRange } from "../images/values.ts";
 import type { Entry, Skipped } from "./entries.ts";
 import type { labelSources } from "./labels/sources.ts";
 
@@ -51,6 +52,8 @@ export interface LabelOptions {
   readonly labels?: (typeof labelSources)[number] | undefined;
   /** Column of metadata.csv, metadata.jsonl or labels.csv that is the label. */
   readonly labelColumn?: string | undefined;
+  /** What values other than bytes stand for, in arrays and TIFFs; without it, it is seen from the values. */
+  readonly range?: ValueRange | undefined;
 }
 
 /** Recognises one layout; undefined where the files are not of it. Throws DataError where they are, but damaged. */

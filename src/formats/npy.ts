@@ -44,6 +44,10 @@ function elements(type: string, bytes: Uint8Array): Values | undefined {
       return { dtype: "uint8", data: bytes };
     case "u2":
       return { dtype: "int32", data: Int32Array.from(elementsOf(Uint16Array, bytes)) };
+    case "u4":
+      return { dtype: "int64", data: BigInt64Array.from(elementsOf(Uint32Array, bytes), BigInt) };
+    case "u8":
+      return { dtype: "int64", data: elementsOf(BigInt64Array, bytes) };
     case "b1":
       return { dtype: "bool", data: bytes };
     default:
@@ -60,6 +64,14 @@ function strings(kind: "S" | "U", width: number, count: number, bytes: Uint8Arra
     return String.fromCodePoint(...text.slice(0, text.findLastIndex((point) => point !== 0) + 1));
   });
   return { dtype: "string", data };
+}
+
+/** Big-endian bytes of elements `width` wide, in little-endian order. */
+function swapped(bytes: Uint8Array, width: number): Uint8Array {
+  const out = new Uint8Array(bytes.length);
+  for (let at = 0; at < bytes.length; at += width)
+    for (let byte = 0; byte < width; byte++) out[at + byte] = bytes[at + width - 1 - byte]!;
+  return out;
 }
 
 /** Column-major bytes of elements `width` wide, in row-major order. */
@@ -98,7 +110,7 @@ function readHeader(bytes: Uint8Array, name: string) {
 
 /**
  * Reads one `.npy` file; `name` is for errors. Shares memory with `bytes` where the elements are aligned.
- * Throws DataError where it is truncated, or its element type is not one of float16 to float64, integers up to int64, bool and strings.
+ * Throws DataError where it is truncated, or its element type is not one of float16 to float64, integers of up to 64 bits, bool and strings.
  */
 export function readNpy(bytes: Uint8Array, name: string): NumpyArray {
   const { descr, fortran, shape, end } = readHeader(bytes, name);
@@ -106,7 +118,7 @@ export function readNpy(bytes: Uint8Array, name: string): NumpyArray {
     new DataError(
       `array "${name}": element type ${descr ?? "of several fields"} is not supported; save it as float32 or int64`,
     );
-  const [, type, kind, digits] = /^[<|]((?:(f|i|u|b|S|U))(\d+))$/.exec(descr ?? "") ?? [];
+  const [, order, type, kind, digits] = /^([<>|=])((?:(f|i|u|b|S|U))(\d+))$/.exec(descr ?? "") ?? [];
   if (!type || !digits) throw unsupported();
   const width = Number(digits) * (kind === "U" ? 4 : 1);
   const [count, found] = [sizeOf(shape), bytes.length - end];
@@ -114,13 +126,18 @@ export function readNpy(bytes: Uint8Array, name: string): NumpyArray {
     throw new DataError(
       `array "${name}": shape [${shape}] of ${descr} needs ${count * width} bytes but ${found} came; is it truncated?`,
     );
-  const content = bytes.subarray(end);
+  const there = bytes.subarray(end);
+  const content = order === ">" && kind !== "S" ? swapped(there, kind === "U" ? 4 : width) : there;
   const ordered = fortran && shape.length > 1 ? toRowMajor(content, shape, width) : content;
   const values =
     kind === "S" || kind === "U" ? strings(kind, Number(digits), count, ordered, name) : elements(type, ordered);
   if (!values) throw unsupported();
   return { ...values, shape };
 }
+
+/** The type of the elements of a `.npy` file as numpy has it, without byte order: "u2" for uint16. */
+export const npyType = (bytes: Uint8Array, name: string): string =>
+  (readHeader(bytes, name).descr ?? "").replace(/^[<>|=]/, "");
 
 const DESCR = { float32: "<f4", float64: "<f8", int32: "<i4", int64: "<i8", uint8: "|u1", bool: "|b1" } as const;
 

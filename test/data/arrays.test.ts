@@ -148,8 +148,8 @@ describe("npz of samples", () => {
       return message.slice(path.length + 2);
     };
     const refusal = (arrays: Parameters<typeof write>[0]) => refusalOf(writeNpz(arrays));
-    expect(await refusal({ arr_0: floats })).toBe(
-      "arr_0: expected uint8 [N, H, W, 1 or 3] but it is float32 [1,1,1,1]",
+    expect(await refusal({ arr_0: { ...floats, shape: [1] } })).toBe(
+      "arr_0: expected images [N, H, W], [N, H, W, 1 or 3] or [N, 1 or 3, H, W] but it is float32 [1]",
     );
     const labels = (...data: number[]) =>
       ({ dtype: "int32", shape: [data.length], data: Int32Array.from(data) }) as const;

@@ -101,7 +101,7 @@ export const importRules: readonly ImportRule[] = [
         "containers/archives.ts",
         "containers/disk.ts",
         "containers/parquet.ts",
-        "idx.ts",
+        "arrays/idx.ts",
         "pack.ts",
         "source.ts",
       ],

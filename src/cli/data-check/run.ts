@@ -8,7 +8,7 @@ import type { DataCheckValues } from "./command.ts";
 
 /** `guidestar data check`. */
 export async function runDataCheck(
-  { size, strict, json, labels, labelColumn }: DataCheckValues,
+  { size, strict, json, labels, labelColumn, range }: DataCheckValues,
   { terminal, signal }: Context,
   path: string,
 ): Promise<void> {
@@ -18,6 +18,7 @@ export async function runDataCheck(
     strict,
     labels,
     labelColumn,
+    range,
     loose: true,
     signal,
     onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),

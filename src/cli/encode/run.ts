@@ -87,8 +87,16 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  const { size, labels, labelColumn } = values;
-  const dataset = await openImagesFor(path, model, { size, labels, labelColumn, strict: true, cache: false, signal });
+  const { size, labels, labelColumn, range } = values;
+  const dataset = await openImagesFor(path, model, {
+    size,
+    labels,
+    labelColumn,
+    range,
+    strict: true,
+    cache: false,
+    signal,
+  });
   const split = splitOf(dataset, values.split);
   const { x, y } = everyImage(split);
   if (!told || given !== undefined) return { images: x, labels: Array.from(y.data, () => given ?? 0) };

@@ -15,7 +15,7 @@ import type { Surroundings } from "./sources.ts";
 export async function evaluateClassifier(
   path: string,
   name: string,
-  { csv, plot, size, labels, labelColumn, json, seed }: EvaluateValues,
+  { csv, plot, size, labels, labelColumn, range, json, seed }: EvaluateValues,
   { terminal }: Pick<Context, "terminal">,
   { backend, signal, shown }: Surroundings,
 ): Promise<void> {
@@ -24,7 +24,7 @@ export async function evaluateClassifier(
   if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
   const model = await loadModel(name);
-  const dataset = await openImages(path, model, { size, labels, labelColumn }, { shown, signal });
+  const dataset = await openImages(path, model, { size, labels, labelColumn, range }, { shown, signal });
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, {
     backend,

@@ -64,11 +64,22 @@ export async function openDetector(
 /** Opens images for a detector: the bundled one takes one size, others any. */
 export async function openPictures(
   path: string,
-  { detector, size, labels, labelColumn }: Pick<EvaluateValues, "detector" | "size" | "labels" | "labelColumn">,
+  {
+    detector,
+    size,
+    labels,
+    labelColumn,
+    range,
+  }: Pick<EvaluateValues, "detector" | "size" | "labels" | "labelColumn" | "range">,
   around: Surroundings,
 ): Promise<Dataset> {
   const channels = detector === "bundled" ? 1 : undefined;
-  const dataset = await openImages(path, undefined, { size, channels, labels, labelColumn, loose: true }, around);
+  const dataset = await openImages(
+    path,
+    undefined,
+    { size, channels, labels, labelColumn, range, loose: true },
+    around,
+  );
   const [, height, width] = dataset.imageShape;
   if (detector === "bundled" && (height !== 28 || width !== 28))
     throw new DataError(

@@ -34,7 +34,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   const dataset = await openImages(
     path,
     model,
-    { size: values.size, labels: values.labels, labelColumn: values.labelColumn },
+    { size: values.size, labels: values.labels, labelColumn: values.labelColumn, range: values.range },
     { shown, signal },
   );
   const { images, split, labels } = selected(dataset, model, values);

@@ -1,4 +1,5 @@
 import { labelSources } from "../../data/labels/sources.ts";
+import { valueRanges } from "../../images/values.ts";
 import { choice, text } from "./option.ts";
 
 /** How the labels of images are found, for every command that opens labelled images. */
@@ -6,7 +7,10 @@ export const labelOptions = {
   labels: choice(labelSources, "from-name: of files as dog_0001.png; none: the images alone", {
     otherwise: "dataset.json, metadata.csv, metadata.jsonl or labels.csv, else folders",
   }),
-  labelColumn: text("name", "column of metadata.csv, metadata.jsonl or labels.csv that is the label", {
+  labelColumn: text("name", "column of metadata.csv, metadata.jsonl, labels.csv or parquet that is the label", {
     otherwise: "label, or the only one that seems to be",
+  }),
+  range: choice(valueRanges, "what numbers other than bytes stand for, in npz and TIFF files", {
+    otherwise: "seen from the values, and said",
   }),
 };

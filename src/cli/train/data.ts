@@ -20,14 +20,19 @@ interface DataValues extends LabelOptions {
  * @throws UsageError where no path was given; DataError where the images are not square or cannot be used
  */
 export async function openTrainingData(
-  { data, size, strict, out, labels, labelColumn }: DataValues,
+  { data, size, strict, out, labels, labelColumn, range }: DataValues,
   existing: ModelRecord | undefined,
   shown: Progress,
   signal: AbortSignal,
 ): Promise<Dataset> {
   if (data === undefined) throw new UsageError("--data is missing: a folder or zip of CLASS/image");
   const model = existing && { ...existing, source: out };
-  const opened = await openImages(data, model, { size, strict, labels, labelColumn, loose: false }, { shown, signal });
+  const opened = await openImages(
+    data,
+    model,
+    { size, strict, labels, labelColumn, range, loose: false },
+    { shown, signal },
+  );
   requireSquare(opened);
   const dataset = trainedClasses(opened);
   if (dataset !== opened) shown.say(dataset.notes!.at(-1)!);

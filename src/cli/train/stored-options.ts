@@ -24,6 +24,7 @@ const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
   labelDropout: "model",
   labels: "model",
   labelColumn: "model",
+  range: "model",
   size: "model",
   flip: "model",
   crop: "model",

@@ -1,7 +1,7 @@
-import { DataError } from "../errors.ts";
-import type { Image } from "../images/image.ts";
-import type { Entry } from "./entries.ts";
-import { arrayItems, baseName, byName, type Item, type Layout } from "./layout.ts";
+import { DataError } from "../../errors.ts";
+import type { Image } from "../../images/image.ts";
+import type { Entry } from "../entries.ts";
+import { arrayItems, baseName, byName, type Item, type Layout } from "../layout.ts";
 
 /** Files of a version. A record is `head` bytes of labels, the last of which counts, then an image. */
 const CIFAR_10 = {

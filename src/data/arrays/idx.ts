@@ -1,8 +1,8 @@
 import { gunzipSync } from "node:zlib";
-import { DataError } from "../errors.ts";
-import { sizeOf } from "../ndarray.ts";
-import type { Entry } from "./entries.ts";
-import { arrayItems, baseName, type Layout, numberedClasses } from "./layout.ts";
+import { DataError } from "../../errors.ts";
+import { sizeOf } from "../../ndarray.ts";
+import type { Entry } from "../entries.ts";
+import { arrayItems, baseName, type Layout, numberedClasses } from "../layout.ts";
 
 /** Array of bytes in an IDX file, which may be gzipped: two zero bytes, type 8, rank, big-endian dimensions, then the elements. */
 async function readIdx(entry: Entry, rank: number) {
