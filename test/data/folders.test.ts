@@ -195,7 +195,7 @@ describe("errors", () => {
   };
   test("missing path", () => rejects({}, /nowhere: no such file or folder/, "nowhere"));
   test("no images", () =>
-    rejects({ "a/readme.txt": "x" }, /no images found among 1 file.*Accepted: a folder or zip of CLASS/));
+    rejects({ "a/readme.txt": "x" }, /no images found among 1 file.*Accepted: a folder, zip or tar of CLASS/));
   test("empty folder", () => rejects({}, /no images found among 0 files/));
   test("images outside class folders", async () =>
     rejects(

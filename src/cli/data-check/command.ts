@@ -10,7 +10,10 @@ const options = {
 };
 export const dataCheck = define({
   name: "data check",
-  argument: { name: "path", help: "folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz of samples" },
+  argument: {
+    name: "path",
+    help: "folder, zip or tar of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
+  },
   summary: "count the images of each class, and list what cannot be read",
   examples: ["guidestar data check photos.zip", "guidestar data check photos --size 32 --strict"],
   options,

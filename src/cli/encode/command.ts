@@ -28,7 +28,7 @@ export const encode = define({
   name: "encode",
   argument: {
     name: "pictures",
-    help: "a picture, a folder or zip of pictures or of CLASS/picture, or an npz of samples",
+    help: "a picture, a folder, zip or tar of pictures or of CLASS/picture, or an npz of samples",
   },
   summary: "find the noise that a model would draw pictures from, to change them or draw them again",
   examples: [

@@ -30,7 +30,7 @@ export const evaluate = define({
   name: "evaluate",
   argument: {
     name: "samples",
-    help: "images: a folder or zip of images or of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz (arr_0, arr_1)",
+    help: "images: a folder, zip or tar of images or of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
     fallback: "",
   },
   summary: "measure samples: Frechet distance, precision, recall, kernel distance, inception score, accuracy",

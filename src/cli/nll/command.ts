@@ -29,7 +29,7 @@ export const nll = define({
   name: "nll",
   argument: {
     name: "path",
-    help: "an image, a folder or zip of images or of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz of samples (arr_0, arr_1)",
+    help: "an image, a folder, zip or tar of images or of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
   },
   summary: "measure how likely images are to a model: the variational bound in bits per dimension",
   examples: [

@@ -77,7 +77,7 @@ const options = {
   seed: sample.options.seed,
   reference: text(
     "data",
-    "images to compare with: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files, or an npz",
+    "images to compare with: a folder, zip or tar of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
     {
       otherwise: "for digits, what is bundled of the MNIST training set",
     },

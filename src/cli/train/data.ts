@@ -25,7 +25,10 @@ export async function openTrainingData(
   shown: Progress,
   signal: AbortSignal,
 ): Promise<Dataset> {
-  if (data === undefined) throw new UsageError("--data is missing: a folder or zip of CLASS/image");
+  if (data === undefined)
+    throw new UsageError(
+      "--data is missing: a folder, zip or tar of CLASS/image, or another data set (`guidestar train denoiser --help` lists them)",
+    );
   const model = existing && { ...existing, source: out };
   const opened = await openImages(
     data,

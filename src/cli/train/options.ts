@@ -5,9 +5,13 @@ import { choice, type OptionTable, real, text, toggle, whole } from "../terminal
 
 /** Options of both kinds of training. */
 export const trainOptions = {
-  data: text("path", "labelled images: a folder or zip of CLASS/image, MNIST IDX or CIFAR-10 files", {
-    otherwise: "needed, except with --resume",
-  }),
+  data: text(
+    "path",
+    "labelled images: a folder, zip or tar of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
+    {
+      otherwise: "needed, except with --resume",
+    },
+  ),
   out: text("folder", "model folder to write", { required: true }),
   ...labelOptions,
   preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
