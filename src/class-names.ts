@@ -8,7 +8,7 @@ export interface ClassNames {
 }
 
 /**
- * The label of a class name, or of a label given as a number or in digits. A model without classes is told nothing, for which runs have
+ * The label of a class name, or of a label given as a number, or in digits where no class has digits as its name. A model without classes is told nothing, for which runs have
  * the number 0. Throws UsageError where the model has no such class.
  */
 export function labelOf(name: string | number, { classes, source }: ClassNames): number {
@@ -16,12 +16,21 @@ export function labelOf(name: string | number, { classes, source }: ClassNames):
     if (name === 0) return 0;
     throw new UsageError(`${source} has no classes, so "${name}" cannot be asked for; leave it out`);
   }
-  const byName = typeof name === "string" ? classes.indexOf(name) : -1;
+  const byName = typeof name === "string" ? placeOf(name, classes) : -1;
   if (byName >= 0) return byName;
+  // Of classes with the names 3 and 7, "1" is none: not the second.
+  if (typeof name === "string" && classes.some((one) => /^\d+$/.test(one)))
+    throw new UsageError(`${source} has no class "${name}"; its classes are ${listed(classes)}`);
   const label = typeof name === "number" ? name : /^\d+$/.test(name) ? Number(name) : Number.NaN;
   if (Number.isInteger(label) && label >= 0 && label < classes.length) return label;
   throw new UsageError(`${source} has no class "${name}"; its classes are ${listed(classes)}`);
 }
+
+/** Where a name stands, in any Unicode form; -1 where it does not. */
+const placeOf = (name: string, classes: readonly string[]): number => {
+  const place = classes.indexOf(name);
+  return place >= 0 ? place : classes.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
+};
 
 /** Names in a line, the first twenty. */
 export const listed = (names: readonly string[]): string =>

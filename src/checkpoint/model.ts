@@ -69,9 +69,6 @@ export function checkRecord(value: unknown, where: string): ModelRecord {
   const { data, error } = modelSchema.safeParse(upgradeRecord(value));
   if (error) throw new ModelError(`${where}: ${describeProblems(error)}`);
   const { denoiser, classifier, ...model } = data;
-  const [, height, width] = model.imageShape;
-  if (height !== width)
-    throw new ModelError(`${where}: the images' height is ${height} but square images ask for ${width}`);
   const record = {
     ...model,
     ...(denoiser && {

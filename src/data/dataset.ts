@@ -170,14 +170,6 @@ export function splitOf({ path, train, test }: Dataset, name: "train" | "test"):
   return split;
 }
 
-/** Throws DataError unless the images are square, as networks need them. */
-export function requireSquare({ path, imageShape: [, height, width] }: Dataset): void {
-  if (height !== width)
-    throw new DataError(
-      `${path}: networks need square images but these are ${width}x${height}; give --size ${Math.min(width, height)}`,
-    );
-}
-
 /** Throws DataError unless at least `least` classes have training images: a classifier needs two. */
 export function requireClasses({ path, classes, train }: Dataset, least: number): void {
   const present = classesPresent(classes, train.labels);

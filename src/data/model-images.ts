@@ -28,10 +28,15 @@ export async function openImagesFor(
 ): Promise<Dataset> {
   const dataset = await openDataset(path, { loose: true, ...options, size, channels: channels === 1 ? 1 : 3 });
   const [, h, w] = dataset.imageShape;
-  if (h !== height || w !== width)
+  if (h !== height || w !== width) {
+    const remedy =
+      height === width
+        ? `give --size ${width} to resize and centre-crop them`
+        : `resize them to ${width}x${height} first`;
     throw new DataError(
-      `${path}: the images are ${w}x${h} but ${source} knows images of ${width}x${height}; give --size ${width} to resize and centre-crop them`,
+      `${path}: the images are ${w}x${h} but ${source} knows images of ${width}x${height}; ${remedy}`,
     );
+  }
   return dataset;
 }
 

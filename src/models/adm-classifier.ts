@@ -15,8 +15,8 @@ export const admClassifier = {
   role: "classifier",
   kind: "adm-classifier",
   schema,
-  signature: ({ inChannels, imageSize, outChannels }) => ({
-    imageShape: [inChannels, imageSize, imageSize],
+  signature: ({ inChannels, imageSize, imageWidth = imageSize, outChannels }) => ({
+    imageShape: [inChannels, imageSize, imageWidth],
     classes: outChannels,
   }),
   build: encoderUnet,

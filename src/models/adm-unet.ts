@@ -9,11 +9,12 @@ import type { ConfigSchema, DenoiserFamily, DenoiserSignature } from "./family.t
 export const unetSignature = ({
   inChannels,
   imageSize,
+  imageWidth = imageSize,
   outChannels,
   numClasses,
   nullLabel,
 }: UNetConfig): DenoiserSignature => ({
-  imageShape: [inChannels, imageSize, imageSize],
+  imageShape: [inChannels, imageSize, imageWidth],
   outChannels,
   classes: numClasses,
   nullLabel: nullLabel ? numClasses : undefined,

@@ -57,7 +57,7 @@ export type Shapes = Readonly<Record<string, Shape>>;
 
 /** Images and classes that a network is to fit. */
 export interface DataShape {
-  /** [C, H, W], H = W. */
+  /** [C, H, W] */
   readonly imageShape: ImageShape;
   /** Number of classes; 0 where the images have no labels. */
   readonly classes: number;

@@ -52,18 +52,24 @@ export function attentionBlock(channels: number, heads: number, { newOrder = tru
 
 /**
  * A layer, attention pooling (Radford et al. 2021): the mean pixel attends to itself and to all pixels.
- * [N, C, size, size] -> [N, outputs].
+ * [N, C, height, width] -> [N, outputs]; `size` is both sides where it is one number.
  */
-export function attentionPool(size: number, channels: number, heads: number, outputs: number) {
+export function attentionPool(
+  size: number | readonly [height: number, width: number],
+  channels: number,
+  heads: number,
+  outputs: number,
+) {
+  const area = typeof size === "number" ? size ** 2 : size[0] * size[1];
   const children = {
-    positional_embedding: parameter([channels, size ** 2 + 1], { kind: "normal", std: channels ** -0.5 }),
+    positional_embedding: parameter([channels, area + 1], { kind: "normal", std: channels ** -0.5 }),
     qkv_proj: pointwise(channels, 3 * channels),
     c_proj: pointwise(channels, outputs),
   };
   return module(children, ({ positional_embedding, qkv_proj, c_proj }, x: Tensor) => {
     const n = x.shape[0]!;
     const pixels = x.reshape(n, channels, -1);
-    const tokens = concat([pixels.mean(2, true), pixels], 2).add(positional_embedding); // [N, C, 1 + size^2]
+    const tokens = concat([pixels.mean(2, true), pixels], 2).add(positional_embedding); // [N, C, 1 + area]
     const length = tokens.shape[2]!;
     const [q, k, v] = qkv_proj(tokens.reshape(n, channels, 1, length))
       .split(1, 3)

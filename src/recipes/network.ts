@@ -1,6 +1,7 @@
 import { UsageError } from "../errors.ts";
 import {
   classifierNetwork,
+  classifierSignature,
   denoiserNetwork,
   denoiserSignature,
   familyOf,
@@ -13,6 +14,7 @@ import {
   type DenoiserDataShape,
   type DenoiserNetwork,
   defaultFamilies,
+  type ImageShape,
   type NetworkRole,
 } from "../models/family.ts";
 
@@ -55,10 +57,21 @@ function configOf(role: NetworkRole, choice: NetworkChoice, data: DataShape): Ne
   return { kind, config: presets[preset]!(data) };
 }
 
+/** Throws UsageError where a family's networks are not for such images: some know only squares. */
+function checkShape({ kind }: NetworkDescription, own: { readonly imageShape: ImageShape }, data: DataShape): void {
+  const [[, h, w], [, height, width]] = [own.imageShape, data.imageShape];
+  if (h !== height || w !== width)
+    throw new UsageError(
+      `family ${kind}: its networks take images of ${w}x${h} but these are ${width}x${height}; give --size ${Math.min(height, width)} to crop squares`,
+    );
+}
+
 /** A denoiser for data. Throws UsageError where there is none of that family and size, or where it enlarges images. */
 export function chooseDenoiser(choice: NetworkChoice, data: DenoiserDataShape): Chosen<DenoiserNetwork> {
   const description = configOf("denoiser", choice, data);
-  if (denoiserSignature(description).lowRes)
+  const signature = denoiserSignature(description);
+  checkShape(description, signature, data);
+  if (signature.lowRes)
     throw new UsageError(
       `family ${description.kind}: its networks enlarge images, and there are no small ones for them`,
     );
@@ -68,5 +81,6 @@ export function chooseDenoiser(choice: NetworkChoice, data: DenoiserDataShape): 
 /** The same for a classifier. */
 export function chooseClassifier(choice: NetworkChoice, data: DataShape): Chosen<ClassifierNetwork> {
   const description = configOf("classifier", choice, data);
+  checkShape(description, classifierSignature(description), data);
   return { description, network: classifierNetwork(description) };
 }

@@ -10,7 +10,7 @@ import type { NetworkChoice } from "./network.ts";
 export interface RecipeOptions
   extends NetworkChoice,
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
-  /** Images and their classes, as `openDataset` gives them; square. */
+  /** Images and their classes, as `openDataset` gives them. */
   dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size">;
   /** Updates in all; 20 000 by default, 6000 of a classifier. */
   steps?: number;

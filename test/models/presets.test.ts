@@ -16,7 +16,8 @@ const tensorsOf = (network: Network) =>
 function forward(config: UNetConfig, n: number) {
   const network = unet(config);
   const parameters = tensorsOf(network);
-  const x = input("x", f32(n, config.inChannels, config.imageSize, config.imageSize));
+  const { imageSize, imageWidth = imageSize } = config;
+  const x = input("x", f32(n, config.inChannels, imageSize, imageWidth));
   return { parameters, out: network(parameters, x, input("t", f32(n)), { label: input("y", i32(n)) }) };
 }
 
@@ -41,18 +42,21 @@ test("published networks have the published numbers of parameters", () => {
 
 describe.each(presetNames)("preset %s", (name) => {
   test.each([
-    [1, 28],
-    [3, 32],
-    [3, 64],
-    [1, 30],
-    [3, 4],
-  ])("fits images of %i channels and %i pixels", (channels, size) => {
-    const data = { imageShape: [channels, size, size] as const, classes: 10 };
+    [1, 28, 28],
+    [3, 32, 32],
+    [3, 64, 64],
+    [1, 30, 30],
+    [3, 4, 4],
+    [1, 64, 32],
+    [3, 8, 20],
+    [1, 30, 33],
+  ])("fits images of %i channels and %i x %i pixels", (channels, height, width) => {
+    const data = { imageShape: [channels, height, width] as const, classes: 10 };
     const { parameters, out } = forward(denoiserPreset(name, data), 2);
-    expect(out.shape).toEqual([2, 2 * channels, size, size]);
+    expect(out.shape).toEqual([2, 2 * channels, height, width]);
     expect(gradients(out.mean(), parameters)).toHaveProperty(["out.2.weight"]);
     const classifier = encoderUnet(classifierPreset(name, data));
-    const x = input("x", f32(2, channels, size, size));
+    const x = input("x", f32(2, channels, height, width));
     expect(classifier(tensorsOf(classifier), x, input("t", f32(2))).shape).toEqual([2, 10]);
   });
 

@@ -17,5 +17,9 @@ export const dataCheck = define({
   summary: "count the images of each class, and list what cannot be read",
   examples: ["guidestar data check photos.zip", "guidestar data check photos --size 32 --strict"],
   options,
+  notes:
+    "Labels are read from dataset.json (EDM, StyleGAN), metadata.csv, metadata.jsonl, labels.csv or val_annotations.txt where there is one, " +
+    "else from folders; --labels from-name reads them in names of files. Folders train/, test/, val/ and the like are splits, above or below " +
+    "the classes: test/, or else val/, is held out. A class of which no image can be read is left out.",
 });
 export type DataCheckValues = ValuesOf<typeof dataCheck>;

@@ -26,7 +26,7 @@ export async function runExport(
     throw new UsageError(`${idle.join(", ")} belongs to --what step, not to --what ${what}; leave it out`);
 
   const model = await loadModel(name);
-  const asked = runOptions({ ...values, class: "all", seed: 0, count: 1 }, model, undefined, ddim);
+  const asked = runOptions({ ...values, class: "*", seed: 0, count: 1 }, model, undefined, ddim);
   const exported = exportGraph(model, { what, batchSize, run: settle(model, asked) });
   const { bytes, externalData } = onnxFile(exported, basename(out));
   /** Tensor by tensor, each read when it is written. */

@@ -5,7 +5,9 @@ import { samplerNotes, samplerOptions, samplerOptionsOf } from "./sampler-option
 
 const options = {
   model: text("name|folder", "bundled model, or model folder", { fallback: "digits" }),
-  class: text("names", "classes to draw, with commas between: names or numbers, or all", { fallback: "all" }),
+  class: text("names", "classes to draw, with commas between: names or numbers; * or all for every one", {
+    fallback: "*",
+  }),
   count: whole("pictures to draw, the classes in turn", {
     most: 100_000,
     otherwise: "one of each class, 16 of a single one",

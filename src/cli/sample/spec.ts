@@ -94,12 +94,28 @@ export function runOptions(
 export const askedGuidance = (values: Partial<GuidanceValues>): Guidance =>
   Object.fromEntries(Object.keys(guidanceSettings).map((name) => [name, values[name as keyof Guidance]]));
 
-/** What `--class` names; nothing where the model has no classes and all are asked for. */
+/** What `--class` names: `*` is every class, and so is `all`, unless a class is
+ * called so; nothing where the model has no classes and all are asked for. */
 function askedClasses(names: string, { classes }: Model): string[] {
-  const known = names === "all" ? [...classes] : classes.includes(names) ? [names] : names.split(",");
-  const asked = known.map((name) => name.trim()).filter((name) => name !== "");
+  const every = names === "*" || (names === "all" && !classes.includes("all"));
+  const asked = every ? [...classes] : splitNames(names, classes);
   if (asked.length === 0 && classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
   return asked;
+}
+
+/** Names with commas between them, of which some may have commas themselves: the longest that is a class counts. */
+function splitNames(names: string, classes: readonly string[]): string[] {
+  const known = new Set(classes.map((name) => name.normalize("NFC")));
+  const parts = names.normalize("NFC").split(",");
+  const found: string[] = [];
+  for (let from = 0; from < parts.length; ) {
+    let to = parts.length;
+    const name = () => parts.slice(from, to).join(",").trim();
+    while (to > from + 1 && !known.has(name())) to--;
+    if (name() !== "") found.push(name());
+    from = to;
+  }
+  return found;
 }
 
 /** Whether a run tells the denoiser, or the classifier that leads it, a class: else its labels stand for none. */

@@ -35,7 +35,8 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     format,
     denoiser: model.denoiser?.sha256 ?? "",
     classifier: model.classifier?.sha256 ?? null,
-    classes: values.class,
+    // As it was recorded when all had no other name.
+    classes: values.class === "*" && !model.classes.includes("all") ? "all" : values.class,
     count,
     seed,
     detector: detector.name,

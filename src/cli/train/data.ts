@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import { existsSync } from "node:fs";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
-import { type Dataset, requireSquare } from "../../data/dataset.ts";
+import type { Dataset } from "../../data/dataset.ts";
 import { trainedClasses } from "../../data/labels/trained-classes.ts";
 import type { LabelOptions } from "../../data/layout.ts";
-import { UsageError } from "../../errors.ts";
+import { DataError, UsageError } from "../../errors.ts";
 import { openImages } from "../terminal/images.ts";
 import type { Progress } from "../terminal/progress.ts";
 
@@ -17,10 +18,12 @@ interface DataValues extends LabelOptions {
 /**
  * Opens the images of a training run: of the size and channels of the model that they join, if there is one.
  *
- * @throws UsageError where no path was given; DataError where the images are not square or cannot be used
+ * @param remembered whether the path is that of a checkpoint, not one that was given now
+ * @throws UsageError where no path was given; DataError where the images cannot be used
  */
 export async function openTrainingData(
   { data, size, strict, out, labels, labelColumn, range }: DataValues,
+  remembered: boolean,
   existing: ModelRecord | undefined,
   shown: Progress,
   signal: AbortSignal,
@@ -30,13 +33,13 @@ export async function openTrainingData(
       "--data is missing: a folder, zip or tar of CLASS/image, or another data set (`guidestar train denoiser --help` lists them)",
     );
   const model = existing && { ...existing, source: out };
-  const opened = await openImages(
-    data,
-    model,
-    { size, strict, labels, labelColumn, range, loose: false },
-    { shown, signal },
-  );
-  requireSquare(opened);
+  const options = { size, strict, labels, labelColumn, range, loose: false };
+  const opened = await openImages(data, model, options, { shown, signal }).catch((cause: unknown) => {
+    if (!remembered || existsSync(data)) throw cause;
+    throw new DataError(`${data}: the images of this run are no longer there; give --data with their new place`, {
+      cause,
+    });
+  });
   const dataset = trainedClasses(opened);
   if (dataset !== opened) shown.say(dataset.notes!.at(-1)!);
   return dataset;

@@ -15,16 +15,20 @@ import { UsageError } from "../../errors.ts";
 import { countParameters } from "../../nn/module.ts";
 import { classifierRecipe } from "../../recipes/classifier.ts";
 import { denoiserRecipe } from "../../recipes/denoiser.ts";
+import { i32, input } from "../../tensor/trace.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
 import { type TrainOptions, trainClassifier, trainDenoiser } from "../../training/train.ts";
 import type { ClassifierValues } from "./classifier.ts";
+import { trainingFlops } from "./cost.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 
 /** What is to be trained, with all choices made. */
 export interface Job {
   readonly parameters: number;
   readonly process: NoiseConfig;
+  /** Floating-point operations that training takes for one image. */
+  flops(): number;
   /** Images in memory at once. */
   readonly microBatch: number;
   start(options: TrainOptions): AsyncGenerator<TrainingEvent, void, undefined>;
@@ -53,6 +57,10 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
     parameters: countParameters(network),
     process,
     microBatch: training.microBatch!,
+    flops: () =>
+      trainingFlops(network, dataset.imageShape, (parameters, x, t) =>
+        network(parameters, x, t, training.classes === undefined ? {} : { label: input("y", i32(1)) }),
+      ),
     start: (options) => trainDenoiser({ ...training, ...options }),
     model,
   };
@@ -67,6 +75,7 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, existi
     parameters: countParameters(network),
     process,
     microBatch: training.microBatch!,
+    flops: () => trainingFlops(network, dataset.imageShape, network),
     start: (options) => trainClassifier({ ...training, ...options }),
     model,
   };

@@ -46,7 +46,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const shown = progress(terminal);
   const problem = choiceProblem(network, values);
   if (problem) throw new UsageError(`--${problem}`);
-  const dataset = await openTrainingData(values, existing, shown, signal);
+  const dataset = await openTrainingData(values, saved !== undefined && !given.has("data"), existing, shown, signal);
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.config);
@@ -59,7 +59,10 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     ...(values.threads && { threads: values.threads }),
   });
   const description = describeJob(network, job, dataset, values);
-  if (values.dryRun) return terminal.out(`${description}\n${await estimate(job, values, backend, signal)}\n`);
+  if (values.dryRun) {
+    terminal.out(`${description}\n`);
+    return terminal.out(`${await estimate(job, values, backend, shown, signal)}\n`);
+  }
   shown.say(description);
 
   const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };

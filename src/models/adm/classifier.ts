@@ -17,7 +17,9 @@ export function encoderUnet(config: ClassifierConfig): ClassifierNetwork {
   const { children, skips, channels, factor } = encoder(config);
   const spatial = pool === "spatial" || pool === "spatial_v2";
   const features = skips.reduce((sum, n) => sum + n, channels);
-  const out = head(config, channels, Math.floor(config.imageSize / factor), features);
+  const { imageSize, imageWidth = imageSize } = config;
+  const size = [Math.floor(imageSize / factor), Math.floor(imageWidth / factor)] as const;
+  const out = head(config, channels, size, features);
   return module({ ...children, out }, (self, x: Tensor, t: Tensor) => {
     const emb = self.time_embed(t);
     let h = x;
@@ -30,8 +32,8 @@ export function encoderUnet(config: ClassifierConfig): ClassifierNetwork {
   });
 }
 
-/** Children of the last part, from activations [N, channels, size, size] or pooled features [N, features] to logits. */
-function head(config: ClassifierConfig, channels: number, size: number, features: number): Block[] {
+/** Children of the last part, from activations [N, channels, ...size] or pooled features [N, features] to logits. */
+function head(config: ClassifierConfig, channels: number, size: readonly [number, number], features: number): Block[] {
   const { outChannels, numHeads, numHeadChannels, normGroups = 32, pool = "attention" } = config;
   const hidden = 2048;
   switch (pool) {

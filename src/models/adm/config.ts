@@ -1,7 +1,9 @@
 /** What all networks of the ADM family (Dhariwal & Nichol 2021) have in common. Every field is plain JSON. */
 export interface BackboneConfig {
-  /** Height and width of the images it was made for, in pixels. */
+  /** Height of the images it was made for, in pixels, and their width where `imageWidth` says no other. */
   readonly imageSize: number;
+  /** Width of images that are not square. */
+  readonly imageWidth?: number | undefined;
   /** Channels of the image. */
   readonly inChannels: number;
   /** Channels of the output: those of the image, twice as many with a learned variance; of a classifier, the number of classes. */

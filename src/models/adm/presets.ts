@@ -40,26 +40,31 @@ const classifiers: Record<PresetName, Preset> = {
   base: { modelChannels: 64, numResBlocks: 1, channelMult: [0.5, 1, 2] },
 };
 
-/** Smallest height that a network works at, and the largest at which its pixels attend to each other. */
+/** Smallest side that a network works at, and the largest at which its pixels attend to each other. */
 const smallestSize = 4;
 const attentionSize = 8;
 
-/** How many resolutions images of `size` pixels have: they are halved while even, once more for every doubling above 32. */
-function levelCount(size: number, multipliers: number): number {
-  const most = multipliers + Math.max(0, Math.ceil(Math.log2(size / 32)));
+/** How many resolutions images have: they are halved while both sides are even, once more for every doubling of the longer above 32. */
+function levelCount(height: number, width: number, multipliers: number): number {
+  const most = multipliers + Math.max(0, Math.ceil(Math.log2(Math.max(height, width) / 32)));
+  const halves = (side: number): boolean => side % 2 === 0 && side / 2 >= smallestSize;
   let count = 1;
-  for (let side = size; count < most && side % 2 === 0 && side / 2 >= smallestSize; side /= 2) count++;
+  for (let [h, w] = [height, width]; count < most && halves(h) && halves(w); h /= 2, w /= 2) count++;
   return count;
 }
 
-function backbone({ channelMult, ...preset }: Preset, [inChannels, imageSize]: DataShape["imageShape"]) {
-  const factors = Array.from({ length: levelCount(imageSize, channelMult.length) }, (_, level) => 2 ** level);
+function backbone({ channelMult, ...preset }: Preset, [inChannels, imageSize, imageWidth]: DataShape["imageShape"]) {
+  const factors = Array.from(
+    { length: levelCount(imageSize, imageWidth, channelMult.length) },
+    (_, level) => 2 ** level,
+  );
   return {
     ...preset,
     imageSize,
+    ...(imageWidth !== imageSize && { imageWidth }),
     inChannels,
     channelMult: factors.map((_, level) => channelMult[level] ?? channelMult.at(-1)!),
-    attentionResolutions: factors.filter((factor) => imageSize / factor <= attentionSize),
+    attentionResolutions: factors.filter((factor) => Math.max(imageSize, imageWidth) / factor <= attentionSize),
     numHeadChannels: 16,
     normGroups: 8,
   } satisfies Omit<BackboneConfig, "outChannels">;

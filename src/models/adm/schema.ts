@@ -8,6 +8,7 @@ const fraction = z.number().positive().max(64);
 /** Fields of every config of the ADM family. */
 export const backboneFields = {
   imageSize: count,
+  imageWidth: count.optional(),
   inChannels: count,
   outChannels: count,
   modelChannels: count,
