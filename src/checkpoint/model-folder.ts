@@ -55,12 +55,13 @@ export const bundledModels = async (): Promise<string[]> =>
     .map(({ name }) => name);
 
 /**
- * The folder of a model: one that holds a model.json, or a bundled model by name.
+ * The folder of a model: one that holds a model.json (which may be named itself), or a bundled model by name.
  *
  * @throws ModelError where there is neither; the message lists the bundled models
  */
 export async function findModel(nameOrFolder: string): Promise<string> {
   if (await exists(join(nameOrFolder, "model.json"))) return nameOrFolder;
+  if (basename(nameOrFolder) === "model.json" && (await exists(nameOrFolder))) return dirname(nameOrFolder);
   const bundled = await bundledModels();
   if (bundled.includes(nameOrFolder)) return join(bundledFolder(), nameOrFolder);
   const known = bundled.length > 0 ? ` (bundled: ${bundled.join(", ")})` : "";

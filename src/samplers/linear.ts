@@ -1,5 +1,6 @@
 import type { CoefficientRow } from "../diffusion/noise-schedule.ts";
 import { perImage } from "../diffusion/process.ts";
+import { UsageError } from "../errors.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { Solver, SolverStep } from "./solver.ts";
 
@@ -33,12 +34,18 @@ export interface LinearEvaluation {
  * Solvers of the diffusion's ODE or SDE differ in their factors alone: each next x is a sum of x, the predicted image, earlier ones
  * and noise. So one traced step serves them all, and a solver is a table of factors, made in float64.
  *
- * @param evaluations those of each step, in order
+ * @param evaluations those of each step, from the most noise to the picture
+ * @throws UsageError for a sum of something that is neither `x`, `x0`, `noise` nor in memory
  */
 export function linearSolver(evaluations: readonly (readonly LinearEvaluation[])[]): Solver {
   const all = evaluations.flat();
   const memory = [...new Set(all.flatMap((evaluation) => Object.keys(evaluation.memory ?? {})))];
   const raises = all.some(({ raised }) => raised);
+  const known = ["x", "x0", "noise", ...memory];
+  for (const { next, raised = {}, memory: kept = {} } of all)
+    for (const name of [next, raised, ...Object.values(kept)].flatMap(Object.keys))
+      if (!known.includes(name))
+        throw new UsageError(`a solver's sums are of ${known.join(", ")}, but one has "${name}"`);
   const plan = evaluations.map((step) =>
     step.map(({ coefficients, raised = { x: 1 }, next, memory: kept = {} }) => {
       const sums = { ...(raises && { raised }), next, ...kept };

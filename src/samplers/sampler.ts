@@ -64,6 +64,10 @@ export interface SamplerMaker<K extends string, S extends Settings> extends Samp
 export function defineSampler<const K extends string, const S extends Settings>(
   definition: SamplerDefinition<K, S>,
 ): SamplerMaker<K, S> {
+  if (!/^[a-z0-9][a-z0-9+-]*$/.test(definition.kind))
+    throw new UsageError(
+      `a sampler's kind is written in small letters, digits, + and -, as "dpm++2m", but this one is "${definition.kind}"`,
+    );
   const maker: SamplerMaker<K, S> = Object.assign(
     (options: SamplerOptions<S> = {}) => completed(maker, options) as Sampler<K, S>,
     definition,
@@ -158,9 +162,16 @@ function checkForeign(
   );
 }
 
-/** What a sampler computes on the levels of a schedule. */
-export const solverOf = (sampler: Sampler, schedule: NoiseSchedule): Solver =>
-  definitionOf(sampler).solver(schedule, sampler);
+/** What a sampler computes on the levels of a schedule. Throws UsageError where its plan goes towards more noise. */
+export function solverOf(sampler: Sampler, schedule: NoiseSchedule): Solver {
+  const solver = definitionOf(sampler).solver(schedule, sampler);
+  const [first, last] = [solver.plan[0]?.[0], solver.plan.at(-1)?.[0]].map((evaluation) => evaluation?.coefficients);
+  if (first && last && first.sigma * last.alpha < last.sigma * first.alpha)
+    throw new UsageError(
+      `sampler ${sampler.kind}: its plan begins with the least noise; steps go from the most noise to the picture, and a schedule's levels stand the other way round`,
+    );
+  return solver;
+}
 
 /** The form of classifier guidance that moves a sampler: only ancestral sampling reads the mean. */
 export const guidanceForm = (sampler: Sampler): "mean" | "score" =>

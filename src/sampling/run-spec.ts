@@ -97,7 +97,7 @@ export function parseRunSpec(text: string, where: string): RunSpec {
     throw new DataError(`${where}: its record of the sampling run is not JSON`, { cause });
   }
   const { data, error } = runSpecSchema.safeParse(upgradeRunSpec(json));
-  if (error) throw new DataError(`${where}: its record of the sampling run is damaged: ${describeProblems(error)}`);
+  if (error) throw new DataError(`${where}: its record of the sampling run cannot be used: ${describeProblems(error)}`);
   return data;
 }
 

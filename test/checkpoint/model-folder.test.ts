@@ -313,6 +313,7 @@ describe("loading refuses", () => {
 
   test("names that are neither folder nor bundled", async () => {
     expect(await refusal(loadModel("no-such-model"))).toMatch(/no-such-model: there is no such model/);
+    expect((await loadModel("models/digits/model.json")).classes).toHaveLength(10);
   });
 });
 

@@ -62,6 +62,28 @@ describe("a sampler of one's own", () => {
     expect(() => paced({ pace: 3 })).toThrow(/pace must be a number above 0 and at most 2 but is 3/);
   });
 
+  test("is refused where its plan cannot be meant", async () => {
+    const with_ = (kind: string, solver: typeof paced.solver) =>
+      defineSampler({
+        kind,
+        note: "wrong",
+        settings: {},
+        steps: 4,
+        levels: "chain",
+        solver: (s) => solver(s, { pace: 1 }),
+      });
+    const upwards = with_("upwards", (schedule, settings) => {
+      const solver = paced.solver(schedule, settings);
+      return { ...solver, plan: solver.plan.toReversed() };
+    });
+    await expect(draw({ sampler: upwards() })).rejects.toThrow(/upwards: its plan begins with the least noise/);
+    const misspelt = with_("misspelt", (schedule) =>
+      linearSolver([[{ coefficients: coefficientRow(schedule, 0), next: { xo: 1 } }]]),
+    );
+    await expect(draw({ sampler: misspelt() })).rejects.toThrow(/sums are of x, x0, noise, but one has "xo"/);
+    expect(() => with_("Bad Kind", paced.solver)).toThrow(/small letters, digits, \+ and -.*"Bad Kind"/);
+  });
+
   test("is known to records once it is registered; before, they say where it comes from", async () => {
     const run = settle(model, { ...options, sampler: paced({ pace: 0.5 }) });
     const unknown = /"paced" is no sampler that is known here \(ddim, .*pc\); one of your own .* registerSampler/;

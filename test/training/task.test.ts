@@ -31,6 +31,27 @@ const line: Task<{ x: NDArray<"float32"> }> = {
 };
 const options = () => ({ backend, steps: 6, learningRate: 0.5, emaRate: 0.5 });
 
+test.each([
+  [
+    "a mean over the batch",
+    [],
+    /objective must be \[N\], one number for each of the 8 images of the batch, but is \[\]/,
+  ],
+  ["a number for each value", [8, 3], /objective must be \[N\].* but is \[8, 3\]/],
+  ["one number", [1], /objective must be \[N\].* but is \[1\]/],
+])("an objective that is %s is refused, for its gradient would be another one", async (_, shape, message) => {
+  const wrong: typeof line = {
+    ...line,
+    loss: ({ slope }) => ({
+      objective: slope!
+        .mul(2)
+        .sum()
+        .expand(...shape),
+    }),
+  };
+  await expect(trained(train(wrong, options()))).rejects.toThrow(message);
+});
+
 /** Checkpoints in memory, of which the newest is kept. */
 function memoryStore(saved: Checkpoint[] = []): CheckpointStore {
   return {

@@ -1,7 +1,8 @@
-import { UsageError } from "../../errors.ts";
+import { ShapeError, UsageError } from "../../errors.ts";
 import type { Shape, Tree } from "../../ndarray.ts";
 import { concat, where } from "../../tensor/functions.ts";
 import { gradients } from "../../tensor/gradient.ts";
+import { show } from "../../tensor/shape.ts";
 import type { AnyTensor, Tensor } from "../../tensor/tensor.ts";
 import { f32, flatten, isTensor, mapTree, type Spec, type TensorsOf, trace } from "../../tensor/trace.ts";
 import { trackedAverages } from "../averages.ts";
@@ -41,7 +42,7 @@ export interface StepOptions {
  * `update` takes `updateValues`. The other outputs are `objective` [N], `metrics` (each [N]) and `gradientNorm` (before clipping).
  *
  * @param shapes of the network's parameters, by name.
- * @throws UsageError unless `microBatch` is a whole number from 1.
+ * @throws UsageError unless `microBatch` is a whole number from 1; ShapeError for an objective or a metric that is not [N].
  */
 export function trainingGraph<const B extends Tree<Spec>>(
   shapes: Readonly<Record<string, Shape>>,
@@ -104,11 +105,21 @@ function averageGradient(
       return never ? where(never, 0, own) : own;
     });
     const result = loss(part);
+    checkPerImage(result, sizeOfBatch(part));
     const share = gradients(result.objective.sum().mul(1 / size), kept);
     gradient = done ? mapValues(done, (sum, key) => sum.add(share[key]!)) : share;
     parts.push(result);
   }
   return { gradient: gradient!, parts };
+}
+
+/** Throws ShapeError unless the objective and every metric have one number for each image: another shape would give another gradient. */
+function checkPerImage({ objective, metrics = {} }: Loss, count: number): void {
+  for (const [name, { shape }] of Object.entries({ objective, ...metrics }))
+    if (shape.length !== 1 || shape[0] !== count)
+      throw new ShapeError(
+        `loss: ${name} must be [N], one number for each of the ${count} images of the batch, but is ${show(shape)}; leave the mean over the batch to the training, and take that over an image's values (meanPerImage)`,
+      );
 }
 
 const sizeOfBatch = (batch: Tree<AnyTensor>): number => flatten(batch, isTensor).values().next().value?.shape[0] ?? 0;
