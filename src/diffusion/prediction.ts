@@ -134,9 +134,15 @@ function reverseVariance(
 const between = (spread: Tensor, low: Tensor, high: Tensor): Tensor =>
   spread.add(1).mul(0.5).mul(high.sub(low)).add(low);
 
+/**
+ * An image after its values were limited, and NaN where they were infinite: 0 times a finite number is 0. Else a network whose numbers overflow
+ * would draw black and white.
+ */
+export const limited = (before: Tensor, after: Tensor): Tensor => after.add(before.mul(0));
+
 /** The same prediction with its image limited to the range of images, [-1, 1], and the noise that then remains. */
 export function clipX0(prediction: Prediction, xt: Tensor, c: Coefficients): Prediction {
-  const x0 = prediction.x0.clip(-1, 1);
+  const x0 = limited(prediction.x0, prediction.x0.clip(-1, 1));
   return { ...prediction, x0, eps: epsFromX0(xt, x0, c) };
 }
 

@@ -1,3 +1,4 @@
+import { limited } from "../../diffusion/prediction.ts";
 import { epsFromX0 } from "../../diffusion/process.ts";
 import { UsageError } from "../../errors.ts";
 import { number, problemOf } from "../../setting.ts";
@@ -19,7 +20,7 @@ export function thresholded(predictor: Predictor, percentile: number): Predictor
   return (xt, c, condition) => {
     const prediction = predictor(xt, c, condition);
     const s = percentileOf(prediction.x0.abs(), percentile).maximum(1);
-    const x0 = prediction.x0.maximum(s.neg()).minimum(s).div(s);
+    const x0 = limited(prediction.x0, prediction.x0.maximum(s.neg()).minimum(s).div(s));
     return { ...prediction, x0, eps: epsFromX0(xt, x0, c) };
   };
 }
