@@ -52,6 +52,8 @@ export interface Report {
   readonly inceptionScore?: Estimate;
   /** Share of samples that the detector takes for the class they were asked to be, 0 ... 1. */
   readonly accuracy?: Estimate;
+  /** What there were too few images for: which metric, which set, and how many it takes. */
+  readonly leftOut: readonly string[];
   /** What a reader of the numbers must know. */
   readonly warnings: readonly string[];
 }
@@ -75,32 +77,77 @@ export async function evaluate(
   const momentsOf = async (given: Moments | undefined, points: Matrix | undefined): Promise<Moments | undefined> =>
     given ?? (points && moments([points], engine));
 
-  let metrics: Omit<Report, "counts" | "warnings"> = {};
-  let count: number | undefined;
+  const leftOut: string[] = [];
   const warnings: string[] = [];
-  if (reference) {
+  /** Are there images enough? What is left out is said. */
+  const suffices = (metric: string, real: number | undefined, least: number, why: string): boolean => {
+    const sets = [
+      ["there", samples.features.rows, "sample"],
+      ["of the reference there", real, "image"],
+    ] as const;
+    const few = sets.find(([, count]) => count !== undefined && count < least);
+    if (few) {
+      const [where, count, noun] = few;
+      leftOut.push(
+        `${metric} left out: ${where} ${count === 1 ? `is 1 ${noun}` : `are ${count} ${noun}s`}, but ${why} at least ${least}`,
+      );
+    }
+    return few === undefined;
+  };
+  let metrics: Omit<Report, "counts" | "leftOut" | "warnings"> = {};
+  let count: number | undefined;
+  const given = reference?.statistics;
+  if (reference && !given && !reference.features)
+    throw new DataError("a reference needs features or statistics, but has neither");
+  if (
+    reference &&
+    suffices("Frechet distances are", given ? undefined : reference.features!.rows, 2, "a covariance takes")
+  ) {
     onMetric("Frechet distance");
-    const real = await momentsOf(reference.statistics, reference.features);
-    if (!real) throw new DataError("a reference needs features or statistics, but has neither");
+    const real = (await momentsOf(given, reference.features))!;
     count = real.count;
     metrics = { ...metrics, fid: await distance(samples.features, real, "frechet") };
     warnings.push(...biasWarnings(samples.features, count));
-    const spatial = samples.spatial && (await momentsOf(reference.statistics?.spatial, reference.spatial));
+    const spatial = samples.spatial && (await momentsOf(given?.spatial, reference.spatial));
     if (spatial) metrics = { ...metrics, sfid: await distance(samples.spatial!, spatial, "spatial") };
   }
   if (reference?.features) {
-    onMetric("precision and recall");
-    metrics = { ...metrics, ...(await precisionRecall(reference.features, samples.features, { k, seed, ...engine })) };
-    onMetric("kernel distance");
-    metrics = { ...metrics, kid: await kernelDistance(reference.features, samples.features, { seed, ...engine }) };
+    const {
+      features,
+      features: { rows },
+    } = reference;
+    if (suffices("precision and recall are", rows, k + 1, `the ${k} nearest neighbours of one (k) take`)) {
+      onMetric("precision and recall");
+      metrics = { ...metrics, ...(await precisionRecall(features, samples.features, { k, seed, ...engine })) };
+    }
+    if (suffices("the kernel distance is", rows, 2, "it takes")) {
+      onMetric("kernel distance");
+      metrics = { ...metrics, kid: await kernelDistance(features, samples.features, { seed, ...engine }) };
+    }
   }
   if (samples.probabilities) {
     const { probabilities } = samples;
     metrics = { ...metrics, inceptionScore: inceptionScore(probabilities, { seed }) };
     if (labels) metrics = { ...metrics, accuracy: classAccuracy(probabilities, labels, { seed }) };
   }
+  if (reference && Object.keys(metrics).length === 0) throw new DataError(leftOut.join("; "));
+  checkNumbers(metrics);
   const referenceFeatures = reference?.features?.rows ?? 0;
-  return { counts: { samples: samples.features.rows, reference: count, referenceFeatures }, ...metrics, warnings };
+  return {
+    counts: { samples: samples.features.rows, reference: count, referenceFeatures },
+    ...metrics,
+    leftOut,
+    warnings,
+  };
+}
+
+/** Throws DataError where a metric is no number: features beyond 1e150 have squares that float64 cannot hold. */
+function checkNumbers(metrics: Readonly<Record<string, Estimate>>): void {
+  for (const [name, { value, error }] of Object.entries(metrics))
+    if (!Number.isFinite(value) || error === Number.POSITIVE_INFINITY)
+      throw new DataError(
+        `${name} of these features is ${value} ± ${error}: they are too large for squares in float64; divide those of both sets by one number`,
+      );
 }
 
 /** Images for each dimension. Between equal normal distributions N images add about D^2 / 4N: at 10 D, 2.5% of the total variance. */

@@ -151,13 +151,13 @@ describe("files", () => {
 
 test("evaluate gives what it can, and warns where the count biases it", async () => {
   const rows = (count: number, seed: number) => ({ rows: count, columns: 4, data: normals(seed, 0, 4 * count) });
-  const { warnings, counts, ...metrics } = await evaluate(
+  const { warnings, counts, leftOut, ...metrics } = await evaluate(
     { features: rows(60, 1) },
     { features: rows(50, 2) },
     { backend },
   );
   expect(Object.keys(metrics)).toEqual(["fid", "precision", "recall", "kid"]);
-  expect([counts, warnings]).toEqual([{ samples: 60, reference: 50, referenceFeatures: 50 }, []]);
+  expect([counts, warnings, leftOut]).toEqual([{ samples: 60, reference: 50, referenceFeatures: 50 }, [], []]);
   const few = await evaluate({ features: rows(39, 1) }, { features: rows(50, 2) }, { backend });
   expect(few.warnings.join()).toMatch(/^39 images are few for features of 4 dimensions: .* at least 40 images/);
   const { mean, covariance } = { mean: new Float64Array(4), covariance: new Float64Array(16) };

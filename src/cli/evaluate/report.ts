@@ -13,14 +13,14 @@ const names = {
 const keys = Object.keys(names) as (keyof typeof names)[];
 
 /** A report as JSON has it: `fid` and `fidError`, and so on, side by side; what could not be measured is left out. */
-export const reportJson = ({ counts, warnings, ...metrics }: Report): Readonly<Record<string, unknown>> => ({
+export const reportJson = ({ counts, leftOut, warnings, ...metrics }: Report): Readonly<Record<string, unknown>> => ({
   ...Object.fromEntries(
     keys.flatMap((key) => {
       const metric = metrics[key];
       return metric
         ? [
             [key, metric.value],
-            [`${key}Error`, metric.error],
+            [`${key}Error`, Number.isNaN(metric.error) ? null : metric.error],
           ]
         : [];
     }),
@@ -28,7 +28,7 @@ export const reportJson = ({ counts, warnings, ...metrics }: Report): Readonly<R
   samples: counts.samples,
   reference: counts.reference ?? null,
   referenceFeatures: counts.referenceFeatures,
-  warnings,
+  warnings: [...leftOut, ...warnings],
 });
 
 /** A report as a table. */
@@ -36,7 +36,9 @@ export function describeReport({ counts, ...metrics }: Report, detector: string 
   const rows = keys.flatMap((key) => {
     const metric = metrics[key];
     return metric
-      ? [`${names[key].padEnd(26)}${metric.value.toPrecision(5).padEnd(12)}± ${metric.error.toPrecision(2)}`]
+      ? [
+          `${names[key].padEnd(26)}${metric.value.toPrecision(5).padEnd(12)}± ${Number.isNaN(metric.error) ? "unknown" : metric.error.toPrecision(2)}`,
+        ]
       : [];
   });
   const { reference, referenceFeatures } = counts;

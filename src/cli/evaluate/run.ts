@@ -1,4 +1,5 @@
 import { type Dataset, splitOf } from "../../data/dataset.ts";
+import { tellsClasses } from "../../data/layout.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { digitsReference } from "../../evaluation/detectors/digits.ts";
@@ -62,7 +63,7 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
     ...(saveFeatures === undefined ? [] : [[saveFeatures, featuresNpz(samples)] as const]),
     ...(saveStatistics === undefined ? [] : [[saveStatistics, statisticsNpz(await statistics())] as const]),
   ]);
-  for (const warning of report.warnings) shown.say(`warning: ${warning}`);
+  for (const warning of [...report.leftOut, ...report.warnings]) shown.say(`warning: ${warning}`);
   shown.say(duration((performance.now() - began) / 1000));
   terminal.out(
     values.json
@@ -153,7 +154,8 @@ class Sources implements AsyncDisposable {
 }
 
 /** The detector's class for each of the data's, by name; undefined where it does not know them all, or there are no labels. */
-function labelsFor({ classes }: Dataset, { classes: known = [] }: Detector): readonly number[] | undefined {
+function labelsFor({ classes, layout }: Dataset, { classes: known = [] }: Detector): readonly number[] | undefined {
+  if (!tellsClasses(layout)) return undefined;
   const labels = classes.map((name) => known.indexOf(name));
   return labels.length > 0 && labels.every((label) => label >= 0) ? labels : undefined;
 }

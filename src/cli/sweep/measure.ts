@@ -1,3 +1,4 @@
+import { DataError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
 import { collectFeatures, features } from "../../evaluation/features.ts";
@@ -28,6 +29,8 @@ export async function measure(
   const samples = await collectFeatures(features(inBytes(pictures), detector, { signal }));
   const asked = classes && labels.map((label) => classes[label]!);
   const report = await evaluate(samples, reference, { backend, signal, ...(asked && { labels: asked }) });
+  // Cells are compared by what each of them measures.
+  if (report.leftOut.length > 0) throw new DataError(report.leftOut.join("; "));
   return Object.fromEntries(metricNames.map((name) => [name, report[name] ?? null])) as Metrics;
 }
 

@@ -4,7 +4,7 @@ import { integers } from "../../random.ts";
 export interface Estimate {
   /** The number. */
   readonly value: number;
-  /** Standard deviation over bootstrap resamples (Efron 1979). */
+  /** Standard deviation over bootstrap resamples (Efron 1979); NaN where there are too few images for one. */
   readonly error: number;
 }
 
@@ -34,9 +34,11 @@ export function resample(
 
 /** Standard deviation, n - 1 in the denominator. */
 export function deviation(values: ArrayLike<number>): number {
-  const all = Array.from(values);
+  // Squares of numbers beyond 1e150 are infinite.
+  const unit = Array.from(values).reduce((most, value) => Math.max(most, Math.abs(value)), 0) > 1e150 ? 2 ** 500 : 1;
+  const all = Array.from(values, (value) => value / unit);
   const mean = all.reduce((sum, value) => sum + value, 0) / all.length;
-  return Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (all.length - 1));
+  return unit * Math.sqrt(all.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (all.length - 1));
 }
 
 /** A value of weighted items, and its error; `of` gets the weight of each item, all 1 for the value itself. */

@@ -21,7 +21,7 @@ const fewest = 512;
  * halves of N images vary as sets of N do (the delete-half jackknife, Shao & Wu 1989). Draws with replacement hold ever another number of
  * different images, and a Frechet distance near the width of its features depends on that number more than on the images. Of
  * many or wide features, n of N stand for all, and the deviation is scaled by sqrt(n / N).
- * Where the distance is little more than its bias, the error is up to twice too large.
+ * Where the distance is little more than its bias, the error is up to twice too large. Of fewer than three images it is NaN: unknown.
  */
 export function frechetError(
   samples: Matrix,
@@ -29,6 +29,7 @@ export function frechetError(
   { replicates = 30, seed = 0, of = "frechet" }: FrechetErrorOptions = {},
 ): number {
   const { rows, columns } = samples;
+  if (rows < 3) return Number.NaN; // a half is one image, which has no covariance
   const count = Math.min(rows, Math.max(fewest, Math.floor(budget / columns ** 2)));
   const part = count < rows ? subset(samples, count, seed) : samples;
   // Where a half is not some times the width, the singular values come from products between images, in place of the covariance.

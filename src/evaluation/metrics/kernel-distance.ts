@@ -43,7 +43,7 @@ export async function kernelDistance(
     { length: replicates + 1 },
     (_, r) => xx[r]! / pairsOf(u, r) + yy[r]! / pairsOf(v, r) - (2 * xy[r]!) / (x.rows * y.rows),
   );
-  return { value: value!, error: deviation(others) };
+  return { value: value!, error: deviation(others.filter(Number.isFinite)) }; // a resample of one image alone has no pairs
 }
 
 /** Streams of resamples that belong to the second set. */
@@ -94,7 +94,7 @@ async function forms(set: Resampled, other: Resampled | undefined, options: Prod
   const [xc, yc] = [x, y].map((points) => dots(points, centre)) as [Float64Array, Float64Array];
   const cc = centre.reduce((sum, value) => sum + value * value, 0);
   const sums = new Float64Array(u.rows);
-  for await (const { a, b, products, stride } of blockedProducts(x, other?.points, options)) {
+  for await (const { a, b, products, unit, stride } of blockedProducts(x, other?.points, options)) {
     // Blocks below the diagonal are those above it, turned.
     const twice = !other && a.first !== b.first ? 2 : 1;
     const kernel = new Float64Array(a.count * b.count);
@@ -102,7 +102,7 @@ async function forms(set: Resampled, other: Resampled | undefined, options: Prod
       for (let column = 0; column < b.count; column++) {
         const [i, j] = [a.first + row, b.first + column];
         if (!other && i === j) continue;
-        const product = products[row * stride + column]! + xc[i]! + yc[j]! - cc;
+        const product = unit * products[row * stride + column]! + xc[i]! + yc[j]! - cc;
         const base = product / width + 1;
         kernel[row * b.count + column] = base * base * base;
       }

@@ -84,13 +84,13 @@ async function neighbourDistances(points: Matrix, k: number, options: ProductOpt
     for (; at > i * k && nearest[at - 1]! > distance; at--) nearest[at] = nearest[at - 1]!;
     nearest[at] = distance;
   };
-  for await (const { a, b, products, stride } of blockedProducts(points, undefined, options))
+  for await (const { a, b, products, unit, stride } of blockedProducts(points, undefined, options))
     for (let row = 0; row < a.count; row++) {
       const i = a.first + row;
       for (let column = a.first === b.first ? row + 1 : 0; column < b.count; column++) {
         const j = b.first + column;
         const both = norms[i]! + norms[j]!;
-        const least = both - 2 * products[row * stride + column]! - rounding * both;
+        const least = both - 2 * unit * products[row * stride + column]! - rounding * both;
         if (least >= nearest[i * k + k - 1]! && least >= nearest[j * k + k - 1]!) continue;
         const distance = squaredDistance(points, i, points, j);
         insert(i, distance);
@@ -112,7 +112,7 @@ async function memberships(reference: Manifold, samples: Manifold, options: Prod
   const insideSamples = new Uint8Array(reference.points.rows);
   const rounding = roundingOf(reference.points.columns);
   const [r, s] = [squaredNorms(reference.points, options.centre), squaredNorms(samples.points, options.centre)];
-  for await (const { a, b, products, stride } of blockedProducts(reference.points, samples.points, options))
+  for await (const { a, b, products, unit, stride } of blockedProducts(reference.points, samples.points, options))
     for (let row = 0; row < a.count; row++) {
       const i = a.first + row;
       const radius = reference.radii[i]!;
@@ -120,7 +120,7 @@ async function memberships(reference: Manifold, samples: Manifold, options: Prod
         const j = b.first + column;
         if (insideReference[j]! && insideSamples[i]!) continue;
         const both = r[i]! + s[j]!;
-        const distance = both - 2 * products[row * stride + column]!;
+        const distance = both - 2 * unit * products[row * stride + column]!;
         const other = samples.radii[j]!;
         const doubt = rounding * both;
         // Outside of both balls for certain: almost all pairs.

@@ -10,8 +10,10 @@ export interface ProductBlock {
   /** Rows first ... first + count - 1 of a, and of b. */
   readonly a: { readonly first: number; readonly count: number };
   readonly b: { readonly first: number; readonly count: number };
-  /** Row i, column j of the block: (a_i - centre) . (b_j - centre), at i stride + j. */
+  /** Row i, column j of the block: (a_i - centre) . (b_j - centre), at i stride + j, in `unit`s. */
   readonly products: Float32Array;
+  /** 1, or a power of two where products in float32 would be infinite or zero. */
+  readonly unit: number;
   readonly stride: number;
 }
 
@@ -47,11 +49,12 @@ export async function* blockedProducts(
     products: inputs.a.matmul(inputs.b.permute(1, 0)),
   }));
   await using program = await compile(graph, backend);
+  const scale = scaleOf([a, b], centre);
   const centred = ({ rows, data }: Matrix, first: number) => {
     const block = float32([size, width]);
     const count = Math.min(size, rows - first);
     for (let i = 0, at = first * width, to = 0; i < count; i++)
-      for (let j = 0; j < width; j++) block.data[to++] = data[at++]! - centre[j]!;
+      for (let j = 0; j < width; j++) block.data[to++] = (data[at++]! - centre[j]!) * scale;
     return { block, count };
   };
   let pending: Promise<ProductBlock> | undefined;
@@ -64,6 +67,7 @@ export async function* blockedProducts(
         a: { first: i, count: left.count },
         b: { first: j, count: right.count },
         products: products.data,
+        unit: scale ** -2,
         stride: size,
       }));
       // Where the one before fails, nobody asks for this one, and how it ends is not to end the process.
@@ -73,6 +77,18 @@ export async function* blockedProducts(
     }
   }
   if (pending) yield await pending;
+}
+
+/** Rows between these have squares that float32 can tell, summed over any number of columns. */
+const [smallest, largest] = [2 ** -40, 2 ** 50];
+
+/** 1, or the power of two that brings rows less their centre near 1 where their products in float32 would be infinite or zero. */
+function scaleOf(sets: readonly Matrix[], centre: Float64Array): number {
+  let most = 0;
+  for (const { rows, columns, data } of sets)
+    for (let i = 0, at = 0; i < rows; i++)
+      for (let j = 0; j < columns; j++) most = Math.max(most, Math.abs(data[at++]! - centre[j]!));
+  return most === 0 || (most >= smallest && most <= largest) ? 1 : 2 ** -Math.floor(Math.log2(most));
 }
 
 /** Mean of the rows; throws DataError where a number is not finite, or the rows are too many to be held at all. */
