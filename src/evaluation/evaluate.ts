@@ -81,17 +81,8 @@ export async function evaluate(
   const warnings: string[] = [];
   /** Are there images enough? What is left out is said. */
   const suffices = (metric: string, real: number | undefined, least: number, why: string): boolean => {
-    const sets = [
-      ["there", samples.features.rows, "sample"],
-      ["of the reference there", real, "image"],
-    ] as const;
-    const few = sets.find(([, count]) => count !== undefined && count < least);
-    if (few) {
-      const [where, count, noun] = few;
-      leftOut.push(
-        `${metric} left out: ${where} ${count === 1 ? `is 1 ${noun}` : `are ${count} ${noun}s`}, but ${why} at least ${least}`,
-      );
-    }
+    const few = tooFew(samples.features.rows, real, least);
+    if (few) leftOut.push(`${metric} left out: ${few}, but ${why} at least ${least}`);
     return few === undefined;
   };
   let metrics: Omit<Report, "counts" | "leftOut" | "warnings"> = {};
@@ -112,15 +103,12 @@ export async function evaluate(
     if (spatial) metrics = { ...metrics, sfid: await distance(samples.spatial!, spatial, "spatial") };
   }
   if (reference?.features) {
-    const {
-      features,
-      features: { rows },
-    } = reference;
-    if (suffices("precision and recall are", rows, k + 1, `the ${k} nearest neighbours of one (k) take`)) {
+    const { features } = reference;
+    if (suffices("precision and recall are", features.rows, k + 1, `the ${k} nearest neighbours of one (k) take`)) {
       onMetric("precision and recall");
       metrics = { ...metrics, ...(await precisionRecall(features, samples.features, { k, seed, ...engine })) };
     }
-    if (suffices("the kernel distance is", rows, 2, "it takes")) {
+    if (suffices("the kernel distance is", features.rows, 2, "it takes")) {
       onMetric("kernel distance");
       metrics = { ...metrics, kid: await kernelDistance(features, samples.features, { seed, ...engine }) };
     }
@@ -139,6 +127,15 @@ export async function evaluate(
     leftOut,
     warnings,
   };
+}
+
+/** Which of the sets has fewer images than that, as words; undefined where none has. */
+function tooFew(samples: number, reference: number | undefined, least: number): string | undefined {
+  const counted = (count: number, noun: string): string => (count === 1 ? `is 1 ${noun}` : `are ${count} ${noun}s`);
+  if (samples < least) return `there ${counted(samples, "sample")}`;
+  return reference !== undefined && reference < least
+    ? `of the reference there ${counted(reference, "image")}`
+    : undefined;
 }
 
 /** Throws DataError where a metric is no number: features beyond 1e150 have squares that float64 cannot hold. */
