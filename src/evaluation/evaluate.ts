@@ -113,11 +113,7 @@ export async function evaluate(
       metrics = { ...metrics, kid: await kernelDistance(features, samples.features, { seed, ...engine }) };
     }
   }
-  if (samples.probabilities) {
-    const { probabilities } = samples;
-    metrics = { ...metrics, inceptionScore: inceptionScore(probabilities, { seed }) };
-    if (labels) metrics = { ...metrics, accuracy: classAccuracy(probabilities, labels, { seed }) };
-  }
+  metrics = { ...metrics, ...classScores(samples, labels, seed) };
   if (reference && Object.keys(metrics).length === 0) throw new DataError(leftOut.join("; "));
   checkNumbers(metrics);
   const referenceFeatures = reference?.features?.rows ?? 0;
@@ -128,6 +124,12 @@ export async function evaluate(
     warnings,
   };
 }
+
+/** What the detector's classes tell; nothing where it has none. */
+const classScores = ({ probabilities }: FeatureSet, labels: ArrayLike<number> | undefined, seed: number) => ({
+  ...(probabilities && { inceptionScore: inceptionScore(probabilities, { seed }) }),
+  ...(probabilities && labels && { accuracy: classAccuracy(probabilities, labels, { seed }) }),
+});
 
 /** Which of the sets has fewer images than that, as words; undefined where none has. */
 function tooFew(samples: number, reference: number | undefined, least: number): string | undefined {
