@@ -43,6 +43,7 @@ export type {
   CheckpointStore,
   Json,
   JsonObject,
+  KeptCheckpoint,
   SavedCheckpoint,
 } from "../training/checkpoint.ts";
 export {
@@ -54,6 +55,7 @@ export {
   noiseSampler,
 } from "../training/draws.ts";
 export { type TrainingEvent, trained } from "../training/events.ts";
+export { type SkippedCheckpoint, TrainingStopped } from "../training/go-back.ts";
 export type { Tensors } from "../training/step/adamw.ts";
 export { type Loss, type LossFunction, type StepOptions, trainingGraph } from "../training/step/graph.ts";
 export type { Weights } from "../training/step/values.ts";

@@ -32,19 +32,27 @@ export interface Checkpoint {
   readonly config: JsonObject;
 }
 
-/** A checkpoint that is kept: what it is, without its arrays, which are read when they are asked for. */
-export interface SavedCheckpoint extends Pick<Checkpoint, "step" | "config"> {
+/** A checkpoint that is kept, without what is in it. */
+export interface KeptCheckpoint extends Pick<Checkpoint, "step"> {
   /** Where it is, for messages. */
   readonly path: string;
   /** Its arrays and all else. Throws ModelError where they are damaged. */
   read(): Promise<Checkpoint>;
 }
 
+/** A checkpoint that is kept: what it is, without its arrays, which are read when they are asked for. */
+export interface SavedCheckpoint extends KeptCheckpoint, Pick<Checkpoint, "config"> {}
+
 /** Where checkpoints are kept. */
 export interface CheckpointStore {
-  /** The newest whole checkpoint. */
-  latest(): Promise<SavedCheckpoint | undefined>;
-  /** Writes one atomically: after a crash at any moment, `latest` gives either the one before or this one. Resolves to its path. */
+  /** The newest checkpoint, or that of a step. Its arrays may be damaged. */
+  latest(step?: number): Promise<SavedCheckpoint | undefined>;
+  /** All that are kept, damaged ones too, the newest first. Without it a run cannot go back beyond the newest. */
+  all?(): Promise<readonly KeptCheckpoint[]>;
+  /**
+   * Writes one atomically: after a crash at any moment, `latest` gives either the one before or this one. Those of later steps, which a run
+   * left that went back, are removed. Resolves to its path.
+   */
   save(checkpoint: Checkpoint): Promise<string>;
   /** Keeps a snapshot of the averages after `step` updates, atomically, for as long as the run's folder is there. */
   saveAverages?(step: number, averages: Averages): Promise<void>;

@@ -1,4 +1,6 @@
 import { RuntimeFailure } from "../errors.ts";
+import type { JsonObject } from "./checkpoint.ts";
+import type { SkippedCheckpoint } from "./go-back.ts";
 import type { Weights } from "./step/values.ts";
 
 export type { Weights };
@@ -11,6 +13,10 @@ export type TrainingEvent =
       readonly step: number;
       readonly steps: number;
       readonly resumedFrom?: string;
+      /** Newer checkpoints that were passed over: damaged, or not finite. */
+      readonly skipped?: readonly SkippedCheckpoint[];
+      /** What the run keeps in its checkpoints: the config that was given, with the changes of options since it began. */
+      readonly config: JsonObject;
     }
   | {
       readonly kind: "step";

@@ -2,9 +2,22 @@ import { ModelError } from "../errors.ts";
 import type { Json, JsonObject } from "./checkpoint.ts";
 
 /*
- * What may change when a run is resumed. A run's config is compared, key by key, with that of its checkpoint; whoever starts the run
- * names the keys that may differ. All others, also ones that are new or missing, stay what they were.
+ * What may change when a run is resumed. A run's config is compared, key by key, with that of its checkpoint. How it learns may change, so
+ * that a run can be saved whose loss exploded: such changes are recorded, with their step. What the network is, its noise and its images
+ * may not; nor may options that are not known here, unless whoever starts the run names them.
  */
+
+/** Options of how a run learns: they change neither the network's shape, nor its noise, nor the images. */
+export const changeable = [
+  ...["learningRate", "warmUpSteps", "decay", "finalLearningRate", "weightDecay", "maxGradientNorm", "emaRate"],
+  ...["batchSize", "microBatch", "flip", "crop", "labelDropout", "lossWeight", "vlbWeight", "steps"],
+] as const satisfies readonly string[];
+
+/** Changes of these are not recorded: the record has the run's length anyway, and micro-batches change nothing that is computed. */
+const unrecorded: readonly string[] = ["steps", "microBatch"];
+
+/** The key of the record of changes. */
+const historyKey = "changes";
 
 /** An option that is not what it was when the run began. */
 export interface Change {
@@ -14,15 +27,39 @@ export interface Change {
   readonly now: Json | undefined;
 }
 
-/** The changes that a run which goes on may not have: all but those of the keys in `mayChange`. */
-export const refusedChanges = (before: JsonObject, now: JsonObject, mayChange: readonly string[] = []): Change[] =>
+const changesBetween = (before: JsonObject, now: JsonObject): Change[] =>
   [...new Set([...Object.keys(before), ...Object.keys(now)])]
+    .filter((key) => key !== historyKey)
     .map((key) => ({ key, before: before[key], now: now[key] }))
-    .filter(({ key, before, now }) => !mayChange.includes(key) && JSON.stringify(before) !== JSON.stringify(now));
+    .filter(({ before, now }) => JSON.stringify(before) !== JSON.stringify(now));
+
+/** Whether there is a null label is a matter of the network's shape; how often it is trained is not. */
+const changesShape = ({ key, before, now }: Change): boolean =>
+  key === "labelDropout" && Number(before ?? 0) > 0 !== Number(now ?? 0) > 0;
+
+const isChangeable = (change: Change): boolean =>
+  (changeable as readonly string[]).includes(change.key) && !changesShape(change);
+
+/** The changes that a run which goes on may not have: all but those of `changeable`, and of the keys in `mayChange`. */
+export const refusedChanges = (before: JsonObject, now: JsonObject, mayChange: readonly string[] = []): Change[] =>
+  changesBetween(before, now).filter((change) => !isChangeable(change) && !mayChange.includes(change.key));
+
+/** What the config of a run that goes on with other options keeps of them: `changes`, one entry for each time. */
+export function withHistory(
+  { step, config: before }: { readonly step: number; readonly config: JsonObject },
+  now: JsonObject,
+): JsonObject {
+  const earlier = (before[historyKey] ?? []) as readonly Json[];
+  const changed = changesBetween(before, now).filter((each) => isChangeable(each) && !unrecorded.includes(each.key));
+  const entries = changed.map(({ key, before = null, now = null }) => [key, { before, now }] as const);
+  const history = [...earlier, ...(entries.length > 0 ? [{ step, ...Object.fromEntries(entries) }] : [])];
+  return history.length > 0 ? { ...now, [historyKey]: history } : now;
+}
 
 /** Throws ModelError, which names the checkpoint and the options, unless a run with the config `now` may go on from it. */
 export function checkResume(
-  { path, config }: { readonly path: string; readonly config: JsonObject },
+  path: string,
+  config: JsonObject,
   now: JsonObject,
   mayChange: readonly string[] | undefined,
 ): void {

@@ -3,8 +3,9 @@ import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
 import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
+import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
 import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
-import { checkResume } from "./resume.ts";
+import { checkResume, withHistory } from "./resume.ts";
 import type { StepOptions } from "./step/graph.ts";
 import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
 import { type UpdateOptions, updateValues } from "./step/update.ts";
@@ -25,47 +26,61 @@ export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOp
   store?: CheckpointStore;
   /** Updates between checkpoints; 1000 by default, and always after the last. */
   checkpointEvery?: number;
+  /** Minutes between checkpoints, where so many updates take longer; 10 by default, 0 for no limit. */
+  checkpointMinutes?: number;
+  /** Goes on from the checkpoint of this step in place of the newest; those of later steps are removed when the next one is safe. */
+  fromStep?: number;
   /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of all, and always the last. */
   snapshotEvery?: number;
   /** Updates between `samples` events; none by default. */
   sampleEvery?: number;
   /** Stops the run when the smoothed loss is this many times the first loss; 20 by default. */
   lossLimit?: number;
-  /** Stored in checkpoints. Resuming a run that was started with another one is refused. */
+  /**
+   * Stored in checkpoints. Resuming a run that was started with another one is refused, but for keys of how it learns, as `learningRate`,
+   * `maxGradientNorm` and `batchSize`: changes of those are recorded, with their step, under the key `changes`.
+   */
   config?: JsonObject;
-  /** Keys of `config` that may be other ones when a run is resumed. */
+  /** Other keys of `config` that may change when a run is resumed, unrecorded. */
   mayChange?: readonly string[];
   /** Ends the run after the step that is under way, with a checkpoint. */
   signal?: AbortSignal;
 }
 
 /**
- * Trains: the loop. Goes on from the store's newest checkpoint where there is one, bit for bit as if it had not stopped.
+ * Trains: the loop. Goes on from the store's newest checkpoint where there is one, bit for bit as if it had not stopped. One that is damaged, or
+ * holds numbers that are not finite, is passed over for the one before it; the `start` event says so.
  *
  * @param task weights, batches and loss; `denoiserTask` and the like make those of the literature.
- * @throws RuntimeFailure where the loss or its gradient leaves the finite numbers, or explodes: nothing is saved from then on, and the
- *   message names the last good checkpoint. ModelError where the checkpoint belongs to a run with another `config`. UsageError for
+ * @throws TrainingStopped (a RuntimeFailure) where the loss, its gradient or the weights leave the finite numbers, or the loss explodes:
+ *   nothing is saved from then on, and the message names the last good checkpoint, to go back to with `fromStep` and other options. ModelError where the checkpoint belongs to a run with another `config`. UsageError for
  *   options out of range.
  */
 export async function* train<const B extends Tree<NDArray>>(
   task: Task<B>,
   options: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { steps, store, config = {}, checkpointEvery = 1000, sampleEvery, lossLimit = 20, signal } = options;
+  const { steps, store, checkpointEvery = 1000, checkpointMinutes = 10, sampleEvery, lossLimit = 20, signal } = options;
   const { snapshotEvery = Math.max(1, Math.round(steps / 40)) } = options;
   const start = await open(task, options);
   await using program = start.program;
+  const { config, skipped } = start;
   let { step, watch, memory, path } = start;
   let savedStep = path === undefined ? -1 : step;
+  const pause = checkpointTimer(checkpointMinutes);
   // All that falls on one step reads the state once.
   let read: Promise<TrainingState> | undefined;
   const state = (): Promise<TrainingState> => (read ??= program.readState());
   const save = async (): Promise<void> => {
+    const { averages, ...weights } = await state();
+    const where = notFinite({ ...weights, ...averages });
+    if (where !== undefined) throw await stopped(step, `${where} holds numbers that are not finite`, store, watch);
     path = await store?.save({ ...(await state()), step, watch, task: memory, config });
     savedStep = step;
+    pause.begin();
   };
   const clock = stopwatch();
-  yield { kind: "start", step, steps, ...(path !== undefined && { resumedFrom: path }) };
+  yield { kind: "start", step, steps, config, ...(path !== undefined && { resumedFrom: path, skipped }) };
 
   while (step < steps) {
     if (signal?.aborted) {
@@ -77,7 +92,9 @@ export async function* train<const B extends Tree<NDArray>>(
     read = undefined;
     const update = step + 1;
     const { objective, ...report } = await updateOnce(program, await task.batchAt(update, memory), update, options);
-    watch = observe(watch, { ...report, step: update }, lossLimit, path);
+    const observed = observe(watch, report, lossLimit);
+    if ("problem" in observed) throw await stopped(update, observed.problem, store, watch);
+    watch = observed;
     if (task.memory) memory = task.memory.after(memory, update, objective);
     step = update;
     const due = (every: number): boolean => step % every === 0 || step === steps;
@@ -93,7 +110,7 @@ export async function* train<const B extends Tree<NDArray>>(
       imagesPerSecond: objective.length / secondsPerStep,
       secondsLeft: (steps - step) * secondsPerStep,
     };
-    if (store && due(checkpointEvery)) {
+    if (store && (due(checkpointEvery) || pause.isOver())) {
       await save();
       yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema };
     }
@@ -122,6 +139,8 @@ interface Start {
   readonly step: number;
   readonly watch: Watch;
   readonly memory: Json;
+  readonly config: JsonObject;
+  readonly skipped: readonly SkippedCheckpoint[];
   /** The checkpoint that the run goes on from. */
   readonly path: string | undefined;
 }
@@ -129,25 +148,21 @@ interface Start {
 /** The program with its state as the newest checkpoint has it, or as it begins. In memory, the state is the program's alone. */
 async function open<B extends Tree<NDArray>>(
   task: Task<B>,
-  { backend, store, config = {}, mayChange, powerEma = false, ...options }: TrainOptions,
+  { backend, store, config: asked = {}, mayChange, fromStep, powerEma = false, ...options }: TrainOptions,
 ): Promise<Start> {
-  const saved = await store?.latest();
-  if (saved) checkResume(saved, config, mayChange);
-  const {
-    step,
-    watch,
-    task: memory,
-    ...state
-  } = (await saved?.read()) ?? {
-    ...beginning(task, powerEma),
-    task: task.memory?.initial ?? null,
-  };
+  const found = store && (await openNewest(store, fromStep));
+  const path = found?.saved.path;
+  if (found) checkResume(found.saved.path, found.checkpoint.config, asked, mayChange);
+  const config = found ? withHistory(found.checkpoint, asked) : asked;
+  const begin = () => ({ ...beginning(task, powerEma), task: task.memory?.initial ?? null });
+  const { step, watch, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
   if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
-      `${saved?.path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
+      `${path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
   const graph = taskGraph(task, state.params, await task.batchAt(step + 1, memory), { ...options, powerEma });
-  return { program: await compileTraining(graph, backend, state), step, watch, memory, path: saved?.path };
+  const program = await compileTraining(graph, backend, state);
+  return { program, step, watch, memory, config, skipped: found?.skipped ?? [], path };
 }
 
 /** A run before its first update. */
@@ -156,6 +171,17 @@ function beginning({ weights: initial }: Pick<Task, "weights">, powerEma: boolea
   const zeros = mapValues(weights, ({ shape }) => float32(shape));
   const averages = powerEma && { averages: { short: weights, long: weights } };
   return { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights, ...averages };
+}
+
+/** Tells when a checkpoint is due by time. */
+function checkpointTimer(minutes: number) {
+  let began = performance.now();
+  return {
+    begin(): void {
+      began = performance.now();
+    },
+    isOver: (): boolean => minutes > 0 && performance.now() - began >= 60_000 * minutes,
+  };
 }
 
 /** Seconds of a step, smoothed over about ten. */

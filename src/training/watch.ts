@@ -1,13 +1,12 @@
-import { RuntimeFailure } from "../errors.ts";
-
-/** The first loss of a run, and the smoothed one after `steps`. */
+/** What a run knows of its loss: the first one, the smoothed one after `steps`, and the lowest that one has been. */
 export interface Watch {
-  /** Steps that it has seen. */
   readonly steps: number;
-  /** Loss of the first step. */
   readonly first: number;
-  /** Running mean of the loss. */
   readonly smooth: number;
+  /** Checkpoints of earlier versions are without this, and the next one. */
+  readonly lowest?: number;
+  /** The last update whose loss was in keeping with those before it. A loss tells of the weights that the update before made. */
+  readonly sane?: number;
 }
 
 export const freshWatch: Watch = { steps: 0, first: 0, smooth: 0 };
@@ -16,29 +15,36 @@ export const freshWatch: Watch = { steps: 0, first: 0, smooth: 0 };
 const horizon = 20;
 
 /**
- * The watch after one more step.
+ * The watch after one more step; or what is wrong, where the loss or the gradient is not finite, or the loss explodes.
  *
  * @param limit how many times the first loss the smoothed one may be
- * @param lastGood where the last good checkpoint is, for the message
- * @throws RuntimeFailure where the loss or the gradient is not finite, or the loss explodes
  */
 export function observe(
-  { steps, first, smooth }: Watch,
-  { step, loss, gradientNorm }: { step: number; loss: number; gradientNorm: number },
+  { steps, first, smooth, lowest = Number.POSITIVE_INFINITY, sane = steps }: Watch,
+  { loss, gradientNorm }: { loss: number; gradientNorm: number },
   limit: number,
-  lastGood: string | undefined,
-): Watch {
-  const stop = (problem: string): never => {
-    const rescue = lastGood ? `The last good checkpoint is ${lastGood}` : "There is no checkpoint yet";
-    throw new RuntimeFailure(
-      `training stopped at step ${step}: ${problem}. ${rescue}. Lower the learning rate or the gradient clipping, then ${lastGood ? "resume" : "start again"}.`,
-    );
-  };
-  if (!Number.isFinite(loss)) stop(`the loss is ${loss}`);
-  if (!Number.isFinite(gradientNorm)) stop(`the gradient's norm is ${gradientNorm}`);
+): Watch | { readonly problem: string } {
+  if (!Number.isFinite(loss)) return { problem: `the loss is ${loss}` };
+  if (!Number.isFinite(gradientNorm)) return { problem: `the gradient's norm is ${gradientNorm}` };
   const next = smooth + (loss - smooth) / Math.min(steps + 1, horizon);
   const reference = steps === 0 ? loss : first;
   if (next > limit * reference)
-    stop(`the loss explodes: it is about ${next.toPrecision(3)} and began at ${reference.toPrecision(3)}`);
-  return { steps: steps + 1, first: reference, smooth: next };
+    return {
+      problem: `the loss explodes: it is about ${next.toPrecision(3)} and began at ${reference.toPrecision(3)}`,
+    };
+  const inKeeping = steps === 0 || loss <= 4 * Math.max(smooth, first / 10);
+  return {
+    steps: steps + 1,
+    first: reference,
+    smooth: next,
+    lowest: Math.min(lowest, next),
+    sane: inKeeping ? steps + 1 : sane,
+  };
 }
+
+/**
+ * Was all well with the loss? Trouble begins long before a run is stopped for it: a loss that is twice its lowest is on its way up, unless it
+ * is small beside the first one, where it goes up and down.
+ */
+export const isSane = ({ first, smooth, lowest = first / 2 }: Watch): boolean =>
+  smooth <= Math.max(2 * lowest, first / 10);

@@ -103,9 +103,9 @@ describe("training", () => {
     const again = await guidestar(train("denoiser", "straight"));
     expect(again).toMatchObject({ code: 2, out: "" });
     expect(again.messages).toMatch(/already holds a denoiser, trained for 6 steps: go on with --resume/);
-    const changed = await guidestar(train("denoiser", "straight", "--resume", "--batch-size", "3"));
+    const changed = await guidestar(train("denoiser", "straight", "--resume", "--seed", "3"));
     expect(changed.code).toBe(2);
-    expect(changed.messages).toMatch(/--batch-size was 4 when this run began, and is 3 now/);
+    expect(changed.messages).toMatch(/--seed was 0 when this run began, and is 3 now/);
     const open = await guidestar(train("denoiser", "straight", "--resume", "--schedule", "linear"));
     expect(open.messages).toMatch(/--schedule was left open when this run began, and is linear now/);
     await writeImages(at("other"), 5);
@@ -164,8 +164,8 @@ describe("a run of version 0.1.0", () => {
     expect((await guidestar(["train", "denoiser", "--out", at(old), "--resume"])).code).toBe(0);
     for (const file of ["denoiser.safetensors", "model.json", "checkpoints/denoiser/step-00000006.safetensors"])
       expect(await sameBytes(at(old, file), at(whole, file)), file).toBe(true);
-    const changed = await guidestar(["train", "denoiser", "--out", at(old), "--resume", "--ema", "0.5"]);
-    expect(changed.messages).toMatch(/--ema-rate was .* when this run began, and is 0.5 now/);
+    const changed = await guidestar(["train", "denoiser", "--out", at(old), "--resume", "--noise-steps", "7"]);
+    expect(changed.messages).toMatch(/--diffusion-steps was .* when this run began, and is 7 now/);
   });
 
   test("took flags that are still taken", async () => {
@@ -180,6 +180,28 @@ describe("a run of version 0.1.0", () => {
     const loss = await guidestar([...train("denoiser", "none", "--dry-run"), "--loss", "bound"]);
     expect(loss).toMatchObject({ code: 0 });
     expect((await guidestar(["train", "denoiser", "--help"])).out).not.toMatch(/--ema |clip-gradient|bound\b.*bound/);
+  });
+});
+
+test("a run whose loss explodes names a command that goes back, with a lower rate; model.json records it", async () => {
+  const wild = ["--learning-rate", "0.001", "--max-gradient-norm", "0", "--decay", "none", "--checkpoint-every", "1"];
+  expect((await guidestar(train("denoiser", "wild", ...wild, "--warm-up-steps", "1"))).code).toBe(0);
+  const resume = ["train", "denoiser", "--out", at("wild"), "--resume"];
+  const exploded = await guidestar([...resume, "--learning-rate", "1000", "--steps", "60"]);
+  expect(exploded.code).toBe(1);
+  const [, command, step] = /lower rate: guidestar (.* --resume --from-step (\d+) .*)\n$/.exec(exploded.messages) ?? [];
+  expect(command).toContain("--learning-rate 100 --max-gradient-norm 1");
+  const steps = String(Number(step) + 2);
+  const saved = await guidestar([...resume, "--from-step", step!, "--learning-rate", "1e-4", "--steps", steps]);
+  expect(saved).toMatchObject({ code: 0 });
+  const { training } = (await loadModel(at("wild"))).denoiser!;
+  expect(training).toMatchObject({
+    changes: [{ step: Number(step), learningRate: { before: expect.any(Number), now: 1e-4 } }],
+  });
+  const none = await guidestar([...resume, "--from-step", "1000"]);
+  expect(none).toMatchObject({
+    code: 2,
+    messages: expect.stringMatching(/no checkpoint of step 1000; there are those/),
   });
 });
 

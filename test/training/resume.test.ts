@@ -85,7 +85,7 @@ test("files that a killed run was writing are ignored, then removed; the newest 
   expect(events[0]).toMatchObject({ kind: "start", step: 4 });
   expect((await readdir(folder)).sort()).toEqual([
     "mine.partial",
-    ...[8, 10, 12].map((step) => `step-${`${step}`.padStart(8, "0")}.safetensors`),
+    ...[2, 4, 6, 8, 10, 12].map((step) => `step-${`${step}`.padStart(8, "0")}.safetensors`),
   ]);
 });
 

@@ -66,7 +66,16 @@ export const trainOptions = {
   strict: toggle("stop at files that cannot be read, instead of skipping them"),
   storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
   checkpointEvery: whole("steps between checkpoints", { fallback: 500 }),
-  resume: toggle("go on from the newest checkpoint in --out, with its options; --steps may be raised"),
+  checkpointMinutes: real("minutes between checkpoints, where so many steps take longer; 0 for no limit", {
+    fallback: 10,
+    least: 0,
+  }),
+  resume: toggle(
+    "go on from the newest checkpoint in --out, with its options; --steps, --learning-rate and others of how it learns may be given anew",
+  ),
+  fromStep: whole(
+    "with --resume: go back to the checkpoint of this step; later ones are removed when a new one is safe",
+  ),
   dryRun: toggle("print counts, parameters and an estimate of the time; write nothing"),
   device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),
   threads: whole("threads of the CPU", { otherwise: "one per core" }),

@@ -27,8 +27,6 @@ export interface Outputs {
   readonly storage: "float32" | "float16";
   readonly dataset: Dataset;
   readonly job: Job;
-  /** The options of the run, as checkpoints keep them. */
-  readonly config: JsonObject;
   readonly backend: Backend;
   readonly terminal: Terminal;
   readonly shown: Progress;
@@ -39,11 +37,15 @@ export interface Outputs {
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
   const { network, out, shown } = outputs;
   let metrics: MetricsFile;
+  let config: JsonObject = {};
   let saved: { readonly step: number; readonly model: Model } | undefined;
   // What falls on one step saves its model once and draws its sheet once; between steps no weights are kept.
   const save = async (step: number, averaged: Weights): Promise<Model> => {
     if (saved?.step !== step)
-      saved = { step, model: await saveNetwork(outputs, averaged, { step, metrics: metrics.recent() }) };
+      saved = {
+        step,
+        model: await saveNetwork(outputs, averaged, { ...trainingRecord(config), step, metrics: metrics.recent() }),
+      };
     return saved.model;
   };
   let sheet: number | undefined;
@@ -56,7 +58,9 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
     switch (event.kind) {
       case "start":
         metrics = await openMetrics(join(out, "metrics.jsonl"), network, event.step, shown.say);
+        for (const { problem } of event.skipped ?? []) shown.say(`${problem}; going back to the one before`);
         if (event.resumedFrom) shown.say(`going on from step ${event.step}: ${event.resumedFrom}`);
+        config = event.config;
         break;
       case "step":
         saved = undefined;
@@ -85,11 +89,12 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
 
 /** The folder's model with these weights. */
 async function saveNetwork(
-  { network, out, storage, dataset, job, config }: Outputs,
+  { network, out, storage, dataset, job }: Outputs,
   averaged: Weights,
-  now: { readonly step: number; readonly metrics: JsonObject },
+  { step, metrics, ...options }: JsonObject & { readonly step: number; readonly metrics: JsonObject },
 ): Promise<Model> {
-  const record = { ...trainingRecord(config), data: basename(dataset.path), images: dataset.train.count, ...now };
+  const data = { data: basename(dataset.path), images: dataset.train.count };
+  const record = { ...options, ...data, step, metrics };
   const model = await saveModel(out, job.model(averaged, record), { storage });
   return { ...model, source: out, weights: { [network]: averaged } };
 }
@@ -124,7 +129,8 @@ async function report({ out, dataset, backend, signal, shown }: Outputs, model: 
 }
 
 /** A word of a shell's command line. */
-const quoted = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
+export const quoted = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** A step in a line: "321 images/s  12 min left  loss 0.1234". */
 function stepLine(

@@ -3,12 +3,13 @@ import { existingRecord, recordToSave } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
-import { ModelError, UsageError } from "../../errors.ts";
+import { ModelError, RuntimeFailure, UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import { choiceProblem } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
+import { candidates, TrainingStopped } from "../../training/go-back.ts";
 import type { Action, Context } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
@@ -17,7 +18,7 @@ import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 import { describeJob, estimate } from "./dry-run.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
-import { follow } from "./outputs.ts";
+import { follow, quoted } from "./outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, upgradeOptions } from "./stored-options.ts";
 
 /** `guidestar train denoiser`. */
@@ -39,7 +40,11 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   await using _lock = asked.dryRun ? undefined : await lockFolder(out);
   const store = checkpointFolder(join(out, "checkpoints", network), { upgradeConfig: upgradeOptions });
   const existing = await existingRecord(out);
-  const saved = await store.latest();
+  if (asked.fromStep !== undefined) {
+    if (!asked.resume) throw new UsageError("--from-step is for --resume; leave it out, or give both");
+    await candidates(store, asked.fromStep);
+  }
+  const saved = await store.latest(asked.fromStep);
   checkFolder(asked, network, existing, saved);
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
 
@@ -71,23 +76,30 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     steps: values.steps,
     store,
     checkpointEvery: values.checkpointEvery,
+    checkpointMinutes: values.checkpointMinutes,
+    ...(asked.fromStep !== undefined && { fromStep: asked.fromStep }),
     ...("sampleEvery" in values && { sampleEvery: values.sampleEvery }),
     config,
     mayChange,
     signal,
   });
-  await follow(events, {
-    network,
-    out,
-    storage: values.storage,
-    dataset,
-    job,
-    config,
-    backend,
-    terminal,
-    shown,
-    signal,
+  const { storage } = values;
+  await follow(events, { network, out, storage, dataset, job, backend, terminal, shown, signal }).catch((error) => {
+    throw error instanceof TrainingStopped ? wayOut(error, network, values) : error;
   });
+}
+
+/** The error of a run whose loss exploded, with the command that saves it: a tenth of the learning rate, and clipping where there was none. */
+function wayOut(
+  { reason, lastGood }: TrainingStopped,
+  network: NetworkRole,
+  { out, learningRate, maxGradientNorm }: DenoiserValues | ClassifierValues,
+): RuntimeFailure {
+  const rate = Number((learningRate / 10).toPrecision(3));
+  const lower = `--learning-rate ${rate}${maxGradientNorm === 0 ? " --max-gradient-norm 1" : ""}`;
+  if (!lastGood) return new RuntimeFailure(`${reason} Start again in another folder, with ${lower}.`);
+  const command = `guidestar train ${network} --out ${quoted(out)} --resume --from-step ${lastGood.step} ${lower}`;
+  return new RuntimeFailure(`${reason} To go back to it with a lower rate: ${command}`);
 }
 
 /** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */

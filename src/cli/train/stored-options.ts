@@ -1,6 +1,6 @@
 import { ModelError, UsageError } from "../../errors.ts";
 import type { Json, JsonObject } from "../../training/checkpoint.ts";
-import { refusedChanges } from "../../training/resume.ts";
+import { type changeable, refusedChanges } from "../../training/resume.ts";
 import { flagOf } from "../terminal/option.ts";
 import type { ClassifierValues } from "./classifier.ts";
 import type { DenoiserValues } from "./denoiser.ts";
@@ -8,10 +8,10 @@ import type { DenoiserValues } from "./denoiser.ts";
 type OptionName = keyof DenoiserValues | keyof ClassifierValues;
 
 /**
- * What each option decides: what the network is and learns from (`model`), how it learns (`training`), or where and how long that runs,
- * which changes nothing of what is computed (`run`).
+ * What each option decides that does not say how the run learns (`changeable`, in training/resume.ts): what the network is and learns from
+ * (`model`), or where and how long that runs, which changes nothing of what is computed (`run`).
  */
-const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
+const decides: Readonly<Record<Exclude<OptionName, (typeof changeable)[number]>, "model" | "run">> = {
   family: "model",
   preset: "model",
   process: "model",
@@ -21,34 +21,22 @@ const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
   sigmaData: "model",
   prediction: "model",
   loss: "model",
-  labelDropout: "model",
+  timesteps: "model",
   labels: "model",
   labelColumn: "model",
   range: "model",
   size: "model",
-  flip: "model",
-  crop: "model",
-  batchSize: "model",
   seed: "model",
   powerEma: "model",
-  learningRate: "training",
-  warmUpSteps: "training",
-  decay: "training",
-  weightDecay: "training",
-  maxGradientNorm: "training",
-  emaRate: "training",
-  lossWeight: "training",
-  vlbWeight: "training",
-  timesteps: "training",
   data: "run",
   out: "run",
-  steps: "run",
-  microBatch: "run",
   strict: "run",
   storage: "run",
   checkpointEvery: "run",
+  checkpointMinutes: "run",
   sampleEvery: "run",
   resume: "run",
+  fromStep: "run",
   dryRun: "run",
   device: "run",
   threads: "run",
@@ -56,16 +44,18 @@ const decides: Readonly<Record<OptionName, "model" | "training" | "run">> = {
 
 const isRun = (key: string): boolean => (decides as Readonly<Record<string, string>>)[key] === "run";
 
-/** Options that may change when a run is resumed. */
+/** Options that may change when a run is resumed, beside those of how it learns. */
 export const mayChange: readonly string[] = Object.keys(decides).filter(isRun);
 
 /** Options as a checkpoint keeps them. */
 export const storedOptions = (values: object): JsonObject =>
-  JSON.parse(JSON.stringify(values, (key, value) => (["resume", "dryRun", "out"].includes(key) ? undefined : value)));
+  JSON.parse(
+    JSON.stringify(values, (key, value) => (["resume", "fromStep", "dryRun", "out"].includes(key) ? undefined : value)),
+  );
 
-/** What the model's record keeps of them: those that decide what is computed. */
-export const trainingRecord = ({ fingerprint: _, ...options }: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(options).filter(([key]) => key === "steps" || !isRun(key)));
+/** What the model's record keeps of them: those that decide what is computed, and how they changed. */
+export const trainingRecord = ({ fingerprint: _, microBatch: __, ...options }: JsonObject): JsonObject =>
+  Object.fromEntries(Object.entries(options).filter(([key]) => !isRun(key)));
 
 /** Names of options of version 0.1.0. */
 const renamed: Readonly<Record<string, OptionName>> = {
