@@ -80,6 +80,8 @@ function splitsOf(found: readonly Found[]) {
     images.filter(({ className }) => !labelled || className !== undefined);
   const names = (images: readonly Found[] = []) => new Set(images.flatMap(({ className }) => className ?? []));
   const folders = [train, test].map((images) => `${images?.[0]?.splitFolder ?? ""}/`) as [string, string];
+  const taken = below.filter(({ says }) => says === "folder names");
+  const doubts = new Set(taken.flatMap(({ doubt }) => doubt ?? []));
   const outside = found.filter(({ role }) => role === undefined);
   const unlabelled = [...(train ?? []), ...(test ?? [])].filter(({ className }) => labelled && className === undefined);
   return {
@@ -94,7 +96,7 @@ function splitsOf(found: readonly Found[]) {
         ...unlabelled.map(({ entry, says }) => skip(entry, says)),
       ],
     },
-    notes: [...chosen.notes, ...caseNotes(names(train), names(test), folders)],
+    notes: [...chosen.notes, ...doubts, ...caseNotes(names(train), names(test), folders)],
   };
 }
 

@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import { DataError } from "../errors.ts";
 import type { FeatureSet } from "./features.ts";
 import type { Estimate } from "./metrics/bootstrap.ts";
@@ -157,6 +158,6 @@ function biasWarnings({ rows, columns }: Matrix, reference: number | undefined):
   if (least >= enough * columns) return [];
   const singular = least <= columns ? "; the covariance of so few is singular" : "";
   return [
-    `${least} images are few for features of ${columns} dimensions${singular}: the Frechet distance is biased upwards, so compare it only with others of the same counts, or use at least ${enough * columns} images; the kernel distance has no such bias`,
+    `${counted(least, "image")} ${least === 1 ? "is" : "are"} few for features of ${columns} dimensions${singular}: the Frechet distance is biased upwards, so compare it only with others of the same counts, or use at least ${enough * columns} images; the kernel distance has no such bias`,
   ];
 }

@@ -1,3 +1,4 @@
+import { counted } from "../../counted.ts";
 import type { Report } from "../../evaluation/evaluate.ts";
 
 /** Metrics with what they are called in a table. */
@@ -47,5 +48,9 @@ export function describeReport({ counts, ...metrics }: Report, detector: string 
     metrics.fid === undefined
       ? ""
       : ` against ${reference ?? "an unknown number of"} of the reference${fewer ? ` (${referenceFeatures} for precision, recall and kernel distance)` : ""}`;
-  return [`${counts.samples} samples${against}${detector ? `, detector ${detector}` : ""}`, ...rows, ""].join("\n");
+  return [
+    `${counted(counts.samples, "sample")}${against}${detector ? `, detector ${detector}` : ""}`,
+    ...rows,
+    "",
+  ].join("\n");
 }

@@ -2,6 +2,7 @@ import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { labelOf, listed } from "../../class-names.ts";
+import { counted } from "../../counted.ts";
 import { imagesAt } from "../../data/batches.ts";
 import type { Split } from "../../data/content.ts";
 import { classesPresent, type Dataset, splitOf } from "../../data/dataset.ts";
@@ -76,8 +77,6 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
 const describe = ({ total, standardError, images, terms }: Bound): string =>
   `${total.toFixed(4)} bits per dimension${images > 1 ? ` (standard error ${standardError.toPrecision(2)})` : ""}, ${counted(images, "image")}, ${counted(terms.length, "timestep")}`;
 
-const counted = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`;
-
 function respacingOf({ steps, respacing }: NllValues): string | undefined {
   if (steps !== undefined && respacing !== undefined)
     throw new UsageError("--steps and --respacing both say which timesteps to keep; leave one out");
@@ -98,7 +97,9 @@ function selected(dataset: Dataset, model: Model, values: NllValues): Selection 
   const split = splitOf(dataset, name);
   const { count = split.count, seed } = values;
   if (count > split.count)
-    throw new UsageError(`--count is ${count} but ${path} has ${split.count} ${name} images; ask for at most so many`);
+    throw new UsageError(
+      `--count is ${count} but ${path} has ${counted(split.count, `${name} image`)}; ask for at most so many`,
+    );
   // Far from the streams of the noise, which count images and timesteps.
   const chosen = permutation(seed, 2 ** 52, split.count)
     .slice(0, count)
@@ -159,7 +160,7 @@ async function* watched(
       images += positions.length;
     }
     const left = duration(((performance.now() - began) / 1000 / run) * (runs - run));
-    const soFar = images > 0 ? `, ${(sum / images).toFixed(3)} bits per dimension of ${images} images` : "";
+    const soFar = images > 0 ? `, ${(sum / images).toFixed(3)} bits per dimension of ${counted(images, "image")}` : "";
     shown.update(run, runs, `runs${soFar}${run < runs ? `, ${left} left` : ""}`);
     yield event;
   }

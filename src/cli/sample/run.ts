@@ -1,4 +1,5 @@
 import { loadModel } from "../../checkpoint/model-folder.ts";
+import { counted } from "../../counted.ts";
 import { writeFiles } from "../../files/atomic.ts";
 import { writeNpz } from "../../formats/npz.ts";
 import { asks, describeGuidance } from "../../guidance/guidances.ts";
@@ -69,7 +70,7 @@ export async function runSample(values: SampleValues, { terminal, signal, given 
 
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
-  const description = `${name}: ${seeds.length === 1 ? "1 picture" : `${seeds.length} pictures`}, ${describeSampler(sampler)}, ${describeGuidance(guidance)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
+  const description = `${name}: ${counted(seeds.length, "picture")}, ${describeSampler(sampler)}, ${describeGuidance(guidance)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
   const columns = columnsOf(labels);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
   // Pictures of about 96 pixels, as long as the sheet stays on a screen.

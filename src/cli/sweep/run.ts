@@ -1,6 +1,7 @@
 import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
+import { counted } from "../../counted.ts";
 import { noiseRatio } from "../../diffusion/noise-level.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { lockFolder } from "../../files/lock.ts";
@@ -51,13 +52,13 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     const [first] = left;
     const time = first ? await estimate(model, left, { backend, signal }) : 0;
     return terminal.out(
-      `${lines.join("")}${cells.length} cells of ${count} pictures, ${done} done; about ${duration(time)} for the others\n`,
+      `${lines.join("")}${counted(cells.length, "cell")} of ${counted(count, "picture")}, ${done} done; about ${duration(time)} for the others\n`,
     );
   }
 
   const about = {
     title: `${basename(values.model)}: guidance swept`,
-    subtitle: `${count} pictures a cell, against the ${real.name}, seen by the detector "${detector.name}"`,
+    subtitle: `${counted(count, "picture")} a cell, against the ${real.name}, seen by the detector "${detector.name}"`,
   };
   const reference = await real.look();
   const ruler: Ruler = { detector, reference, classes: classesOf(model, detector), backend, signal };

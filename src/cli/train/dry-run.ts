@@ -38,7 +38,7 @@ export function describeJob(
   return [
     `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)} (${path})`,
     `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
-    `training: ${count(steps)} steps of ${batchSize} images (${microBatch} at a time), ${timesThrough(epochs)} through the data${often}`,
+    `training: ${counted(steps, "step")} of ${counted(batchSize, "image")} (${microBatch} at a time), ${timesThrough(epochs)} through the data${often}`,
   ].join("\n");
 }
 

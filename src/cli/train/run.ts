@@ -2,6 +2,7 @@ import { join, resolve } from "node:path";
 import { existingRecord, recordToSave } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
+import { counted } from "../../counted.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
 import { ModelError, RuntimeFailure, UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
@@ -111,7 +112,7 @@ function checkFolder(
 ): void {
   if (!resume && (saved || existing?.[network]))
     throw new UsageError(
-      `${out} already holds a ${network}${saved ? `, trained for ${saved.step} steps: go on with --resume, or` : ";"} choose another --out`,
+      `${out} already holds a ${network}${saved ? `, trained for ${counted(saved.step, "step")}: go on with --resume, or` : ";"} choose another --out`,
     );
   if (resume && !saved && (existing?.[network] || data === undefined))
     throw new ModelError(

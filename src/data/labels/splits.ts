@@ -54,6 +54,18 @@ export interface Place {
   readonly splitFolder: string | undefined;
   /** Undefined where it is in no class folder. */
   readonly className: string | undefined;
+  /** What may be meant otherwise: a line for the user. */
+  readonly doubt?: string | undefined;
+}
+
+/** A word where folders of classes look like splits, but are taken for none. */
+function doubtOf([folder, inside, ...more]: Parts): string | undefined {
+  if (inside === undefined) return undefined;
+  if (isSplit(folder))
+    return `the folder ${folder}/ is taken for a class; if it is a split, put the folders of classes beside it into train/`;
+  if (more.length > 0 && isSplit(inside))
+    return `the folder ${folder}/ is taken for a class, though it has ${inside}/ inside; if that is a split, give ${folder}/ alone`;
+  return undefined;
 }
 
 /** What the folders of a file say, among these images: `CLASS/.../NAME`, perhaps with a split above or below CLASS. */
@@ -80,7 +92,8 @@ export function placesAmong(images: readonly string[]): (path: string) => Place 
   return (path) => {
     const { role, splitFolder, rest } = split(path.split("/"));
     const below = rest.slice(role === undefined ? 0 : skip[role]);
-    return { role, splitFolder, className: below.length > 1 && !sharded ? below[0]!.normalize("NFC") : undefined };
+    const className = below.length > 1 && !sharded ? below[0]!.normalize("NFC") : undefined;
+    return { role, splitFolder, className, doubt: level === undefined ? doubtOf(below) : undefined };
   };
 }
 

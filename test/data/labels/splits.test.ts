@@ -51,6 +51,16 @@ describe("splits", () => {
     expect(await notes(["train/a/1.png", "test/a/3.png"])).toEqual([]);
   });
 
+  test("that are taken for classes are said", async () => {
+    const beside = await open(["n01/1.png", "n02/1.png", "val/images/1.png"]);
+    expect(beside.classes).toEqual(["n01", "n02", "val"]);
+    expect(beside.notes).toEqual([
+      "the folder val/ is taken for a class; if it is a split, put the folders of classes beside it into train/",
+    ]);
+    const inside = await open(["data/train/a/1.png", "data/valid/a/2.png", "docs/3.png"]);
+    expect(inside.notes?.[0]).toMatch(/^the folder data\/ is taken for a class, though it has train\/ inside/);
+  });
+
   test("whose images have no labels make no class", async () => {
     const set = await open([
       "train/n01/images/1.png",
