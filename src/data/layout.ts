@@ -1,6 +1,6 @@
 import { fitImage } from "../images/decode.ts";
 import type { Image } from "../images/image.ts";
-import type { ValueRange } from "../images/values.ts";
+import type { ValueRange } from "../value-range.ts";
 import type { Entry, Skipped } from "./entries.ts";
 import type { labelSources } from "./labels/sources.ts";
 

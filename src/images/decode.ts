@@ -1,11 +1,11 @@
 import { DataError } from "../errors.ts";
+import { checkRange, describeExtremes, extremesOf, toBytes, type ValueRange } from "../value-range.ts";
 import { type Image, isGrey } from "./image.ts";
 import { decodePlainPng } from "./plain-png.ts";
 import { decodeBmp, isBmp } from "./readers/bmp.ts";
 import { decodePnm, isPnm } from "./readers/pnm.ts";
 import { unreadPicture } from "./readers/what-picture.ts";
 import { loadSharp, type Sharp } from "./sharp.ts";
-import { checkRange, describeExtremes, extremesOf, toBytes, type ValueRange } from "./values.ts";
 
 /** Settings of an `ImageDecoder`. */
 export interface DecodeOptions {

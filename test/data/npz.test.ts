@@ -3,7 +3,7 @@ import { zipSync } from "fflate";
 import { describe, expect, test } from "vitest";
 import { openDataset } from "../../src/data/dataset.ts";
 import { DataError } from "../../src/errors.ts";
-import type { ValueRange } from "../../src/images/values.ts";
+import type { ValueRange } from "../../src/value-range.ts";
 import { folderOf } from "./make.ts";
 
 /** A `.npy` of any type: `bytes` are its elements as they lie in the file. */

@@ -1,5 +1,5 @@
 import { labelSources } from "../../data/labels/sources.ts";
-import { valueRanges } from "../../images/values.ts";
+import { valueRanges } from "../../value-range.ts";
 import { choice, text } from "./option.ts";
 
 /** How the labels of images are found, for every command that opens labelled images. */

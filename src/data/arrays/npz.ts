@@ -1,7 +1,7 @@
 import { listed } from "../../class-names.ts";
 import { DataError } from "../../errors.ts";
 import { type NumpyArray, readNpy } from "../../formats/npy.ts";
-import type { ValueRange } from "../../images/values.ts";
+import type { ValueRange } from "../../value-range.ts";
 import type { Entry } from "../entries.ts";
 import { arrayItems, baseName, byName, type Item, type Layout } from "../layout.ts";
 import { labelsIn } from "./labels.ts";

@@ -1,6 +1,7 @@
 import { DataError } from "../../errors.ts";
 import { type NumpyArray, npyType, readNpy } from "../../formats/npy.ts";
 import type { Image } from "../../images/image.ts";
+import { sizeOf } from "../../ndarray.ts";
 import {
   checkRange,
   describeExtremes,
@@ -8,8 +9,7 @@ import {
   narrowestRange,
   toBytes,
   type ValueRange,
-} from "../../images/values.ts";
-import { sizeOf } from "../../ndarray.ts";
+} from "../../value-range.ts";
 
 /** An array of images. */
 export interface PixelArray {

@@ -1,4 +1,4 @@
-import { DataError } from "../errors.ts";
+import { DataError } from "./errors.ts";
 
 /** What values stand for black and white, where an array or a picture has other numbers than bytes. */
 export const valueRanges = ["0..1", "-1..1", "0..255"] as const;
