@@ -3,7 +3,7 @@ import { access, readdir, readFile, rename, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ModelError, UsageError } from "../errors.ts";
-import { removeAbandoned, type Staged, stage } from "../files/atomic.ts";
+import { type Staged, stage } from "../files/atomic.ts";
 import { hashOf, reopenedFile, withFile } from "../files/file-source.ts";
 import { isFolder, makeFolder, removeEmpty } from "../files/make-folder.ts";
 import { readSteadily } from "../files/steady.ts";
@@ -249,7 +249,6 @@ export async function writeNetworks(
     if (isFolder(path))
       throw new UsageError(`${path}: weights are to be written here, but it is a folder; move it away`);
   const made = makeFolder(folder);
-  await removeAbandoned(folder);
   // What an earlier saving left beside its place goes there, for these weights will lie beside it.
   const before = await existingRecord(folder);
   for (const name of names)

@@ -1,9 +1,10 @@
-import { createHash, randomUUID } from "node:crypto";
+import { createHash } from "node:crypto";
 import { open, rename, rm, utimes, writeFile } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { crc32 } from "node:zlib";
 import { cacheFolder, pruneCache } from "../files/cache.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { partialPath } from "../files/partial.ts";
 import type { Content, Split } from "./content.ts";
 
 /*
@@ -89,7 +90,7 @@ export async function writeCache(file: string, { train, test, ...rest }: Content
   const body = [sizes, json, ...splits.map(({ labels }) => bytesOf(labels)), ...splits.map(({ images }) => images)];
   const parts = body.flatMap((part) => [...pieces(part)]);
   const crc = parts.reduce((value, part) => crc32(part, value), 0);
-  const temporary = `${file}.${randomUUID()}.tmp`;
+  const temporary = partialPath(file);
   try {
     makeFolder(dirname(file));
     await writeFile(temporary, [new TextEncoder().encode(FORMAT), bytesOf(Int32Array.of(crc)), ...parts]);

@@ -1,9 +1,8 @@
-import { randomUUID } from "node:crypto";
 import { open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { partLength } from "../formats/bytes.ts";
-import { pruneCache } from "./cache.ts";
 import { makeFolder, removeEmpty } from "./make-folder.ts";
+import { partialPath, removeAbandoned } from "./partial.ts";
 
 /** New contents of a file, safe on the disk beside it. */
 export interface Staged {
@@ -18,10 +17,11 @@ export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
 
 /**
  * Writes new contents of a file into a temporary one of the same folder, flushed, whose name no other writer takes. Where that fails, or
- * the signal is raised, nothing stays.
+ * the signal is raised, nothing stays; nor does what ended processes left there.
  */
 export async function stage(path: string, contents: FileContents, signal?: AbortSignal): Promise<Staged> {
-  const temporary = `${path}.${randomUUID()}.partial`;
+  await removeAbandoned(dirname(path));
+  const temporary = partialPath(path);
   const discard = () => rm(temporary, { force: true });
   const file = await open(temporary, "w");
   try {
@@ -52,10 +52,6 @@ export async function stage(path: string, contents: FileContents, signal?: Abort
   };
   return { commit, discard };
 }
-
-/** Removes from a folder what ended processes left half-written. */
-export const removeAbandoned = (folder: string): Promise<void> =>
-  pruneCache(folder, Number.POSITIVE_INFINITY, { whole: /^$/, unfinished: /\.[0-9a-f-]{36}\.partial$/ });
 
 function inBytes(contents: FileContents): Iterable<Uint8Array> {
   if (typeof contents === "string") return [new TextEncoder().encode(contents)];

@@ -1,6 +1,7 @@
 import { readdir, rm, stat } from "node:fs/promises";
 import { homedir } from "node:os";
 import { join } from "node:path";
+import { isAbandoned, isPartial } from "./partial.ts";
 
 /** Folder of one kind of files that can be made again: in `$XDG_CACHE_HOME/guidestar`, or `~/.cache/guidestar`. */
 export const cacheFolder = (kind: string): string =>
@@ -9,7 +10,7 @@ export const cacheFolder = (kind: string): string =>
 /** Names of a cache's entries. What has neither kind of name is not the cache's, and stays. */
 export interface EntryNames {
   readonly whole: RegExp;
-  /** Of what is being written. */
+  /** Of what earlier versions were writing, which did not name it by `partialPath`. */
   readonly unfinished: RegExp;
 }
 
@@ -21,19 +22,21 @@ const abandonedAfter = 3_600_000;
  * longest, which their time of modification tells, and always what an ended process left unfinished.
  */
 export async function pruneCache(folder: string, limit: number, { whole, unfinished }: EntryNames): Promise<void> {
-  const ours = (await readdir(folder)).filter((name) => whole.test(name) || unfinished.test(name));
+  const ours = (await readdir(folder)).filter((name) => isPartial(name) || whole.test(name) || unfinished.test(name));
   const entries = await Promise.all(
     ours.map(async (name) => {
       const path = join(folder, name);
       // Another process may remove an entry at any time.
       const size = await sizeOf(path).catch(() => undefined);
-      return size ? [{ path, isWhole: whole.test(name), ...size }] : [];
+      return size ? [{ name, path, isWhole: whole.test(name) && !isPartial(name), ...size }] : [];
     }),
   );
   let total = 0;
-  for (const { path, used, isWhole, size } of entries.flat().toSorted((a, b) => b.used - a.used)) {
+  const isLeft = (name: string, used: number): boolean =>
+    isPartial(name) ? isAbandoned(name, used) : Date.now() - used > abandonedAfter;
+  for (const { name, path, used, isWhole, size } of entries.flat().toSorted((a, b) => b.used - a.used)) {
     if (isWhole) total += size;
-    if (isWhole ? total > limit : Date.now() - used > abandonedAfter) await rm(path, { recursive: true, force: true });
+    if (isWhole ? total > limit : isLeft(name, used)) await rm(path, { recursive: true, force: true });
   }
 }
 

@@ -1,16 +1,32 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
+import { hostname } from "node:os";
 
 /** Killed processes are `ending` until the last of their threads has left the system call that it is in, a write for example. */
 export type ProcessState = "running" | "ending" | "gone";
+
+/** Which processes have numbers here: those of this container, where it has a space of numbers of its own. Undefined but on Linux. */
+export function numberSpace(): string | undefined {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return undefined;
+  }
+}
+
+/** Tells apart whose processes can be asked about: another machine, an earlier boot of this one, another container, has another text. */
+export const machine = (): string => [hostname(), bootOf() ?? "", numberSpace() ?? ""].join(" ");
+
+/** Names the time since the machine was last started. */
+export const bootOf = (): string | undefined => textOf("/proc/sys/kernel/random/boot_id")?.trim();
 
 /**
  * When a process of this machine started: the boot, and the clock tick in it. No other process of the same number has the same. Undefined
  * where there is none, or the system is not Linux.
  */
 export function startOf(id: number): string | undefined {
-  const boot = textOf("/proc/sys/kernel/random/boot_id");
+  const boot = bootOf();
   const status = statusOf(id);
-  return boot && status && `${boot.trim()} ${status.started}`;
+  return boot && status && `${boot} ${status.started}`;
 }
 
 /**

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
-import { mkdtemp, rename, rm, statfs, utimes } from "node:fs/promises";
+import { rename, rm, statfs, utimes } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { dirname, join } from "node:path";
@@ -8,10 +8,11 @@ import { fileURLToPath } from "node:url";
 import { UsageError } from "../errors.ts";
 import { cacheFolder, pruneCache } from "../files/cache.ts";
 import { makeFolder } from "../files/make-folder.ts";
+import { makePartialFolder } from "../files/partial.ts";
 import type { ProgramCache, ProgramSlot } from "./backend.ts";
 import { readProgram, writeRecord } from "./kept-program.ts";
 
-/** Of the folders of programs: a hash, and what `mkdtemp` adds while one is written. */
+/** Of the folders of programs: a hash, to which version 0.1.0 added six letters while one was written. */
 const names = { whole: /^[0-9a-f]{32}$/, unfinished: /^[0-9a-f]{32}\.\w{6}$/ };
 
 export interface ProgramCacheOptions {
@@ -68,7 +69,7 @@ function slot(place: string, size: number, limit: number): ProgramSlot {
       try {
         const { bavail, bsize } = await statfs(dirname(place));
         if (bavail * bsize < 2 * size) return undefined;
-        return await mkdtemp(`${place}.`);
+        return await makePartialFolder(place);
       } catch {
         return undefined;
       }

@@ -1,8 +1,9 @@
-import { mkdtemp, open, rm } from "node:fs/promises";
+import { open, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { RuntimeFailure } from "../errors.ts";
 import { fileState } from "../files/file-state.ts";
+import { makePartialFolder } from "../files/partial.ts";
 import type { OnnxModel } from "../onnx/writer.ts";
 import { largeFrom } from "./fixed-values.ts";
 
@@ -22,14 +23,14 @@ export interface WeightsOnDisk {
 export async function weightsOnDisk({ stored, externalData }: OnnxModel): Promise<WeightsOnDisk | undefined> {
   if (stored) return { folder: stored.folder, done: async () => checkUnchanged(stored) };
   if (externalData.reduce((sum, { length }) => sum + length, 0) < largeFrom) return undefined;
-  const parent = join(tmpdir(), "guidestar-weights-");
+  const parent = join(tmpdir(), "guidestar-weights");
   const fail = (cause: Error): never => {
     throw new RuntimeFailure(
       `weights could not be written to ${parent}...: ${cause.message}; set TMPDIR to a folder with room for them`,
       { cause },
     );
   };
-  const folder = await mkdtemp(parent).catch(fail);
+  const folder = await makePartialFolder(parent).catch(fail);
   // What is mapped stays readable without its name, except on Windows, which refuses to remove it.
   const done = () => rm(folder, { recursive: true, force: true }).catch(() => undefined);
   await writeParts(folder, externalData).catch((cause) => done().then(() => fail(cause)));

@@ -1,14 +1,17 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
 import { EventEmitter, once } from "node:events";
 import * as disk from "node:fs/promises";
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, utimes, writeFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { createInterface } from "node:readline";
+import { setTimeout } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { UsageError } from "../../src/errors.ts";
 import { lockFolder } from "../../src/files/lock.ts";
-import { parseStatus, startOf } from "../../src/files/process.ts";
+import { partialPath } from "../../src/files/partial.ts";
+import { numberSpace, parseStatus, startOf } from "../../src/files/process.ts";
 
 vi.mock("node:fs/promises", async (original) => {
   const real = await original<typeof disk>();
@@ -162,10 +165,46 @@ test("between looking at a lock that was left and removing it, nobody else takes
 describe.skipIf(process.platform !== "linux")("on Linux", () => {
   test("what a process left whose number another one has now is taken over", async () => {
     const [boot, ticks] = startOf(process.ppid)!.split(" ");
-    for (const started of [`another-boot ${ticks}`, `${boot} ${Number(ticks) - 1}`]) {
-      await leave(process.ppid, hostname(), { started });
-      expect(await taken(), started).toBe(true);
-    }
+    await leave(process.ppid, hostname(), { started: `${boot} ${Number(ticks) - 1}`, space: numberSpace() });
+    expect(await taken()).toBe(true);
+  });
+
+  const elsewhere: [string, object][] = [
+    ["another boot of this machine", { started: `another-boot ${startOf(process.ppid)!.split(" ")[1]}` }],
+    ["another container of this machine's name", { started: startOf(process.ppid), space: "pid:[1]" }],
+  ];
+  test.each(elsewhere)(
+    "what %s left is taken over after 16 s without a sign of life, and not before",
+    async (_, more) => {
+      await leave(ended(), hostname(), more);
+      const past = new Date(Date.now() - 17_000);
+      await utimes(path, past, past);
+      expect(await taken()).toBe(true);
+
+      await leave(ended(), hostname(), more);
+      const outcome = taken();
+      const early = await Promise.race([outcome, setTimeout(200, "waits")]);
+      expect(early).toBe("waits");
+      const now = new Date(Date.now() + 1000);
+      await utimes(path, now, now);
+      expect(await outcome).toBe(false);
+    },
+  );
+
+  test("who takes a folder over removes what killed processes left there, and nothing else", async () => {
+    const gone = ended();
+    const guard = (text: string) => `.lock.${createHash("sha256").update(text).digest("hex").slice(0, 16)}`;
+    const stale = await leave(gone);
+    await writeFile(join(run, guard("of an earlier lock")), stale);
+    await writeFile(
+      join(run, guard("of a living process")),
+      JSON.stringify({ process: process.ppid, host: hostname() }),
+    );
+    const mine = basename(partialPath(join(run, "model.json")));
+    const dead = mine.replace(`-${process.pid}-`, `-${gone}-`);
+    for (const name of [mine, dead, "notes.partial"]) await writeFile(join(run, name), "");
+    await using _lock = await lockFolder(run);
+    expect((await readdir(run)).sort()).toEqual([".lock", guard("of a living process"), mine, "notes.partial"].sort());
   });
 
   test("a process that is killed, and that its parent does not ask for, holds nothing from that moment", async () => {

@@ -59,6 +59,7 @@ export const importRules: readonly ImportRule[] = [
         "file-state.ts",
         "lock.ts",
         "make-folder.ts",
+        "partial.ts",
         "process.ts",
         "steady.ts",
         "verified.ts",
@@ -90,7 +91,7 @@ export const importRules: readonly ImportRule[] = [
   {
     room: "data",
     may: {
-      files: ["cache.ts", "source.ts"],
+      files: ["cache.ts", "containers/archives.ts", "source.ts"],
       formats: "all",
       images: "all",
       "@uwdata/flechette": ["containers/arrow.ts"],

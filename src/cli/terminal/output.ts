@@ -1,8 +1,9 @@
 import { existsSync } from "node:fs";
-import { mkdtemp, rmdir } from "node:fs/promises";
+import { rmdir } from "node:fs/promises";
 import { dirname, extname, join, resolve } from "node:path";
 import { UsageError } from "../../errors.ts";
 import { isFolder } from "../../files/make-folder.ts";
+import { makePartialFolder } from "../../files/partial.ts";
 
 /**
  * Throws UsageError unless a file can be written there: it ends as it should, is no folder, and something can be made in the lowest
@@ -24,7 +25,7 @@ async function checkRoom(flag: string, path: string, wanted: string): Promise<vo
   if (!isFolder(folder)) throw new UsageError(`${flag}: ${path} cannot be written, for ${folder} is no folder`);
   // Permissions don't say it: the system's own folders refuse root too.
   try {
-    await rmdir(await mkdtemp(join(folder, ".guidestar-")));
+    await rmdir(await makePartialFolder(join(folder, ".guidestar")));
   } catch (cause) {
     const { code } = cause as NodeJS.ErrnoException;
     throw new UsageError(`${flag}: ${path} cannot be written, for nothing can be made in ${folder} (${code})`, {

@@ -1,10 +1,10 @@
 import { createReadStream, createWriteStream, rmSync } from "node:fs";
-import { mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { DataError } from "../../errors.ts";
+import { makePartialFolder } from "../../files/partial.ts";
 import { readTar } from "../../formats/archives/tar.ts";
 import type { ByteSource } from "../../formats/bytes.ts";
 import { openZip } from "../../formats/zip.ts";
@@ -49,7 +49,7 @@ export function listTar(bytes: ByteSource, what: string, content: Pick<ByteSourc
  * any more when this returns, where the system allows that, so that nothing is left of it whatever happens.
  */
 export async function gunzipped(path: string): Promise<{ bytes: ByteSource; close(): void }> {
-  const folder = await mkdtemp(join(tmpdir(), "guidestar-unpacked-"));
+  const folder = await makePartialFolder(join(tmpdir(), "guidestar-unpacked"));
   try {
     const file = join(folder, "unpacked");
     await pipeline(createReadStream(path), createGunzip(), createWriteStream(file)).catch((cause: Error) => {
