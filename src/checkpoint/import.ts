@@ -10,8 +10,8 @@ import { parameterShapes } from "../nn/module.ts";
 import { show } from "../tensor/shape.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
 import { shapesOf } from "./find-network.ts";
+import { checkMerge } from "./merge.ts";
 import {
-  checkMerge,
   checkUnsaved,
   type Described,
   existingRecord,
@@ -62,7 +62,10 @@ export async function importNetwork(
 ): Promise<ModelRecord> {
   const where = join(folder, "model.json");
   const before = await existingRecord(folder);
-  const joined = { ...model, classes: joinedClasses(before, model.classes) };
+  // A file says nothing of what stood behind transparent pixels, so what is known stays.
+  const { background } = before?.preprocessing ?? {};
+  const preprocessing = { ...(background !== undefined && { background }), ...model.preprocessing };
+  const joined = { ...model, preprocessing, classes: joinedClasses(before, model.classes) };
   // A network that is told no class has no names of its own to disagree about.
   if (before) checkMerge(before.classes.length > 0 ? before : { ...before, classes: joined.classes }, joined, where);
   const { role, ...described } = network;

@@ -20,6 +20,7 @@ import { networkOf } from "../models/families.ts";
 import { type NetworkRole, networkRoles } from "../models/family.ts";
 import { type NDArray, type Place, sizeOf, storedArray } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
+import { checkMerge } from "./merge.ts";
 import {
   checkFile,
   checkRecord,
@@ -283,17 +284,5 @@ function* hashed(parts: Iterable<Uint8Array>, hash: Hash): Generator<Uint8Array>
   for (const part of parts) {
     hash.update(part);
     yield part;
-  }
-}
-
-/** Throws ModelError where a folder's model is of other images or classes than what is to join it. */
-export function checkMerge(before: ModelRecord, now: Pick<ModelRecord, "classes" | "imageShape">, where: string): void {
-  const others = networkRoles.filter((name) => before[name]).join(" and ");
-  for (const key of ["imageShape", "classes"] as const) {
-    const [old, wanted] = [JSON.stringify(before[key]), JSON.stringify(now[key])];
-    if (old !== wanted)
-      throw new ModelError(
-        `${where}: the ${others} there has ${key} ${old}, but ${wanted} should join it; choose another folder`,
-      );
   }
 }

@@ -1,4 +1,5 @@
 import * as z from "zod";
+import { background } from "../background.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import { recordedSettings } from "../guidance/guidances.ts";
@@ -76,6 +77,8 @@ export const modelSchema = z.strictObject({
   preprocessing: z.strictObject({
     /** Side that they are resized and centre-cropped to; absent where they were of one size already. */
     size: count.optional(),
+    /** What transparent pixels show; absent where it is white, or nothing was transparent. */
+    background: z.string().refine(background.accepts, `expected ${background.expected}`).optional(),
   }),
   sampling: samplingSchema.optional(),
   denoiser: denoiserSchema.optional(),

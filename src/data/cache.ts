@@ -11,7 +11,7 @@ import type { Content, Split } from "./content.ts";
  * A cache file: 8 bytes that name the format, CRC-32 of all that follows, length of the header, the header (JSON, padded to a
  * multiple of 4 bytes), labels of both splits (int32), images of both splits (uint8). Numbers in the machine's byte order.
  */
-const FORMAT = "GSDATA03";
+const FORMAT = "GSDATA04";
 const PREFIX = 16;
 /** Bytes read or written at a time; the system takes at most 2 GiB. */
 const PIECE = 2 ** 26;

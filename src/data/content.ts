@@ -22,6 +22,8 @@ export interface Content {
   readonly labelsFrom?: string | undefined;
   /** What the user should know of how the files were understood: a line each. */
   readonly notes?: readonly string[] | undefined;
+  /** How many images have transparent pixels, which show the background. */
+  readonly transparent: number;
   readonly train: Split;
   readonly test: Split | undefined;
   readonly skipped: readonly Skipped[];

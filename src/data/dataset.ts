@@ -1,5 +1,7 @@
+import { type Background, background as backgroundSetting, usualBackground } from "../background.ts";
 import { counted } from "../counted.ts";
 import { DataError, UsageError } from "../errors.ts";
+import { readSetting } from "../setting.ts";
 import { cifarBinary } from "./arrays/cifar.ts";
 import { mnistIdx } from "./arrays/idx.ts";
 import { npzImages } from "./arrays/npz.ts";
@@ -22,6 +24,8 @@ export interface Dataset extends Content {
   readonly imageShape: Split["shape"];
   /** Side that images were resized and cropped to; undefined where they were taken as they are. */
   readonly size?: number | undefined;
+  /** What transparent pixels show. */
+  readonly background: Background;
   /** The packed cache: whether this came from it, was written to it, or why it could not be; undefined where caching is off. */
   readonly cache: { readonly file: string; readonly state: "read" | "written" | Error } | undefined;
 }
@@ -106,6 +110,7 @@ async function decodeSource(source: Source, path: string, options: DatasetOption
     classes: known.classes,
     labelsFrom: labelsFrom({ layout, labelsFrom: said }),
     notes: [...notes, ...known.notes],
+    transparent: packed.transparent,
     train: split(0, trainCount),
     test: packed.kept.length > trainCount ? split(trainCount, packed.kept.length) : undefined,
     skipped: [...skipped, ...packed.skipped],
@@ -117,26 +122,27 @@ async function decodeSource(source: Source, path: string, options: DatasetOption
  * binary files, or an npz of samples; if `loose`, a single picture, or a folder or zip of pictures, too. Decoded once; afterwards read from a packed cache
  * for as long as the files and options stay the same.
  * Throws DataError where there is nothing to read, sizes are mixed without `size`, or, if `strict`, a file was skipped;
- * UsageError for a bad size; the signal's reason where it aborts.
+ * UsageError for a bad size or background; the signal's reason where it aborts.
  */
 export async function openDataset(path: string, options: DatasetOptions = {}): Promise<Dataset> {
   const { size, channels, strict = false, loose = false, cache, signal } = options;
   if (size !== undefined && (!Number.isInteger(size) || size < 1))
     throw new UsageError(`size must be a whole number of pixels from 1 but is ${size}`);
+  const background = readSetting(backgroundSetting, options.background ?? usualBackground, "background");
   signal?.throwIfAborted();
   const source = openSource(path);
   try {
-    const how = [source.fingerprint, size, options.labels, options.labelColumn, options.range];
+    const how = [source.fingerprint, size, options.labels, options.labelColumn, options.range, background];
     const file = cache === false ? undefined : cacheFile(path, how, cache);
     const kept = file === undefined ? undefined : await readCache(file);
     const cached = kept?.layout === "loose images" && !loose ? undefined : kept;
-    const content = cached ?? (await decode(source, path, options));
+    const content = cached ?? (await decode(source, path, { ...options, background }));
     if (strict && content.skipped.length > 0)
       throw new DataError(
         `${path}: ${counted(content.skipped.length, "file")} would be skipped; ${content.skipped[0]!.path}: ${content.skipped[0]!.reason}`,
       );
     const converted = contentWith(content, channels);
-    const opened = { path, ...converted, imageShape: converted.train.shape, size };
+    const opened = { path, ...converted, imageShape: converted.train.shape, size, background };
     if (file === undefined) return { ...opened, cache: undefined };
     return { ...opened, cache: { file, state: cached ? "read" : await writeCache(file, content) } };
   } finally {

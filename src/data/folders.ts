@@ -109,10 +109,10 @@ const items = (images: readonly Found[], classes: readonly string[], options: La
     .sort((a, b) => byName(a.path, b.path));
 };
 
-const item = ({ path, read }: Entry, label: number, { range }: LabelOptions): Item => ({
+const item = ({ path, read }: Entry, label: number, { range, background }: LabelOptions): Item => ({
   path,
   label,
-  load: async (size?: number) => decodeImage(await read(), { size, range }),
+  load: async (size?: number) => decodeImage(await read(), { size, range, background }),
 });
 
 /** A file that is alone, whatever its name, if it is a picture. */
@@ -121,7 +121,7 @@ export async function singlePicture(entries: readonly Entry[], options: LabelOpt
   if (!only || others.length > 0) return undefined;
   const image = await only
     .read()
-    .then((bytes) => decodeImage(bytes, { range: options.range }))
+    .then((bytes) => decodeImage(bytes, { range: options.range, background: options.background }))
     .catch(() => undefined);
   return image && { layout: "loose images", classes: [], train: [item(only, 0, options)], test: [], skipped: [] };
 }

@@ -1,5 +1,6 @@
+import type { Background } from "../background.ts";
 import { fitImage } from "../images/decode.ts";
-import type { Image } from "../images/image.ts";
+import type { DecodedImage, Image } from "../images/image.ts";
 import type { ValueRange } from "../value-range.ts";
 import type { Entry, Skipped } from "./entries.ts";
 import type { labelSources } from "./labels/sources.ts";
@@ -9,7 +10,7 @@ export interface Item {
   readonly path: string;
   readonly label: number;
   /** With `size`, resized and centre-cropped to size x size. */
-  load(size?: number): Promise<Image>;
+  load(size?: number): Promise<DecodedImage>;
 }
 
 /** How a folder or file holds images and classes. */
@@ -54,6 +55,8 @@ export interface LabelOptions {
   readonly labelColumn?: string | undefined;
   /** What values other than bytes stand for, in arrays and TIFFs; without it, it is seen from the values. */
   readonly range?: ValueRange | undefined;
+  /** What transparent pixels of pictures show: "white", the usual, "black" or "#rrggbb". */
+  readonly background?: Background | undefined;
 }
 
 /** Recognises one layout; undefined where the files are not of it. Throws DataError where they are, but damaged. */

@@ -1,3 +1,4 @@
+import { type Background, usualBackground } from "../background.ts";
 import { type ClassNames, labelOf, listed } from "../class-names.ts";
 import { DataError } from "../errors.ts";
 import type { Split } from "./content.ts";
@@ -10,23 +11,29 @@ export interface ImageNeeds {
   /** [C, H, W], C is 1 or 3. */
   readonly imageShape: readonly [channels: number, height: number, width: number];
   /** What its training images went through. */
-  readonly preprocessing: { readonly size?: number | undefined };
+  readonly preprocessing: {
+    readonly size?: number | undefined;
+    /** What transparent pixels showed; white where it is not said. */
+    readonly background?: Background | undefined;
+  };
   /** Names the model in messages. */
   readonly source: string;
 }
 
 /**
- * Opens images for a model, as `openDataset` does: resized as its training images were where `size` is not given, and in grey or colour as it has
- * them. Single pictures, and those in no class folder, are opened too, unless `loose` is false.
+ * Opens images for a model, as `openDataset` does: resized as its training images were where `size` is not given, on their background where
+ * `background` is not given (another one is noted), and in grey or colour as it has them. Single pictures, and those in no class folder, are opened too, unless `loose` is false.
  *
  * @throws DataError where they are of another size than the model's, and as `openDataset` does
  */
 export async function openImagesFor(
   path: string,
   { imageShape: [channels, height, width], preprocessing, source }: ImageNeeds,
-  { size = preprocessing.size, ...options }: Omit<DatasetOptions, "channels"> = {},
+  { size = preprocessing.size, background, ...options }: Omit<DatasetOptions, "channels"> = {},
 ): Promise<Dataset> {
-  const dataset = await openDataset(path, { loose: true, ...options, size, channels: channels === 1 ? 1 : 3 });
+  const own = preprocessing.background ?? usualBackground;
+  const asked = { ...options, size, background: background ?? own };
+  const dataset = await openDataset(path, { loose: true, ...asked, channels: channels === 1 ? 1 : 3 });
   const [, h, w] = dataset.imageShape;
   if (h !== height || w !== width) {
     const remedy =
@@ -37,7 +44,9 @@ export async function openImagesFor(
       `${path}: the images are ${w}x${h} but ${source} knows images of ${width}x${height}; ${remedy}`,
     );
   }
-  return dataset;
+  if (dataset.background === own) return dataset;
+  const note = `transparent pixels show ${dataset.background}, as asked, but showed ${own} when ${source} was trained`;
+  return { ...dataset, notes: [...(dataset.notes ?? []), note] };
 }
 
 /**

@@ -1,6 +1,6 @@
 import { setImmediate } from "node:timers/promises";
 import { DataError } from "../errors.ts";
-import { type Image, isGrey } from "../images/image.ts";
+import { type DecodedImage, isGrey } from "../images/image.ts";
 import { planesOf } from "../images/planes.ts";
 import { colourOf } from "./channels.ts";
 import type { Skipped } from "./entries.ts";
@@ -27,6 +27,8 @@ export interface Packed {
   readonly images: Uint8Array;
   readonly kept: readonly number[];
   readonly skipped: readonly Skipped[];
+  /** How many of them have transparent pixels, which show the background. */
+  readonly transparent: number;
 }
 
 /** Images decoded at a time. */
@@ -44,7 +46,7 @@ function allocate(count: number, area: number, channels: number): Uint8Array {
   }
 }
 
-const load = (item: Item, size: number | undefined): Promise<Image | Error> =>
+const load = (item: Item, size: number | undefined): Promise<DecodedImage | Error> =>
   item.load(size).catch((error) => (error instanceof Error ? error : new Error(String(error))));
 
 /**
@@ -58,6 +60,7 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
   let images: Uint8Array = new Uint8Array(0);
   const kept: number[] = [];
   const skipped: Skipped[] = [];
+  let transparent = 0;
 
   for (let start = 0; start < items.length; start += CHUNK) {
     signal?.throwIfAborted();
@@ -86,6 +89,7 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
       }
       planesOf(image, channels, images, kept.length * channels * area);
       kept.push(start + i);
+      if (image.transparent) transparent++;
     }
     onProgress?.({ done: start + chunk.length, total: items.length });
     await setImmediate(); // decoding small files never leaves this thread: give signals and timers their turn
@@ -94,5 +98,5 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
   if (!first)
     throw new DataError(`none of ${items.length} images could be read; ${skipped[0]?.path}: ${skipped[0]?.reason}`);
   const used = kept.length * channels * first.width * first.height;
-  return { shape: [channels, first.height, first.width], images: images.subarray(0, used), kept, skipped };
+  return { shape: [channels, first.height, first.width], images: images.subarray(0, used), kept, skipped, transparent };
 }

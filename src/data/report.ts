@@ -1,3 +1,4 @@
+import { type Background, usualBackground } from "../background.ts";
 import { counted } from "../counted.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Skipped } from "./entries.ts";
@@ -12,6 +13,10 @@ export interface DatasetReport {
   readonly channels: number;
   readonly height: number;
   readonly width: number;
+  /** What transparent pixels show. */
+  readonly background: Background;
+  /** How many images have some. */
+  readonly transparent: number;
   readonly train: number;
   readonly test: number;
   readonly classes: readonly { readonly name: string; readonly train: number; readonly test: number }[];
@@ -26,6 +31,7 @@ const countLabel = (labels: Int32Array | undefined, label: number): number =>
 /** Counts per class and split, the images' shape, and the files left out. */
 export function reportOf(dataset: Dataset): DatasetReport {
   const { path, layout, classes, labelsFrom, notes = [], imageShape, train, test, skipped } = dataset;
+  const { background, transparent } = dataset;
   const [channels, height, width] = imageShape;
   const counts = classes.map((name, label) => ({
     name,
@@ -39,6 +45,8 @@ export function reportOf(dataset: Dataset): DatasetReport {
     channels,
     height,
     width,
+    background,
+    transparent,
     train: train.count,
     test: test?.count ?? 0,
     classes: counts,
@@ -55,9 +63,19 @@ export const describeCount = (images: number, classes: readonly unknown[]): stri
 export const describeLabels = ({ labelsFrom }: Pick<Dataset, "labelsFrom">): string =>
   labelsFrom === undefined ? "no labels" : `labels from ${labelsFrom}`;
 
+/** "transparent pixels on black (3 images have some)"; undefined where there are none, and white stands behind them. */
+export const describeBackground = ({
+  background,
+  transparent,
+}: Pick<Dataset, "background" | "transparent">): string | undefined =>
+  transparent === 0 && background === usualBackground
+    ? undefined
+    : `transparent pixels on ${background} (${transparent === 1 ? "1 image has" : `${transparent === 0 ? "no" : transparent} images have`} some)`;
+
 /** The report as text: two lines on the whole, a table of classes, and at most ten of the files left out. */
 export function formatReport(dataset: Dataset): string {
   const { path, layout, channels, height, width, train, test, classes, skipped, notes } = reportOf(dataset);
+  const behind = describeBackground(dataset);
   const colour = channels === 1 ? "grey" : "colour";
   const rows = [
     ["class", "train", "test"],
@@ -72,6 +90,7 @@ export function formatReport(dataset: Dataset): string {
   return [
     `${path}: ${describeCount(train + test, classes)}, ${width}x${height}, ${colour} (${layout})`,
     describeLabels(dataset),
+    ...(behind === undefined ? [] : [behind]),
     ...notes,
     "",
     ...table,

@@ -1,6 +1,7 @@
+import { type Background, coloursOf, usualBackground } from "../background.ts";
 import { DataError } from "../errors.ts";
 import { checkRange, describeExtremes, extremesOf, toBytes, type ValueRange } from "../value-range.ts";
-import { type Image, isGrey } from "./image.ts";
+import { type DecodedImage, type Image, isGrey } from "./image.ts";
 import { decodePlainPng } from "./plain-png.ts";
 import { decodeBmp, isBmp } from "./readers/bmp.ts";
 import { decodePnm, isPnm } from "./readers/pnm.ts";
@@ -15,22 +16,25 @@ export interface DecodeOptions {
   readonly size?: number | undefined;
   /** What the values of TIFFs of floating-point numbers stand for; without it they must lie in 0 ... 1. */
   readonly range?: ValueRange | undefined;
+  /** What transparent pixels show; white where not given. */
+  readonly background?: Background | undefined;
 }
 
 /** Turns a file's bytes into pixels. Rejects with DataError where it cannot. */
-export type ImageDecoder = (bytes: Uint8Array, options?: DecodeOptions) => Promise<Image>;
+export type ImageDecoder = (bytes: Uint8Array, options?: DecodeOptions) => Promise<DecodedImage>;
 
 /** Names of files that are pictures, or that people take for ones: a picture that cannot be read is named when it is decoded. */
 export const imageNames = /\.(png|jpe?g|jpe|jfif|webp|gif|tiff?|avif|bmp|dib|p[bgpn]m|hei[cf]|jp2|j2k|jxl)$/i;
 
 /**
  * Pixels of a PNG, JPEG, WebP, GIF, TIFF, AVIF, BMP or PNM file, whatever its name: turned upright as its EXIF orientation says, in sRGB,
- * transparency on white. Grey files give one channel. Of 16 bits the upper 8 count. Floating-point numbers, as TIFFs may have, are
+ * transparency on the background. Grey files give one channel, unless a coloured background shows. Of 16 bits the upper 8 count. Floating-point numbers, as TIFFs may have, are
  * taken as `range` says.
  *
  * @throws DataError where the file cannot be read
  */
-export const decodeImage: ImageDecoder = async (bytes, { name, size, range } = {}) => {
+export const decodeImage: ImageDecoder = async (bytes, options = {}) => {
+  const { name, size } = options;
   const plain = decodePlainPng(bytes);
   if (plain && isFit(plain, size)) return plain;
   const unread = unreadPicture(bytes);
@@ -39,7 +43,7 @@ export const decodeImage: ImageDecoder = async (bytes, { name, size, range } = {
   try {
     if (isBmp(bytes)) return await fitImage(decodeBmp(bytes), size);
     if (isPnm(bytes)) return await fitImage(decodePnm(bytes), size);
-    return await decodeBySharp(bytes, size, range);
+    return await decodeBySharp(bytes, options);
   } catch (cause) {
     if (cause instanceof DataError) throw new DataError(`${where}${cause.message}`, { cause });
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -51,19 +55,30 @@ export const decodeImage: ImageDecoder = async (bytes, { name, size, range } = {
 
 async function decodeBySharp(
   bytes: Uint8Array,
-  size: number | undefined,
-  range: ValueRange | undefined,
-): Promise<Image> {
+  { size, range, background = usualBackground }: DecodeOptions,
+): Promise<DecodedImage> {
   const sharp = await loadSharp();
   const input = () => sharp(bytes, { failOn: "error" });
+  const { depth, space, hasAlpha } = await input().metadata();
   if (isTiff(bytes)) {
-    const { depth, space } = await input().metadata();
     if (depth !== "uchar" && depth !== "ushort")
       return fitImage(await numbersOf(input().autoOrient(), depth, space, range), size);
   }
-  const image = await pixelsOf(input().autoOrient().flatten({ background: "white" }), size);
+  const grey = isGreySpace(space);
+  const [red, green, blue] = coloursOf(background);
+  // On grey pictures sharp would put the background's brightness.
+  const coloured = grey && hasAlpha && !(red === green && green === blue);
+  const upright = (coloured ? input().pipelineColourspace("srgb") : input()).autoOrient();
+  const image = await pixelsOf(upright.flatten({ background: { r: red, g: green, b: blue } }), size);
   // Files of colour whose pixels are all grey stay of colour.
-  return isGrey(image) && isGreySpace((await input().metadata()).space) ? firstChannel(image) : image;
+  const kept = isGrey(image) && grey ? firstChannel(image) : image;
+  return hasAlpha && !(await isOpaque(input())) ? { ...kept, transparent: true } : kept;
+}
+
+/** Whether no pixel lets the background through. */
+async function isOpaque(image: Sharp): Promise<boolean> {
+  const alpha = await image.extractChannel("alpha").toColourspace("b-w").raw().toBuffer();
+  return alpha.every((value) => value === 255);
 }
 
 /** TIFF, of either byte order, also with addresses of 64 bits. */

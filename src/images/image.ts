@@ -12,6 +12,12 @@ export interface Image {
   readonly data: Uint8Array;
 }
 
+/** A picture that was read from a file. */
+export interface DecodedImage extends Image {
+  /** Were some of its pixels transparent, so that they show the background? */
+  readonly transparent?: boolean;
+}
+
 /** Throws DataError unless there are 1 or 3 channels and `data` has one byte for each. */
 export function checkImage({ width, height, channels, data }: Image): void {
   if (channels !== 1 && channels !== 3) throw new DataError(`image: expected 1 or 3 channels but ${channels} came`);

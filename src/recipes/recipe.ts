@@ -1,3 +1,4 @@
+import { type Background, usualBackground } from "../background.ts";
 import type { ModelToSave } from "../checkpoint/model-folder.ts";
 import { batchSequence } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
@@ -11,7 +12,7 @@ export interface RecipeOptions
   extends NetworkChoice,
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** Images and their classes, as `openDataset` gives them. */
-  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size">;
+  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & { readonly background?: Background };
   /** Updates in all; 20 000 by default, 6000 of a classifier. */
   steps?: number;
   /** Images of an update; 64 by default. */
@@ -56,8 +57,16 @@ export function commonOptions(options: RecipeOptions, usualSteps: number) {
 }
 
 /** What model.json says of the data. */
-export const describeData = ({ classes, imageShape, size }: RecipeOptions["dataset"]) => ({
+export const describeData = ({
   classes,
   imageShape,
-  preprocessing: size === undefined ? {} : { size },
+  size,
+  background = usualBackground,
+}: RecipeOptions["dataset"]) => ({
+  classes,
+  imageShape,
+  preprocessing: {
+    ...(size !== undefined && { size }),
+    ...(background !== usualBackground && { background }),
+  },
 });

@@ -3,12 +3,13 @@ import { openDataset } from "../../data/dataset.ts";
 import { howToLabel } from "../../data/folders.ts";
 import { formatReport, reportOf } from "../../data/report.ts";
 import type { Context } from "../terminal/command.ts";
+import { labelValues } from "../terminal/label-options.ts";
 import { progress } from "../terminal/progress.ts";
 import type { DataCheckValues } from "./command.ts";
 
 /** `guidestar data check`. */
 export async function runDataCheck(
-  { size, strict, json, labels, labelColumn, range }: DataCheckValues,
+  { size, strict, json, ...reading }: DataCheckValues,
   { terminal, signal }: Context,
   path: string,
 ): Promise<void> {
@@ -16,9 +17,7 @@ export async function runDataCheck(
   const dataset = await openDataset(path, {
     size,
     strict,
-    labels,
-    labelColumn,
-    range,
+    ...labelValues(reading),
     loose: true,
     signal,
     onProgress: ({ done, total }) => shown.update(done, total, "images decoded"),

@@ -16,6 +16,7 @@ import { withUsual } from "../../setting.ts";
 import { writeLatents } from "../sample/latents.ts";
 import { askedGuidance, tellsClass } from "../sample/spec.ts";
 import type { Context } from "../terminal/command.ts";
+import { labelValues } from "../terminal/label-options.ts";
 import { checkOutput } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
 import type { EncodeValues } from "./command.ts";
@@ -87,12 +88,9 @@ async function pictures(path: string, model: Model, values: EncodeValues, signal
   if (!told && values.class !== undefined)
     throw new UsageError(`--class: the denoiser of ${model.source} is told no class; leave it out`);
   const given = values.class === undefined ? undefined : labelOf(values.class, model);
-  const { size, labels, labelColumn, range } = values;
   const dataset = await openImagesFor(path, model, {
-    size,
-    labels,
-    labelColumn,
-    range,
+    size: values.size,
+    ...labelValues(values),
     strict: true,
     cache: false,
     signal,

@@ -6,6 +6,7 @@ import { accuracyCsv, accuracyPlot, accuracyTable } from "../../evaluation/accur
 import { writeFiles } from "../../files/atomic.ts";
 import type { Context } from "../terminal/command.ts";
 import { openImages } from "../terminal/images.ts";
+import { labelValues } from "../terminal/label-options.ts";
 import { checkOutput } from "../terminal/output.ts";
 import { measureAccuracy } from "./accuracy.ts";
 import type { EvaluateValues } from "./command.ts";
@@ -15,7 +16,7 @@ import type { Surroundings } from "./sources.ts";
 export async function evaluateClassifier(
   path: string,
   name: string,
-  { csv, plot, size, labels, labelColumn, range, json, seed }: EvaluateValues,
+  { csv, plot, size, json, seed, ...reading }: EvaluateValues,
   { terminal }: Pick<Context, "terminal">,
   { backend, signal, shown }: Surroundings,
 ): Promise<void> {
@@ -24,7 +25,7 @@ export async function evaluateClassifier(
   if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
   if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
   const model = await loadModel(name);
-  const dataset = await openImages(path, model, { size, labels, labelColumn, range }, { shown, signal });
+  const dataset = await openImages(path, model, { size, ...labelValues(reading) }, { shown, signal });
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, {
     backend,

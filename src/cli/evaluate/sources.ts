@@ -15,6 +15,7 @@ import { readNpz } from "../../formats/npz.ts";
 import type { NDArray } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { openImages } from "../terminal/images.ts";
+import { type labelOptions, labelValues } from "../terminal/label-options.ts";
 import type { Progress } from "../terminal/progress.ts";
 import type { EvaluateValues } from "./command.ts";
 
@@ -64,22 +65,11 @@ export async function openDetector(
 /** Opens images for a detector: the bundled one takes one size, others any. */
 export async function openPictures(
   path: string,
-  {
-    detector,
-    size,
-    labels,
-    labelColumn,
-    range,
-  }: Pick<EvaluateValues, "detector" | "size" | "labels" | "labelColumn" | "range">,
+  { detector, size, ...reading }: Pick<EvaluateValues, "detector" | "size" | keyof typeof labelOptions>,
   around: Surroundings,
 ): Promise<Dataset> {
   const channels = detector === "bundled" ? 1 : undefined;
-  const dataset = await openImages(
-    path,
-    undefined,
-    { size, channels, labels, labelColumn, range, loose: true },
-    around,
-  );
+  const dataset = await openImages(path, undefined, { size, channels, ...labelValues(reading), loose: true }, around);
   const [, height, width] = dataset.imageShape;
   if (detector === "bundled" && (height !== 28 || width !== 28))
     throw new DataError(

@@ -18,6 +18,7 @@ import { permutation } from "../../random.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { Context } from "../terminal/command.ts";
 import { openImages } from "../terminal/images.ts";
+import { labelValues } from "../terminal/label-options.ts";
 import { checkOutput } from "../terminal/output.ts";
 import { duration, type Progress, progress } from "../terminal/progress.ts";
 import type { NllValues } from "./command.ts";
@@ -32,12 +33,7 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
   const shown = progress(terminal);
-  const dataset = await openImages(
-    path,
-    model,
-    { size: values.size, labels: values.labels, labelColumn: values.labelColumn, range: values.range },
-    { shown, signal },
-  );
+  const dataset = await openImages(path, model, { size: values.size, ...labelValues(values) }, { shown, signal });
   const { images, split, labels } = selected(dataset, model, values);
 
   const events = variationalBound(model, images, {

@@ -19,9 +19,10 @@ export async function readInput(path: string): Promise<{ readonly bytes: Uint8Ar
 export const modelPicture = async (
   bytes: Uint8Array,
   path: string,
-  model: Pick<Model, "imageShape" | "source">,
+  model: Pick<Model, "imageShape" | "source" | "preprocessing">,
   count: number,
-): Promise<NDArray<"float32">> => modelImages(await decodeImage(bytes, { name: path }), path, model, count);
+): Promise<NDArray<"float32">> =>
+  modelImages(await decodeImage(bytes, { name: path, background: model.preprocessing.background }), path, model, count);
 
 /**
  * A picture as the model's, `count` times: [count, C, H, W]. Grey becomes colour, and colour grey as luma (ITU-R BT.601), as the model

@@ -1,8 +1,9 @@
+import { background } from "../../background.ts";
 import { labelSources } from "../../data/labels/sources.ts";
 import { valueRanges } from "../../value-range.ts";
-import { choice, text } from "./option.ts";
+import { choice, ofSetting, text, type Values } from "./option.ts";
 
-/** How the labels of images are found, for every command that opens labelled images. */
+/** How images are read and their labels found, for every command that opens labelled images. */
 export const labelOptions = {
   labels: choice(labelSources, "from-name: of files as dog_0001.png; none: the images alone", {
     otherwise: "dataset.json, metadata.csv, metadata.jsonl or labels.csv, else folders",
@@ -13,4 +14,13 @@ export const labelOptions = {
   range: choice(valueRanges, "what numbers other than bytes stand for, in npz and TIFF files", {
     otherwise: "seen from the values, and said",
   }),
+  background: ofSetting(background, { otherwise: "as in the model's training, else white" }),
 };
+
+/** The same of a command's values, for `openDataset`. */
+export const labelValues = ({
+  labels,
+  labelColumn,
+  range,
+  background,
+}: Pick<Values<typeof labelOptions>, keyof typeof labelOptions>) => ({ labels, labelColumn, range, background });

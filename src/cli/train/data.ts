@@ -1,14 +1,16 @@
 import { createHash } from "node:crypto";
 import { existsSync } from "node:fs";
+import { usualBackground } from "../../background.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { trainedClasses } from "../../data/labels/trained-classes.ts";
-import type { LabelOptions } from "../../data/layout.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import { openImages } from "../terminal/images.ts";
+import { type labelOptions, labelValues } from "../terminal/label-options.ts";
+import type { Values } from "../terminal/option.ts";
 import type { Progress } from "../terminal/progress.ts";
 
-interface DataValues extends LabelOptions {
+interface DataValues extends Pick<Values<typeof labelOptions>, keyof typeof labelOptions> {
   readonly data: string | undefined;
   readonly size: number | undefined;
   readonly strict: boolean;
@@ -22,7 +24,7 @@ interface DataValues extends LabelOptions {
  * @throws UsageError where no path was given; DataError where the images cannot be used
  */
 export async function openTrainingData(
-  { data, size, strict, out, labels, labelColumn, range }: DataValues,
+  { data, size, strict, out, ...reading }: DataValues,
   remembered: boolean,
   existing: ModelRecord | undefined,
   shown: Progress,
@@ -33,7 +35,13 @@ export async function openTrainingData(
       "--data is missing: a folder, zip or tar of CLASS/image, or another data set (`guidestar train denoiser --help` lists them)",
     );
   const model = existing && { ...existing, source: out };
-  const options = { size, strict, labels, labelColumn, range, loose: false };
+  const own = existing && (existing.preprocessing.background ?? usualBackground);
+  const { background = own } = reading;
+  if (background !== own && own !== undefined)
+    throw new UsageError(
+      `--background is ${background}, but the model in ${out} was trained with transparent pixels on ${own}; leave --background out, or train into a new folder`,
+    );
+  const options = { size, strict, ...labelValues({ ...reading, background }), loose: false };
   const opened = await openImages(data, model, options, { shown, signal }).catch((cause: unknown) => {
     if (!remembered || existsSync(data)) throw cause;
     throw new DataError(`${data}: the images of this run are no longer there; give --data with their new place`, {

@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { counted } from "../../counted.ts";
 import type { Dataset } from "../../data/dataset.ts";
-import { describeLabels } from "../../data/report.ts";
+import { describeBackground, describeLabels } from "../../data/report.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { Backend } from "../../runtime/backend.ts";
@@ -34,9 +34,10 @@ export function describeJob(
   const [channels, height, width] = imageShape;
   const known = classes.length > 0 ? `${counted(classes.length, "class", "classes")}, ` : "";
   const epochs = (steps * batchSize) / train.count;
+  const behind = describeBackground(dataset);
   const often = epochs > manyEpochs ? `\n${adviceForFew(epochs, train.count, steps)}` : "";
   return [
-    `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)} (${path})`,
+    `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)}${behind === undefined ? "" : `, ${behind}`} (${path})`,
     `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
     `training: ${counted(steps, "step")} of ${counted(batchSize, "image")} (${microBatch} at a time), ${timesThrough(epochs)} through the data${often}`,
   ].join("\n");
