@@ -24,10 +24,11 @@ function encodeCheckpoint({
   step,
   task,
   watch,
+  pace,
   config,
 }: Checkpoint): Iterable<Uint8Array> {
   const tensors = inParts(grouped({ params, m, v, ema, ...averages }));
-  const run = JSON.stringify({ step, task, watch, config });
+  const run = JSON.stringify({ step, task, watch, pace, config });
   const withChecksum = (crc32: string) =>
     safetensorsParts(tensors, { metadata: { format: "guidestar-training-1", crc32, run } });
   return withChecksum(digitsOf(checksum(withChecksum(noChecksum))));
@@ -77,7 +78,7 @@ function openCheckpoint(source: ByteSource, file: string) {
 
 function parseRun(text: string, file: string) {
   try {
-    return JSON.parse(text) as Pick<Checkpoint, "step" | "task" | "watch" | "config">;
+    return JSON.parse(text) as Pick<Checkpoint, "step" | "task" | "watch" | "pace" | "config">;
   } catch (cause) {
     throw new ModelError(`${file}: damaged: what it says of its run is not JSON`, { cause });
   }

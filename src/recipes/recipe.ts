@@ -13,8 +13,8 @@ export interface RecipeOptions
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** Images and their classes, as `openDataset` gives them. */
   dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & { readonly background?: Background };
-  /** Updates in all; 20 000 by default, 6000 of a classifier. */
-  steps?: number;
+  /** Updates in all; 20 000 by default, 6000 of a classifier, and no limit where `minutes` are given. */
+  steps?: number | undefined;
   /** Images of an update; 64 by default. */
   batchSize?: number;
   /** Of weights, order of images, noise; 0 by default. */
@@ -40,8 +40,9 @@ export const usualMicroBatch = (preset: string | undefined): number => (preset =
 /** Options of `train` and its data that do not depend on what is learnt. */
 export function commonOptions(options: RecipeOptions, usualSteps: number) {
   const { dataset, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
-  const { steps = usualSteps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
-  const { learningRate = 1e-3, warmUpSteps = Math.min(200, Math.floor(steps / 10)), decay = "cosine" } = options;
+  const { steps = options.minutes === undefined ? usualSteps : undefined } = options;
+  const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = 1e-3, decay = "cosine" } = options;
+  const { warmUpSteps = Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10)) } = options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,

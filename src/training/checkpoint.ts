@@ -1,4 +1,5 @@
 import type { TrackedAverage } from "./averages.ts";
+import type { Pace } from "./pace.ts";
 import type { Weights } from "./step/values.ts";
 import type { Watch } from "./watch.ts";
 
@@ -28,6 +29,8 @@ export interface Checkpoint {
   readonly task: Json;
   /** What tells an exploding loss: see watch.ts. */
   readonly watch: Watch;
+  /** How far the run is, where its budget is in minutes: see pace.ts. */
+  readonly pace?: Pace;
   /** What the run was started with. */
   readonly config: JsonObject;
 }

@@ -11,7 +11,8 @@ export type TrainingEvent =
       readonly kind: "start";
       /** 0, or the step of the checkpoint that the run goes on from. */
       readonly step: number;
-      readonly steps: number;
+      /** Updates in all; undefined where the budget is in minutes, and the speed not known yet. */
+      readonly steps: number | undefined;
       readonly resumedFrom?: string;
       /** Newer checkpoints that were passed over: damaged, or not finite. */
       readonly skipped?: readonly SkippedCheckpoint[];
@@ -21,7 +22,12 @@ export type TrainingEvent =
   | {
       readonly kind: "step";
       readonly step: number;
+      /** Updates in all; where the budget is in minutes, as it looks by the speed so far. */
       readonly steps: number;
+      /** Share of the run that is done, 0 to 1: what the learning rate follows. */
+      readonly progress: number;
+      /** Seconds that the run has taken; of one whose budget is in minutes, those before it was resumed included. */
+      readonly seconds: number;
       /** Mean objective of the batch. */
       readonly loss: number;
       /** Means over the batch of what else the loss reports: `mse`, `vb`, `accuracy`. */

@@ -4,7 +4,8 @@ import type { Backend } from "../runtime/backend.ts";
 import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
-import { type LearningRateOptions, learningRateAt } from "./learning-rate.ts";
+import { type LearningRateOptions, learningRateAt, learningRateAtProgress } from "./learning-rate.ts";
+import { type Pace, type PaceOptions, type Pacer, pacer } from "./pace.ts";
 import { checkResume, withHistory } from "./resume.ts";
 import type { StepOptions } from "./step/graph.ts";
 import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
@@ -16,12 +17,10 @@ import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
 import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
 
-/** Settings of `train`; those of AdamW, of the learning rate and of the averages are among them. */
-export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions {
+/** Settings of `train`; those of AdamW, of the learning rate, of the averages and of the run's length are among them. */
+export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions, PaceOptions {
   /** Where it runs. */
   backend: Backend;
-  /** Updates in all, those of a resumed run included. */
-  steps: number;
   /** Where checkpoints go and a run is resumed from; nothing is kept without. */
   store?: CheckpointStore;
   /** Updates between checkpoints; 1000 by default, and always after the last. */
@@ -30,10 +29,12 @@ export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOp
   checkpointMinutes?: number;
   /** Goes on from the checkpoint of this step in place of the newest; those of later steps are removed when the next one is safe. */
   fromStep?: number;
-  /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of all, and always the last. */
+  /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of the run, and always the last. */
   snapshotEvery?: number;
   /** Updates between `samples` events; none by default. */
   sampleEvery?: number;
+  /** Minutes between `samples` events, beside those of `sampleEvery`; none by default. The first comes after a quarter of that. */
+  sampleMinutes?: number;
   /** Stops the run when the smoothed loss is this many times the first loss; 20 by default. */
   lossLimit?: number;
   /**
@@ -60,14 +61,14 @@ export async function* train<const B extends Tree<NDArray>>(
   task: Task<B>,
   options: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { steps, store, checkpointEvery = 1000, checkpointMinutes = 10, sampleEvery, lossLimit = 20, signal } = options;
-  const { snapshotEvery = Math.max(1, Math.round(steps / 40)) } = options;
+  const { store, lossLimit = 20, signal } = options;
   const start = await open(task, options);
   await using program = start.program;
   const { config, skipped } = start;
   let { step, watch, memory, path } = start;
   let savedStep = path === undefined ? -1 : step;
-  const pause = checkpointTimer(checkpointMinutes);
+  const pace = pacer(options, start.pace);
+  const due = calendar(options, pace);
   // All that falls on one step reads the state once.
   let read: Promise<TrainingState> | undefined;
   const state = (): Promise<TrainingState> => (read ??= program.readState());
@@ -75,14 +76,21 @@ export async function* train<const B extends Tree<NDArray>>(
     const { averages, ...weights } = await state();
     const where = notFinite({ ...weights, ...averages });
     if (where !== undefined) throw await stopped(step, `${where} holds numbers that are not finite`, store, watch);
-    path = await store?.save({ ...(await state()), step, watch, task: memory, config });
+    const now = pace.state();
+    path = await store?.save({ ...(await state()), step, watch, ...(now && { pace: now }), task: memory, config });
     savedStep = step;
-    pause.begin();
+    due.saved();
   };
   const clock = stopwatch();
-  yield { kind: "start", step, steps, config, ...(path !== undefined && { resumedFrom: path, skipped }) };
+  yield {
+    kind: "start",
+    step,
+    steps: options.steps,
+    config,
+    ...(path !== undefined && { resumedFrom: path, skipped }),
+  };
 
-  while (step < steps) {
+  while (!pace.isOver(step)) {
     if (signal?.aborted) {
       if (store && step > savedStep) await save();
       yield { kind: "interrupted", step, ...(path !== undefined && { path }), averaged: (await state()).ema };
@@ -91,37 +99,72 @@ export async function* train<const B extends Tree<NDArray>>(
     clock.start();
     read = undefined;
     const update = step + 1;
-    const { objective, ...report } = await updateOnce(program, await task.batchAt(update, memory), update, options);
+    const progress = pace.progressOf(update);
+    const batch = await task.batchAt(update, memory);
+    const { objective, ...report } = await updateOnce(program, batch, update, progress, options);
     const observed = observe(watch, report, lossLimit);
     if ("problem" in observed) throw await stopped(update, observed.problem, store, watch);
     watch = observed;
     if (task.memory) memory = task.memory.after(memory, update, objective);
     step = update;
-    const due = (every: number): boolean => step % every === 0 || step === steps;
-    if (options.powerEma && store?.saveAverages && due(snapshotEvery))
-      await store.saveAverages(step, (await state()).averages!);
-
+    pace.note();
+    if (store?.saveAverages && due.snapshot(step, progress)) await store.saveAverages(step, (await state()).averages!);
     const secondsPerStep = clock.stop();
-    yield {
-      kind: "step",
-      step,
-      steps,
-      ...report,
-      imagesPerSecond: objective.length / secondsPerStep,
-      secondsLeft: (steps - step) * secondsPerStep,
-    };
-    if (store && (due(checkpointEvery) || pause.isOver())) {
+    const { seconds, steps, secondsLeft = (steps - step) * secondsPerStep } = pace.outlook(step);
+    const imagesPerSecond = objective.length / secondsPerStep;
+    yield { kind: "step", step, steps, progress, seconds, ...report, imagesPerSecond, secondsLeft };
+    if (store && due.checkpoint(step)) {
       await save();
       yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema };
     }
-    if (sampleEvery && step % sampleEvery === 0) yield { kind: "samples", step, averaged: (await state()).ema };
+    if (due.samples(step)) yield { kind: "samples", step, averaged: (await state()).ema };
   }
   yield { kind: "done", step, averaged: (await state()).ema };
 }
 
+/** What is to be done after a step. */
+function calendar(options: TrainOptions, pace: Pacer) {
+  const { steps, minutes, powerEma = false, checkpointEvery = 1000, sampleEvery = 0, clock } = options;
+  const usual = steps !== undefined && minutes === undefined ? Math.max(1, Math.round(steps / snapshots)) : undefined;
+  const { snapshotEvery = usual } = options;
+  const pause = timer(options.checkpointMinutes ?? 10, 1, clock);
+  const sheet = timer(options.sampleMinutes ?? 0, firstSheet, clock);
+  const every = (count: number, step: number): boolean => step % count === 0 || pace.isOver(step);
+  let taken = 0;
+  return {
+    snapshot(step: number, progress: number): boolean {
+      if (!powerEma) return false;
+      if (snapshotEvery !== undefined) return every(snapshotEvery, step);
+      const before = taken;
+      taken = Math.floor(progress * snapshots);
+      return taken > before || pace.isOver(step);
+    },
+    checkpoint: (step: number): boolean => every(checkpointEvery, step) || pause.isOver(),
+    saved: pause.begin,
+    samples(step: number): boolean {
+      const byTime = sheet.isOver();
+      if (byTime) sheet.begin();
+      return byTime || (sampleEvery > 0 && step % sampleEvery === 0);
+    },
+  };
+}
+
+/** Snapshots of the averages in a run. */
+const snapshots = 40;
+/** Share of the time between sheets after which the first comes. */
+const firstSheet = 0.25;
+
 /** Makes update number `update`: the objective of the batch [N], and what is told of the step. */
-async function updateOnce(program: TrainingProgram, batch: Tree<NDArray>, update: number, options: TrainOptions) {
-  const learningRate = learningRateAt(update, options.steps, options);
+async function updateOnce(
+  program: TrainingProgram,
+  batch: Tree<NDArray>,
+  update: number,
+  progress: number,
+  options: TrainOptions,
+) {
+  const { steps, minutes } = options;
+  const learningRate =
+    minutes === undefined ? learningRateAt(update, steps!, options) : learningRateAtProgress(update, progress, options);
   const inputs = { batch, update: updateValues(update, learningRate, options) };
   const { objective, metrics, gradientNorm } = await program.run(inputs);
   return {
@@ -138,6 +181,7 @@ interface Start {
   readonly program: TrainingProgram;
   readonly step: number;
   readonly watch: Watch;
+  readonly pace: Pace | undefined;
   readonly memory: Json;
   readonly config: JsonObject;
   readonly skipped: readonly SkippedCheckpoint[];
@@ -154,15 +198,15 @@ async function open<B extends Tree<NDArray>>(
   const path = found?.saved.path;
   if (found) checkResume(found.saved.path, found.checkpoint.config, asked, mayChange);
   const config = found ? withHistory(found.checkpoint, asked) : asked;
-  const begin = () => ({ ...beginning(task, powerEma), task: task.memory?.initial ?? null });
-  const { step, watch, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
+  const begin = () => ({ ...beginning(task, powerEma), task: task.memory?.initial ?? null, pace: undefined });
+  const { step, watch, pace, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
   if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
       `${path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
   const graph = taskGraph(task, state.params, await task.batchAt(step + 1, memory), { ...options, powerEma });
   const program = await compileTraining(graph, backend, state);
-  return { program, step, watch, memory, config, skipped: found?.skipped ?? [], path };
+  return { program, step, watch, pace, memory, config, skipped: found?.skipped ?? [], path };
 }
 
 /** A run before its first update. */
@@ -173,14 +217,14 @@ function beginning({ weights: initial }: Pick<Task, "weights">, powerEma: boolea
   return { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights, ...averages };
 }
 
-/** Tells when a checkpoint is due by time. */
-function checkpointTimer(minutes: number) {
-  let began = performance.now();
+/** Tells when so many minutes are over since it began; the first time after a share of them. Never with 0 minutes. */
+function timer(minutes: number, first: number, clock = () => performance.now()) {
+  let began = clock() - 60_000 * minutes * (1 - first);
   return {
     begin(): void {
-      began = performance.now();
+      began = clock();
     },
-    isOver: (): boolean => minutes > 0 && performance.now() - began >= 60_000 * minutes,
+    isOver: (): boolean => minutes > 0 && clock() - began >= 60_000 * minutes,
   };
 }
 
