@@ -20,7 +20,7 @@ import { openRuler, type Ruler } from "./ruler.ts";
 export async function quality(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
   const { out, data, background, minutes, samples, steps, threads } = options;
-  const dataset = await openDataset(data);
+  const dataset = await openDataset(data, { ...(background && { background }) });
   await using backend = await openBackend({ threads });
   const ruler = await openRuler(dataset, options, backend);
   const settings = {
