@@ -91,6 +91,13 @@ export async function lockFolder(folder: string): Promise<FolderLock> {
   return { release, [Symbol.asyncDispose]: release };
 }
 
+/** Who keeps a folder to itself by `lockFolder` now, as words; undefined where no living process does. Nothing is changed. */
+export async function holderOf(folder: string): Promise<string | undefined> {
+  const path = join(folder, ".lock");
+  const text = await read(path);
+  return text !== undefined && (await observer(path)(text)) === "running" ? describe(text) : undefined;
+}
+
 /** Takes a lock for whom the text describes. Gives the text of who holds it, if a living process does, or one is still ending at the deadline. */
 async function acquire(path: string, text: string, deadline: number): Promise<string | undefined> {
   const stateOf = observer(path);

@@ -1,9 +1,18 @@
 import * as z from "zod";
 import { encoderUnet } from "./adm/classifier.ts";
-import { type ClassifierConfig, pools } from "./adm/config.ts";
+import { type ClassifierConfig, type Pool, pools } from "./adm/config.ts";
 import { classifierPreset } from "./adm/presets.ts";
+import { firstKernel, refitBackbone } from "./adm/refit.ts";
 import { backboneFields } from "./adm/schema.ts";
 import type { ClassifierFamily, ConfigSchema } from "./family.ts";
+
+/** Where the layer is that gives the logits. */
+const lastLayers: Readonly<Record<Pool, string>> = {
+  attention: "out.2.c_proj",
+  adaptive: "out.3",
+  spatial: "out.2",
+  spatial_v2: "out.3",
+};
 
 const schema: ConfigSchema<ClassifierConfig> = z.strictObject({
   ...backboneFields,
@@ -25,4 +34,10 @@ export const admClassifier = {
     small: (data) => classifierPreset("small", data),
     base: (data) => classifierPreset("base", data),
   },
+  refit: (config, { imageShape, classes }) => ({ ...refitBackbone(config, imageShape), outChannels: classes }),
+  dataParameters: ({ pool = "attention" }) => ({
+    image: [firstKernel],
+    output: [],
+    classes: ["weight", "bias"].map((name) => `${lastLayers[pool]}.${name}`),
+  }),
 } satisfies ClassifierFamily<ClassifierConfig>;

@@ -1,6 +1,7 @@
 import * as z from "zod";
 import type { UNetConfig } from "./adm/config.ts";
 import { denoiserPreset } from "./adm/presets.ts";
+import { firstKernel, refitBackbone } from "./adm/refit.ts";
 import { unetFields } from "./adm/schema.ts";
 import { unet } from "./adm/unet.ts";
 import type { ConfigSchema, DenoiserFamily, DenoiserSignature } from "./family.ts";
@@ -34,4 +35,14 @@ export const admUnet = {
     small: (data) => denoiserPreset("small", data),
     base: (data) => denoiserPreset("base", data),
   },
+  refit: ({ numClasses: _, nullLabel: __, ...config }, { imageShape, classes, learnedVariance, nullLabel }) => ({
+    ...refitBackbone(config, imageShape),
+    outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],
+    ...(classes > 0 && { numClasses: classes, nullLabel }),
+  }),
+  dataParameters: () => ({
+    image: [firstKernel],
+    output: ["out.2.weight", "out.2.bias"],
+    classes: ["label_emb.weight"],
+  }),
 } satisfies DenoiserFamily<UNetConfig>;

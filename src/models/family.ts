@@ -71,6 +71,19 @@ export interface DenoiserDataShape extends DataShape {
   readonly nullLabel: boolean;
 }
 
+/**
+ * Parameters whose shapes follow the data, by state-dict key. Where several pixels count as channels (patches), those of one channel of
+ * the image lie side by side.
+ */
+export interface DataParameters {
+  /** Kernels that see the image: axis 1 counts its channels. */
+  readonly image: readonly string[];
+  /** Kernels and biases that give the output: axis 0 counts its channels. A classifier has none. */
+  readonly output: readonly string[];
+  /** Rows, one for each class; one more, which is last, for "no class". */
+  readonly classes: readonly string[];
+}
+
 interface Family<Config, Signature, Network, Data> {
   /** Name of the family in model.json: lower case, with hyphens. */
   readonly kind: string;
@@ -82,6 +95,13 @@ interface Family<Config, Signature, Network, Data> {
   build(config: Config): Network;
   /** Configs for people who don't want to choose each number: sizes by name, which `guidestar train --preset` takes. */
   readonly presets?: Readonly<Record<string, (data: Data) => Config>>;
+  /**
+   * For fine-tuning: the config of the same network for other images and classes. Without it a network is fine-tuned for data like its own
+   * only. Throws UsageError where there is none for such images.
+   */
+  refit?(config: Config, data: Data): Config;
+  /** For fine-tuning: the parameters whose shapes follow the data. Without it weights are taken over where names and shapes agree. */
+  dataParameters?(config: Config): DataParameters;
   /**
    * For `guidestar import`: the config that the tensors of a checkpoint are of, by their names and shapes; undefined where they are
    * not of this family. Without it such a checkpoint is imported by `--config`.

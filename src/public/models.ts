@@ -49,6 +49,7 @@ export type {
   ClassifierNetwork,
   ClassifierSignature,
   ConfigSchema,
+  DataParameters,
   DataShape,
   DenoiserDataShape,
   DenoiserFamily,
@@ -60,4 +61,5 @@ export type {
   NetworkRole,
   Shapes,
 } from "../models/family.ts";
+export { type NetworkOfClasses, planTransfer, type Transfer } from "../models/transfer.ts";
 export type { SchemaProblem } from "../problems.ts";

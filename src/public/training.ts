@@ -26,6 +26,7 @@ export { type Batch, type BatchOptions, batchSequence, imagesAt } from "../data/
 export type { Split } from "../data/content.ts";
 export { type ClassifierRecipeOptions, classifierRecipe } from "../recipes/classifier.ts";
 export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.ts";
+export { fineTuning, type StartingModel } from "../recipes/fine-tuning.ts";
 export type { NetworkChoice } from "../recipes/network.ts";
 export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
 export {

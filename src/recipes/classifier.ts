@@ -1,15 +1,15 @@
 import { trainedClasses } from "../data/labels/trained-classes.ts";
 import { ddpmProcess, type NoiseConfig, noiseOf } from "../diffusion/process-config.ts";
 import type { ClassifierNetwork } from "../models/family.ts";
-import { initialize } from "../nn/initialize.ts";
 import type { ClassifierOptions } from "../training/tasks/classifier.ts";
 import type { TrainOptions } from "../training/train.ts";
+import { beginning, fineTuning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseClassifier } from "./network.ts";
 import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
 
 /** Choices of `classifierRecipe`. */
 export interface ClassifierRecipeOptions extends RecipeOptions {
-  /** The noise that it reads classes in: that of the denoiser which it will guide. By default the cosine schedule of T = 1000. */
+  /** The noise that it reads classes in: that of the denoiser which it will guide. By default that of `from`, else the cosine schedule of T = 1000. */
   process?: NoiseConfig;
 }
 
@@ -21,24 +21,32 @@ export interface ClassifierRecipeOptions extends RecipeOptions {
 export function classifierRecipe(
   options: ClassifierRecipeOptions,
 ): Recipe<ClassifierNetwork, Omit<ClassifierOptions & TrainOptions, "backend">> {
-  const { process = ddpmProcess(), seed = 0 } = options;
+  const { from, seed = 0 } = options;
+  const start = from && startOf("classifier", from);
+  const { process = start?.process ?? ddpmProcess() } = options;
   const dataset = trainedClasses(options.dataset);
   const noise = noiseOf(process);
   const { imageShape, classes } = dataset;
-  const { description, network } = chooseClassifier(options, { imageShape, classes: classes.length });
+  const followed = from && start && { source: from.source, network: start };
+  const { description, network } = chooseClassifier(options, { imageShape, classes: classes.length }, followed);
+  const { weights, ...plan } = beginning("classifier", from, { description, network, classes, imageShape, seed });
   return {
     network,
+    ...plan,
     training: {
       weightDecay: 0.05,
-      ...commonOptions({ ...options, dataset }, 6000),
+      ...commonOptions({ ...options, dataset }, from ? fineTuning.classifier : { steps: 6000, learningRate: 1e-3 }),
       network,
-      weights: () => initialize(network, seed),
+      weights,
       // What denoisers predict is nothing to a classifier.
       process: { ...noise, prediction: "x0", variance: "fixed-small" },
     },
     model: (weights, training = {}) => ({
       ...describeData(dataset),
-      classifier: { record: { ...description, process: noise, training }, weights },
+      classifier: {
+        record: { ...description, process: noise, training: { ...training, ...recordOfStart("classifier", from) } },
+        weights,
+      },
     }),
   };
 }

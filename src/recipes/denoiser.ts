@@ -4,15 +4,15 @@ import type { LossOptions } from "../diffusion/losses.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { checkProcess, ddpmProcess, learnsVariance, processKind } from "../diffusion/process-config.ts";
 import type { DenoiserNetwork } from "../models/family.ts";
-import { initialize } from "../nn/initialize.ts";
 import type { DenoiserOptions } from "../training/tasks/denoiser.ts";
 import type { TrainOptions } from "../training/train.ts";
+import { beginning, fineTuning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseDenoiser } from "./network.ts";
 import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
 
 /** Choices of `denoiserRecipe`. */
 export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
-  /** What the network learns to undo; by default the cosine schedule of T = 1000, predicting eps and variances. */
+  /** What the network learns to undo; by default that of `from`, else the cosine schedule of T = 1000, predicting eps and variances. */
   process?: ProcessConfig;
   /** How noise levels are picked: by default `log-normal` for `edm`, else `uniform`. */
   timesteps?: TimestepSampling | undefined;
@@ -41,24 +41,29 @@ export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
 export function denoiserRecipe(
   options: DenoiserRecipeOptions,
 ): Recipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
-  const { process = ddpmProcess({ variance: "learned-range" }), seed = 0 } = options;
+  const { from, seed = 0 } = options;
+  const start = from && startOf("denoiser", from);
+  const { process = start?.process ?? ddpmProcess({ variance: "learned-range" }) } = options;
   checkProcess(process);
   const dataset = trainedClasses(options.dataset);
   const { classes } = dataset;
   // Without labels the network is told nothing, so there is nothing to leave out.
   const labelDropout = classes.length > 0 ? (options.labelDropout ?? 0.1) : 0;
-  const { description, network } = chooseDenoiser(options, {
-    imageShape: dataset.imageShape,
-    classes: classes.length,
-    learnedVariance: learnsVariance(process),
-    nullLabel: labelDropout > 0,
-  });
+  const { imageShape } = dataset;
+  const data = {
+    ...{ imageShape, classes: classes.length },
+    ...{ learnedVariance: learnsVariance(process), nullLabel: labelDropout > 0 },
+  };
+  const followed = from && start && { source: from.source, network: start };
+  const { description, network } = chooseDenoiser(options, data, followed);
+  const { weights, ...plan } = beginning("denoiser", from, { description, network, classes, imageShape, seed });
   return {
     network,
+    ...plan,
     training: {
-      ...commonOptions({ ...options, dataset }, 20_000),
+      ...commonOptions({ ...options, dataset }, from ? fineTuning.denoiser : { steps: 20_000, learningRate: 1e-3 }),
       network,
-      weights: () => initialize(network, seed),
+      weights,
       process,
       loss: options.loss ?? usualLoss(process),
       timesteps: options.timesteps ?? (processKind(process) === "edm" ? "log-normal" : "uniform"),
@@ -67,7 +72,10 @@ export function denoiserRecipe(
     },
     model: (weights, training = {}) => ({
       ...describeData(dataset),
-      denoiser: { record: { ...description, process, training }, weights },
+      denoiser: {
+        record: { ...description, process, training: { ...training, ...recordOfStart("denoiser", from) } },
+        weights,
+      },
     }),
   };
 }

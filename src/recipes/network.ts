@@ -28,6 +28,12 @@ export interface NetworkChoice {
 
 export const defaultPreset = "small";
 
+/** The network of a model to begin with, whose config is followed where neither family nor preset is asked for. */
+export interface FollowedNetwork {
+  readonly source: string;
+  readonly network: NetworkDescription;
+}
+
 /** A network to train, and what a model's record says of it. */
 export interface Chosen<Network> {
   readonly description: NetworkDescription;
@@ -47,14 +53,33 @@ export function choiceProblem(
 }
 
 /** The config that a family has for data. Throws UsageError for a bad choice. */
-function configOf(role: "denoiser", choice: NetworkChoice, data: DenoiserDataShape): NetworkDescription;
-function configOf(role: "classifier", choice: NetworkChoice, data: DataShape): NetworkDescription;
-function configOf(role: NetworkRole, choice: NetworkChoice, data: DataShape): NetworkDescription {
+function configOf(
+  role: NetworkRole,
+  choice: NetworkChoice,
+  data: DataShape,
+  followed: FollowedNetwork | undefined,
+): NetworkDescription {
+  if (followed && follows(choice, followed.network)) return refitted(role, followed, data);
   const problem = choiceProblem(role, choice);
   if (problem) throw new UsageError(problem);
   const { family: kind = defaultFamilies[role], preset = defaultPreset } = choice;
   const presets = familyOf(role, kind).presets as Readonly<Record<string, (data: DataShape) => object>>;
   return { kind, config: presets[preset]!(data) };
+}
+
+/** Is a network asked for that is like another one? */
+const follows = ({ family, preset }: NetworkChoice, { kind }: NetworkDescription): boolean =>
+  preset === undefined && (family === undefined || family === kind);
+
+/** The same network for other data. Throws UsageError where its family has none. */
+function refitted(role: NetworkRole, { source, network }: FollowedNetwork, data: DataShape): NetworkDescription {
+  const { kind, config } = network;
+  const { refit } = familyOf(role, kind) as { refit?(config: object, data: DataShape): object };
+  if (!refit)
+    throw new UsageError(
+      `${source}: networks of the family ${kind} cannot be fitted to other images and classes, so none can begin with it`,
+    );
+  return { kind, config: refit(config, data) };
 }
 
 /** Throws UsageError where a family's networks are not for such images: some know only squares. */
@@ -66,9 +91,16 @@ function checkShape({ kind }: NetworkDescription, own: { readonly imageShape: Im
     );
 }
 
-/** A denoiser for data. Throws UsageError where there is none of that family and size, or where it enlarges images. */
-export function chooseDenoiser(choice: NetworkChoice, data: DenoiserDataShape): Chosen<DenoiserNetwork> {
-  const description = configOf("denoiser", choice, data);
+/**
+ * A denoiser for data: like one that it begins with, where that is given and nothing else asked for. Throws UsageError where there is none
+ * of that family and size, or where it enlarges images.
+ */
+export function chooseDenoiser(
+  choice: NetworkChoice,
+  data: DenoiserDataShape,
+  followed?: FollowedNetwork,
+): Chosen<DenoiserNetwork> {
+  const description = configOf("denoiser", choice, data, followed);
   const signature = denoiserSignature(description);
   checkShape(description, signature, data);
   if (signature.lowRes)
@@ -79,8 +111,12 @@ export function chooseDenoiser(choice: NetworkChoice, data: DenoiserDataShape): 
 }
 
 /** The same for a classifier. */
-export function chooseClassifier(choice: NetworkChoice, data: DataShape): Chosen<ClassifierNetwork> {
-  const description = configOf("classifier", choice, data);
+export function chooseClassifier(
+  choice: NetworkChoice,
+  data: DataShape,
+  followed?: FollowedNetwork,
+): Chosen<ClassifierNetwork> {
+  const description = configOf("classifier", choice, data, followed);
   checkShape(description, classifierSignature(description), data);
   return { description, network: classifierNetwork(description) };
 }

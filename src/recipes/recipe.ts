@@ -2,9 +2,11 @@ import { type Background, usualBackground } from "../background.ts";
 import type { ModelToSave } from "../checkpoint/model-folder.ts";
 import { batchSequence } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
+import type { Transfer } from "../models/transfer.ts";
 import type { JsonObject } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";
 import type { TrainOptions } from "../training/train.ts";
+import type { StartingModel } from "./fine-tuning.ts";
 import type { NetworkChoice } from "./network.ts";
 
 /** What the recipes of both kinds of networks take. What is not given is as `guidestar train` has it. */
@@ -13,7 +15,14 @@ export interface RecipeOptions
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** Images and their classes, as `openDataset` gives them. */
   dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & { readonly background?: Background };
-  /** Updates in all; 20 000 by default, 6000 of a classifier, and no limit where `minutes` are given. */
+  /**
+   * A model, as `loadModel` gives it, to begin with: fine-tuning. Its network is followed where neither `family` nor `preset` is given, its
+   * process where none is, and its weights are taken over as `planTransfer` says.
+   */
+  from?: StartingModel | undefined;
+  /**
+   * Updates in all; 20 000 by default, 6000 of a classifier, fewer of one that begins with a model, and no limit where `minutes` are given.
+   */
   steps?: number | undefined;
   /** Images of an update; 64 by default. */
   batchSize?: number;
@@ -28,6 +37,8 @@ export interface RecipeOptions
 /** A training with all choices made. */
 export interface Recipe<Network, Options> {
   readonly network: Network;
+  /** What is taken over of the model that it begins with, where there is one. */
+  readonly transfer?: Transfer;
   /** For `trainDenoiser` or `trainClassifier`, which take a `backend` beside them, and where wanted `store` and `signal`. */
   readonly training: Options;
   /** What `saveModel` takes, with these weights. `record` is what model.json keeps of how they came about. */
@@ -38,11 +49,15 @@ export interface Recipe<Network, Options> {
 export const usualMicroBatch = (preset: string | undefined): number => (preset === "base" ? 4 : 16);
 
 /** Options of `train` and its data that do not depend on what is learnt. */
-export function commonOptions(options: RecipeOptions, usualSteps: number) {
-  const { dataset, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
-  const { steps = options.minutes === undefined ? usualSteps : undefined } = options;
-  const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = 1e-3, decay = "cosine" } = options;
-  const { warmUpSteps = Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10)) } = options;
+export function commonOptions(
+  options: RecipeOptions,
+  usual: { readonly steps: number; readonly learningRate: number },
+) {
+  const { dataset, from: _from, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
+  const { steps = options.minutes === undefined ? usual.steps : undefined } = options;
+  const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = usual.learningRate } = options;
+  const { warmUpSteps = Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10)), decay = "cosine" } =
+    options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,

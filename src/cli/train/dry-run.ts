@@ -8,6 +8,7 @@ import type { Backend } from "../../runtime/backend.ts";
 import { duration, type Progress } from "../terminal/progress.ts";
 import type { ClassifierValues } from "./classifier.ts";
 import type { DenoiserValues } from "./denoiser.ts";
+import { describeTransfer } from "./from.ts";
 import type { Job } from "./job.ts";
 
 const count = (n: number): string => n.toLocaleString("en-US");
@@ -26,9 +27,9 @@ const adviceForFew = (epochs: number, images: number, steps: number): string =>
 /** What will be trained, on what: a few lines. */
 export function describeJob(
   network: NetworkRole,
-  { parameters, process, microBatch }: Job,
+  { parameters, process, microBatch, transfer }: Job,
   dataset: Dataset,
-  { preset, steps, batchSize }: DenoiserValues | ClassifierValues,
+  { from, preset, steps, batchSize }: DenoiserValues | ClassifierValues,
 ): string {
   const { path, train, classes, imageShape } = dataset;
   const [channels, height, width] = imageShape;
@@ -38,7 +39,8 @@ export function describeJob(
   const often = epochs > manyEpochs ? `\n${adviceForFew(epochs, train.count, steps)}` : "";
   return [
     `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)}${behind === undefined ? "" : `, ${behind}`} (${path})`,
-    `${network}: preset ${preset}, ${count(parameters)} parameters; ${describeNoise(process)}`,
+    `${network}: ${preset === undefined ? `as in ${from}` : `preset ${preset}`}, ${count(parameters)} parameters; ${describeNoise(process)}`,
+    ...(transfer ? [describeTransfer(transfer, from!)] : []),
     `training: ${counted(steps, "step")} of ${counted(batchSize, "image")} (${microBatch} at a time), ${timesThrough(epochs)} through the data${often}`,
   ].join("\n");
 }

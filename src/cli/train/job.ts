@@ -7,14 +7,17 @@ import {
   edmProcess,
   flowProcess,
   isContinuous,
+  learnsVariance,
   type NoiseConfig,
   noiseOf,
   processKind,
 } from "../../diffusion/process-config.ts";
 import { UsageError } from "../../errors.ts";
+import type { Transfer } from "../../models/transfer.ts";
 import { countParameters } from "../../nn/module.ts";
 import { classifierRecipe } from "../../recipes/classifier.ts";
 import { denoiserRecipe } from "../../recipes/denoiser.ts";
+import type { StartingModel } from "../../recipes/fine-tuning.ts";
 import { i32, input } from "../../tensor/trace.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
@@ -25,6 +28,8 @@ import type { DenoiserValues } from "./denoiser.ts";
 
 /** What is to be trained, with all choices made. */
 export interface Job {
+  /** What is taken over of the model that it begins with. */
+  readonly transfer?: Transfer | undefined;
   readonly parameters: number;
   readonly process: NoiseConfig;
   /** Floating-point operations that training takes for one image. */
@@ -39,11 +44,17 @@ export interface Job {
 type Common = Pick<DenoiserValues, keyof DenoiserValues & keyof ClassifierValues>;
 
 /** A denoiser that the options ask for, on the noise of the model in the folder where they ask for none. */
-export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
+export function denoiserJob(
+  values: DenoiserValues,
+  dataset: Dataset,
+  existing: ModelRecord | undefined,
+  from: StartingModel | undefined,
+): Job {
   const { loss, lossWeight, vlbWeight, timesteps, labelDropout, powerEma } = values;
-  const process = denoiserProcess(values, existing);
+  const process = denoiserProcess(values, existing, from);
   const recipe = denoiserRecipe({
     ...commonOptions(values, dataset),
+    from,
     process,
     lossWeight,
     vlbWeight,
@@ -52,8 +63,9 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
     powerEma,
     ...(loss && { loss }),
   });
-  const { network, training, model } = recipe;
+  const { network, training, model, transfer } = recipe;
   return {
+    transfer,
     parameters: countParameters(network),
     process,
     microBatch: training.microBatch!,
@@ -67,11 +79,21 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, existing: 
 }
 
 /** The same for a classifier. */
-export function classifierJob(values: ClassifierValues, dataset: Dataset, existing: ModelRecord | undefined): Job {
-  const process = processOf(values, existing);
+export function classifierJob(
+  values: ClassifierValues,
+  dataset: Dataset,
+  existing: ModelRecord | undefined,
+  from: StartingModel | undefined,
+): Job {
+  const process = processOf(
+    values,
+    existing?.denoiser?.process ?? existing?.classifier?.process ?? from?.classifier?.process,
+  );
   const { weightDecay } = values;
-  const { network, training, model } = classifierRecipe({ ...commonOptions(values, dataset), process, weightDecay });
+  const recipe = classifierRecipe({ ...commonOptions(values, dataset), from, process, weightDecay });
+  const { network, training, model, transfer } = recipe;
   return {
+    transfer,
     parameters: countParameters(network),
     process,
     microBatch: training.microBatch!,
@@ -94,9 +116,8 @@ const commonOptions = (values: Common, dataset: Dataset) => {
 
 const usualProcess = { ddpm: ddpmProcess, flow: flowProcess, edm: edmProcess } as const;
 
-/** The process that is asked for; what is not asked for is as in the model that the network will join, else as usual. */
-function processOf(values: Common, existing: ModelRecord | undefined): ProcessConfig {
-  const known = existing?.denoiser?.process ?? existing?.classifier?.process;
+/** The process that is asked for; what is not asked for is as in a known one, else as usual. */
+function processOf(values: Common, known: NoiseConfig | undefined): ProcessConfig {
   const kind = values.process ?? (known ? processKind(known) : "ddpm");
   const { schedule, diffusionSteps: steps, zeroTerminalSnr, sigmaData } = values;
   if (schedule && kind !== "ddpm")
@@ -112,13 +133,25 @@ function processOf(values: Common, existing: ModelRecord | undefined): ProcessCo
   };
 }
 
-/** The same for a denoiser: with what the network predicts. Which variance it has is a matter of the loss. */
-function denoiserProcess(values: DenoiserValues, existing: ModelRecord | undefined): ProcessConfig {
-  const process = processOf(values, existing);
-  const { prediction, loss = isContinuous(process) ? "simple" : "hybrid" } = values;
+/**
+ * The same for a denoiser: with what the network predicts. Noise is that of the model that it will join, else of the one that it begins with;
+ * prediction and variance are as there where the noise is of one kind. Which variance it has is a matter of the loss.
+ */
+function denoiserProcess(
+  values: DenoiserValues,
+  existing: ModelRecord | undefined,
+  from: StartingModel | undefined,
+): ProcessConfig {
+  const start = from?.denoiser?.process;
+  const process = processOf(values, existing?.denoiser?.process ?? existing?.classifier?.process ?? start);
+  const followed = start && processKind(start) === processKind(process) ? start : undefined;
+  const usual = isContinuous(process) || (followed && !learnsVariance(followed)) ? "simple" : "hybrid";
+  const { prediction = followed?.prediction, loss = usual } = values;
+  const learned = followed && learnsVariance(followed) ? followed.variance : "learned-range";
+  const fixed = followed && !learnsVariance(followed) ? followed.variance : "fixed-small";
   return {
     ...process,
     ...(prediction && { prediction }),
-    variance: loss === "simple" ? "fixed-small" : "learned-range",
+    variance: loss === "simple" ? fixed : learned,
   };
 }

@@ -13,9 +13,10 @@ export const trainOptions = {
     },
   ),
   out: text("folder", "model folder to write", { required: true }),
+  from: text("name|folder", "begin with the weights of this model: fine-tuning (docs/training.md)"),
   ...labelOptions,
   preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
-    fallback: "small",
+    otherwise: "small; with --from that of the model",
   }),
   steps: whole("steps in all", { fallback: 20000 }),
   batchSize: whole("images per step", { fallback: 64, aliases: ["batch"] }),

@@ -7,7 +7,8 @@ import { type Dataset, requireClasses } from "../../data/dataset.ts";
 import { ModelError, RuntimeFailure, UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
-import { choiceProblem } from "../../recipes/network.ts";
+import type { StartingModel } from "../../recipes/fine-tuning.ts";
+import { choiceProblem, defaultPreset } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
 import { candidates, TrainingStopped } from "../../training/go-back.ts";
@@ -18,6 +19,7 @@ import type { ClassifierValues } from "./classifier.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 import { describeJob, estimate } from "./dry-run.ts";
+import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
 import { follow, quoted } from "./outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, upgradeOptions } from "./stored-options.ts";
@@ -34,7 +36,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   network: NetworkRole,
   asked: V,
   { terminal, signal, given }: Context,
-  jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined) => Job,
+  jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined, from: StartingModel | undefined) => Job,
 ): Promise<void> {
   const { out } = asked;
   await checkOutputFolder("--out", out);
@@ -47,7 +49,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   }
   const saved = await store.latest(asked.fromStep);
   checkFolder(asked, network, existing, saved);
-  const values = saved ? resumedValues(asked, given, saved.config) : asked;
+  const { values, start } = await begin(network, asked, given, { saved, existing });
 
   const shown = progress(terminal);
   const problem = choiceProblem(network, values);
@@ -56,7 +58,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.config);
-  const job = jobOf(values, dataset, existing);
+  const job = jobOf(values, dataset, existing, start);
   // What could not be saved is said now, not after the first hour.
   await recordToSave(out, job.model({}, {}));
 
@@ -71,7 +73,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   }
   shown.say(description);
 
-  const config: JsonObject = { ...storedOptions({ ...values, data: resolve(dataset.path) }), fingerprint };
+  const config = { ...configOf(values, dataset), ...(start && { start: storedStart(network, start) }), fingerprint };
   const events = job.start({
     backend,
     steps: values.steps,
@@ -89,6 +91,26 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     throw error instanceof TrainingStopped ? wayOut(error, network, values) : error;
   });
 }
+
+/** The options of the run, and the model that it begins with: those of its checkpoint where it goes on. */
+async function begin<V extends DenoiserValues | ClassifierValues>(
+  network: NetworkRole,
+  asked: V,
+  given: ReadonlySet<string>,
+  { saved, existing }: { saved: SavedCheckpoint | undefined; existing: ModelRecord | undefined },
+): Promise<{ readonly values: V; readonly start: StartingModel | undefined }> {
+  const named = asked.from === undefined ? asked : { ...asked, from: await storedName(asked.from) };
+  if (saved) {
+    const stored = saved.config.start as JsonObject | undefined;
+    return { values: resumedValues(named, given, saved.config), start: stored && restoredStart(network, stored) };
+  }
+  if (named.from === undefined)
+    return { values: { ...named, preset: named.preset ?? defaultPreset }, start: undefined };
+  const start = await openStart(network, asked.from!, asked.out);
+  return { values: valuesOfStart(network, named, given, start, existing !== undefined), start };
+}
+
+const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
 
 /** The error of a run whose loss exploded, with the command that saves it: a tenth of the learning rate, and clipping where there was none. */
 function wayOut(

@@ -12,6 +12,7 @@ type OptionName = keyof DenoiserValues | keyof ClassifierValues;
  * (`model`), or where and how long that runs, which changes nothing of what is computed (`run`).
  */
 const decides: Readonly<Record<Exclude<OptionName, (typeof changeable)[number]>, "model" | "run">> = {
+  from: "model",
   family: "model",
   preset: "model",
   process: "model",
@@ -54,9 +55,16 @@ export const storedOptions = (values: object): JsonObject =>
     JSON.stringify(values, (key, value) => (["resume", "fromStep", "dryRun", "out"].includes(key) ? undefined : value)),
   );
 
-/** What the model's record keeps of them: those that decide what is computed, and how they changed. */
-export const trainingRecord = ({ fingerprint: _, microBatch: __, ...options }: JsonObject): JsonObject =>
-  Object.fromEntries(Object.entries(options).filter(([key]) => !isRun(key)));
+/**
+ * What the model's record keeps of them: those that decide what is computed, and how they changed. The recipe adds which model it began with.
+ */
+export const trainingRecord = ({
+  fingerprint: _,
+  microBatch: __,
+  from: ___,
+  start: ____,
+  ...options
+}: JsonObject): JsonObject => Object.fromEntries(Object.entries(options).filter(([key]) => !isRun(key)));
 
 /** Names of options of version 0.1.0. */
 const renamed: Readonly<Record<string, OptionName>> = {
