@@ -41,4 +41,5 @@ export {
   parameterShapes,
   zeroInit,
 } from "../nn/module.ts";
+export { depthToSpace, spaceToDepth } from "../nn/space-to-depth.ts";
 export { timestepEmbedding } from "../nn/timestep-embedding.ts";

@@ -6,6 +6,7 @@ import { superResUnet } from "../../src/models/adm/super-resolution.ts";
 import { unet } from "../../src/models/adm/unet.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { type Module, type Network, parameterShapes } from "../../src/nn/module.ts";
+import { depthToSpace, spaceToDepth } from "../../src/nn/space-to-depth.ts";
 import type { Tensor } from "../../src/tensor/tensor.ts";
 import { f32, i32, input } from "../../src/tensor/trace.ts";
 import { type Numbers, numbers, someParameters } from "../nn/numbers.ts";
@@ -40,10 +41,11 @@ function outputOf<I extends readonly unknown[]>(
   network: Module<I>,
   apply: (bound: (...inputs: I) => Tensor) => Tensor,
   values: Record<string, Numbers> = someParameters(network),
+  given: Record<string, Numbers> = inputs,
 ): Numbers {
   const leaves = Object.entries(values).map(([key, { shape }]) => [key, input(key, f32(...shape))]);
   const out = apply(network.withParameters(Object.fromEntries(leaves)));
-  return evaluate({ out }, { ...values, ...inputs }).out;
+  return evaluate({ out }, { ...values, ...inputs, ...given }).out;
 }
 
 const tensorsOf = (network: Network): Record<string, Tensor> =>
@@ -107,6 +109,52 @@ describe("the UNet", () => {
 
   test("refuses heads that do not divide its channels", () => {
     expect(() => unet({ ...config, numHeads: 4 })).toThrow(ModelError);
+  });
+});
+
+describe("patches", () => {
+  const whole: UNetConfig = { ...config, patchSize: 2, imageSize: 8, attentionResolutions: [4] };
+  const onPatches: UNetConfig = { ...config, inChannels: 4, outChannels: 8, imageSize: 4, attentionResolutions: [2] };
+  const large = input("large", f32(2, 1, 8, 8));
+
+  test("are taken for pixels: the network is that of images cut by hand, put together again", () => {
+    expect(parameterShapes(unet(whole))).toEqual(parameterShapes(unet(onPatches)));
+    const given = { large: numbers([2, 1, 8, 8]) };
+    const own = outputOf(unet(whole), (bound) => bound(large, t, { label: y }), undefined, given);
+    const byHand = outputOf(
+      unet(onPatches),
+      (bound) => depthToSpace(bound(spaceToDepth(large, 2), t, { label: y }), 2),
+      undefined,
+      given,
+    );
+    expect(own.shape).toEqual([2, 2, 8, 8]);
+    expect(own.data).toEqual(byHand.data);
+  });
+
+  test("are the classifier's too", () => {
+    const { numClasses: _, nullLabel: __, ...backbone } = whole;
+    const classifier = encoderUnet({ ...backbone, outChannels: 5, numHeadChannels: 2 });
+    const shapes = parameterShapes(classifier);
+    expect(shapes["input_blocks.0.0.weight"]).toEqual([4, 4, 3, 3]);
+    expect(shapes["out.2.positional_embedding"]).toEqual([6, 2 ** 2 + 1]);
+    const out = outputOf(classifier, (bound) => bound(large, t), undefined, { large: numbers([2, 1, 8, 8]) });
+    expect(out.shape).toEqual([2, 5]);
+  });
+
+  test("hold the small image of an upsampler beside the large one", () => {
+    const network = superResUnet(whole);
+    expect(parameterShapes(network)["input_blocks.0.0.weight"]).toEqual([4, 8, 3, 3]);
+    const out = outputOf(network, (bound) => bound(large, t, { lowRes, label: y }), undefined, {
+      large: numbers([2, 1, 8, 8]),
+    });
+    expect(out.shape).toEqual([2, 2, 8, 8]);
+  });
+
+  test("of images that cannot be cut are refused", () => {
+    const network = unet(whole);
+    expect(() => network(tensorsOf(network), input("x", f32(2, 1, 6, 8)), t, { label: y })).toThrow(
+      "divisible by 4, for they are cut into patches of 2x2 and halved 1 times, but is [2, 1, 6, 8]",
+    );
   });
 });
 

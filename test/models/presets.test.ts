@@ -63,16 +63,17 @@ describe.each(presetNames)("preset %s", (name) => {
   test("has one label more for no class, and a learned variance, unless told otherwise", () => {
     const data = { imageShape: [3, 32, 32] as const, classes: 4 };
     const shapes = parameterShapes(unet(denoiserPreset(name, { ...data, learnedVariance: false, nullLabel: false })));
-    expect([shapes["label_emb.weight"]![0], shapes["out.2.weight"]![0]]).toEqual([4, 3]);
+    const area = (denoiserPreset(name, data).patchSize ?? 1) ** 2;
+    expect([shapes["label_emb.weight"]![0], shapes["out.2.weight"]![0]]).toEqual([4, 3 * area]);
     const defaults = parameterShapes(unet(denoiserPreset(name, data)));
-    expect([defaults["label_emb.weight"]![0], defaults["out.2.weight"]![0]]).toEqual([5, 6]);
+    expect([defaults["label_emb.weight"]![0], defaults["out.2.weight"]![0]]).toEqual([5, 6 * area]);
   });
 });
 
-test("presets cost what their docstrings say for 28x28 grey images", () => {
-  const data = { imageShape: [1, 28, 28] as const, classes: 10 };
+test("presets cost what their docstrings say: of 28x28 grey images, those of patches of 32x32 in colour", () => {
   const costs = presetNames.map((name) => {
-    const config = denoiserPreset(name, data);
+    const imageShape = name.startsWith("patch") ? ([3, 32, 32] as const) : ([1, 28, 28] as const);
+    const config = denoiserPreset(name, { imageShape, classes: 10 });
     const round = (value: number) => Number(value.toPrecision(2));
     return [round(countParameters(unet(config)) / 1e6), round(countFlops([forward(config, 1).out]) / 1e9)];
   });
@@ -80,6 +81,20 @@ test("presets cost what their docstrings say for 28x28 grey images", () => {
     [0.92, 0.12],
     [1.5, 0.24],
     [4.9, 0.95],
+    [1.4, 0.11],
+    [3, 0.16],
+    [3.7, 0.28],
+  ]);
+});
+
+test("presets of patches cut what can be cut, and take other images as they are", () => {
+  const patchOf = (...imageShape: [number, number, number]) =>
+    denoiserPreset("patch-small", { imageShape, classes: 2 }).patchSize;
+  expect([patchOf(3, 32, 32), patchOf(3, 8, 12), patchOf(3, 4, 4), patchOf(1, 30, 33)]).toEqual([
+    2,
+    2,
+    undefined,
+    undefined,
   ]);
 });
 

@@ -2,6 +2,7 @@ import { attentionPool, headCount } from "../../nn/attention.ts";
 import { groupNorm } from "../../nn/group-norm.ts";
 import { conv2d, linear, sequential, silu } from "../../nn/layers.ts";
 import { module, zeroInit } from "../../nn/module.ts";
+import { spaceToDepth } from "../../nn/space-to-depth.ts";
 import { concat } from "../../tensor/functions.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
 import type { ClassifierNetwork } from "../family.ts";
@@ -13,7 +14,7 @@ import { type Block, encoder } from "./encoder.ts";
  * are named as in openai/guided-diffusion; `config.outChannels` is the number of classes.
  */
 export function encoderUnet(config: ClassifierConfig): ClassifierNetwork {
-  const { pool = "attention" } = config;
+  const { pool = "attention", patchSize = 1 } = config;
   const { children, skips, channels, factor } = encoder(config);
   const spatial = pool === "spatial" || pool === "spatial_v2";
   const features = skips.reduce((sum, n) => sum + n, channels);
@@ -22,7 +23,7 @@ export function encoderUnet(config: ClassifierConfig): ClassifierNetwork {
   const out = head(config, channels, size, features);
   return module({ ...children, out }, (self, x: Tensor, t: Tensor) => {
     const emb = self.time_embed(t);
-    let h = x;
+    let h = spaceToDepth(x, patchSize);
     const means: Tensor[] = [];
     for (const layers of [...self.input_blocks, self.middle_block]) {
       h = sequential(layers, h, emb);

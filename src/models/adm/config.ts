@@ -4,6 +4,11 @@ export interface BackboneConfig {
   readonly imageSize: number;
   /** Width of images that are not square. */
   readonly imageWidth?: number | undefined;
+  /**
+   * Side of the blocks of pixels that the network takes for one pixel of patchSize^2 times the channels: 2 leaves it a quarter of the
+   * pixels (space to depth, see `spaceToDepth`). Default 1.
+   */
+  readonly patchSize?: number | undefined;
   /** Channels of the image. */
   readonly inChannels: number;
   /** Channels of the output: those of the image, twice as many with a learned variance; of a classifier, the number of classes. */
@@ -14,7 +19,8 @@ export interface BackboneConfig {
   readonly numResBlocks: number;
   /** Resolutions with attention, by how often smaller than the image they are: 4 means at a quarter of height and width. */
   readonly attentionResolutions: readonly number[];
-  /** Channels at each resolution, in units of `modelChannels`; each entry after the first halves height and width. Fractions allowed. */
+  /** Channels at each resolution, in units of `modelChannels`; each entry after the first halves height and width. Fractions
+   * allowed. The first is that of the image, or of its patches. */
   readonly channelMult: readonly number[];
   /** Attention heads where `numHeadChannels` is not given. Default 1. */
   readonly numHeads?: number | undefined;

@@ -36,7 +36,7 @@ const timeEmbed = (channels: number) =>
   );
 
 /**
- * The downward half and the middle, which the UNet and the classifier share.
+ * The downward half and the middle, which the UNet and the classifier share. It takes images as `spaceToDepth` of `patchSize` gives them.
  *
  * @returns `children`, under their state-dict names; `skips`, the channels after each input block; `channels`, those after
  *   the middle; `factor`, by which height and width have shrunk there.
@@ -44,6 +44,7 @@ const timeEmbed = (channels: number) =>
 export function encoder(config: BackboneConfig) {
   const {
     inChannels,
+    patchSize = 1,
     numResBlocks,
     attentionResolutions,
     channelMult,
@@ -52,8 +53,8 @@ export function encoder(config: BackboneConfig) {
   } = config;
   const { residual, attention } = blocks(config);
   let channels = levelChannels(config, 0);
-  let factor = 1;
-  const inputBlocks: Block[][] = [[conv2d(inChannels, channels, 3)]];
+  let factor = patchSize;
+  const inputBlocks: Block[][] = [[conv2d(inChannels * patchSize ** 2, channels, 3)]];
   const skips = [channels];
   const add = (...layers: Block[]): void => {
     inputBlocks.push(layers);

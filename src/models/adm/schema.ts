@@ -9,6 +9,7 @@ const fraction = z.number().positive().max(64);
 export const backboneFields = {
   imageSize: count,
   imageWidth: count.optional(),
+  patchSize: z.int().min(1).max(64).optional(),
   inChannels: count,
   outChannels: count,
   modelChannels: count,

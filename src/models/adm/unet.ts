@@ -3,6 +3,7 @@ import { groupNorm } from "../../nn/group-norm.ts";
 import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
+import { depthToSpace, spaceToDepth } from "../../nn/space-to-depth.ts";
 import { concat } from "../../tensor/functions.ts";
 import type { Labels, Tensor } from "../../tensor/tensor.ts";
 import type { DenoiserInputs } from "../family.ts";
@@ -22,7 +23,7 @@ export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): numbe
  */
 export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: DenoiserInputs]> {
   const { modelChannels, outChannels, numResBlocks, attentionResolutions, channelMult } = config;
-  const { numHeadsUpsample, resblockUpdown = true, convResample = true, normGroups = 32 } = config;
+  const { numHeadsUpsample, resblockUpdown = true, convResample = true, normGroups = 32, patchSize = 1 } = config;
   const { residual, attention } = blocks(config);
   const labels = labelCount(config);
   const down = encoder(config);
@@ -52,13 +53,13 @@ export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: 
     input_blocks,
     middle_block,
     output_blocks: outputBlocks,
-    out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels, 3))],
+    out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels * patchSize ** 2, 3))],
   };
   return module(children, (self, x: Tensor, t: Tensor, { label }: DenoiserInputs = {}) => {
     checkInputs(x, label, down.factor, config);
     const time = self.time_embed(t);
     const emb = self.label_emb && label ? time.add(self.label_emb(label)) : time; // [N, 4 modelChannels]
-    let h = x;
+    let h = spaceToDepth(x, patchSize);
     const kept: Tensor[] = [];
     for (const layers of self.input_blocks) {
       h = sequential(layers, h, emb);
@@ -66,18 +67,24 @@ export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: 
     }
     h = sequential(self.middle_block, h, emb);
     for (const layers of self.output_blocks) h = sequential(layers, concat([h, kept.pop()!], 1), emb);
-    return sequential(self.out, h, emb);
+    return depthToSpace(sequential(self.out, h, emb), patchSize);
   });
 }
 
-function checkInputs(x: Tensor, label: Labels | undefined, factor: number, { numClasses }: UNetConfig): void {
+function checkInputs(
+  x: Tensor,
+  label: Labels | undefined,
+  factor: number,
+  { numClasses, patchSize = 1 }: UNetConfig,
+): void {
   if (label === undefined && numClasses !== undefined)
     throw new UsageError(`unet: this network is told one of ${numClasses} classes; give their label, int32 [N]`);
   if (label !== undefined && numClasses === undefined)
     throw new UsageError("unet: this network knows no classes; leave label out");
   const [, , h, w] = x.shape;
+  const patches = patchSize > 1 ? `cut into patches of ${patchSize}x${patchSize} and ` : "";
   if (x.rank !== 4 || h! % factor !== 0 || w! % factor !== 0)
     throw new ShapeError(
-      `unet: x must be [N, C, H, W] with H and W divisible by ${factor}, for they are halved ${Math.log2(factor)} times, but is [${x.shape.join(", ")}]`,
+      `unet: x must be [N, C, H, W] with H and W divisible by ${factor}, for they are ${patches}halved ${Math.log2(factor / patchSize)} times, but is [${x.shape.join(", ")}]`,
     );
 }
