@@ -17,6 +17,7 @@ import type {
   NetworkRole,
   Shapes,
 } from "./family.ts";
+import { pixelTransformerFamily } from "./pixel-transformer.ts";
 
 /** A network by its family and its config, as model.json has it. */
 export interface NetworkDescription {
@@ -28,7 +29,7 @@ export interface NetworkDescription {
 
 /** Families by their kind: those that come with the package, then those that were registered. */
 const families = new Map<string, NetworkFamily>(
-  [admUnet, admSuperResolution, admClassifier].map((family) => [family.kind, family]),
+  [admUnet, admSuperResolution, admClassifier, pixelTransformerFamily].map((family) => [family.kind, family]),
 );
 
 /** The families of a role, in the order in which they became known. */

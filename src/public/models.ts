@@ -61,5 +61,8 @@ export type {
   NetworkRole,
   Shapes,
 } from "../models/family.ts";
+export { pixelTransformerFamily } from "../models/pixel-transformer.ts";
 export { type NetworkOfClasses, planTransfer, type Transfer } from "../models/transfer.ts";
+export type { PixelTransformerConfig } from "../models/transformer/config.ts";
+export { pixelTransformer } from "../models/transformer/network.ts";
 export type { SchemaProblem } from "../problems.ts";

@@ -14,7 +14,7 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       nn: "all",
-      zod: ["adm-classifier.ts", "adm-super-resolution.ts", "adm-unet.ts", "adm/schema.ts"],
+      zod: ["adm-classifier.ts", "adm-super-resolution.ts", "adm-unet.ts", "adm/schema.ts", "pixel-transformer.ts"],
     },
   },
   { room: "diffusion", may: { tensor: "all" } },

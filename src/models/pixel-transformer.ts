@@ -1,0 +1,39 @@
+import * as z from "zod";
+import { count } from "./adm/schema.ts";
+import type { ConfigSchema, DenoiserFamily } from "./family.ts";
+import type { PixelTransformerConfig } from "./transformer/config.ts";
+import { pixelTransformer } from "./transformer/network.ts";
+import { transformerPreset } from "./transformer/presets.ts";
+
+const schema: ConfigSchema<PixelTransformerConfig> = z.strictObject({
+  imageSize: count,
+  imageWidth: count.optional(),
+  inChannels: count,
+  outChannels: count,
+  patchSize: z.int().min(1).max(256),
+  hiddenSize: count,
+  depth: z.int().min(1).max(256),
+  numHeads: count,
+  mlpRatio: z.number().positive().max(64).optional(),
+  numClasses: count.optional(),
+  nullLabel: z.boolean().optional(),
+});
+
+/** The transformer of pixels (Peebles & Xie 2023; Li & He 2025), see `pixelTransformer`. */
+export const pixelTransformerFamily = {
+  role: "denoiser",
+  kind: "pixel-transformer",
+  schema,
+  signature: ({ inChannels, imageSize, imageWidth = imageSize, outChannels, numClasses, nullLabel }) => ({
+    imageShape: [inChannels, imageSize, imageWidth],
+    outChannels,
+    classes: numClasses,
+    nullLabel: nullLabel ? numClasses : undefined,
+  }),
+  build: pixelTransformer,
+  presets: {
+    tiny: (data) => transformerPreset("tiny", data),
+    small: (data) => transformerPreset("small", data),
+    base: (data) => transformerPreset("base", data),
+  },
+} satisfies DenoiserFamily<PixelTransformerConfig>;
