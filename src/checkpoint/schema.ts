@@ -26,6 +26,7 @@ const processSchema = z.strictObject({
   prediction: z.enum(["eps", "x0", "previous", "v", "velocity", "edm"]),
   variance: z.enum(["fixed-small", "fixed-large", "learned", "learned-range"]),
   rescaleTimesteps: z.boolean(),
+  consistency: z.boolean().optional(),
 }) satisfies z.ZodType<ProcessConfig>;
 
 const network = {
@@ -42,12 +43,17 @@ const network = {
   training: z.record(z.string(), z.unknown()).readonly().optional(),
 };
 
-const denoiserSchema = z.strictObject({ ...network, process: processSchema });
+const denoiserSchema = z.strictObject({
+  ...network,
+  process: processSchema,
+  /** Of a student: the model that it learnt from, as it was given, and the SHA-256 of that denoiser. */
+  teacher: z.strictObject({ name: z.string(), sha256 }).optional(),
+});
 
 const noisySchema = z.strictObject({
   ...network,
   /** The noise that it knows; classifier guidance needs the denoiser's. */
-  process: processSchema.omit({ prediction: true, variance: true }),
+  process: processSchema.omit({ prediction: true, variance: true, consistency: true }),
 });
 
 /** What a function reads of a JSON object; the UsageError that it throws is the schema's problem. */

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { Command as CommanderCommand, CommanderError, Option as CommanderOption } from "commander";
 import { UsageError } from "../errors.ts";
 import { dataCheck } from "./data-check/command.ts";
+import { distill } from "./distill/command.ts";
 import { doctor } from "./doctor/command.ts";
 import { ema } from "./ema/command.ts";
 import { encode } from "./encode/command.ts";
@@ -23,6 +24,7 @@ export const commands: readonly Command[] = [
   command(sample, async () => (await import("./sample/run.ts")).runSample),
   command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
+  command(distill, async () => (await import("./distill/run.ts")).runDistill),
   command(ema, async () => (await import("./ema/run.ts")).runEma),
   command(encode, async () => (await import("./encode/run.ts")).runEncode),
   command(nll, async () => (await import("./nll/run.ts")).runNll),

@@ -37,14 +37,19 @@ export interface ProcessConfig {
   readonly variance: "fixed-small" | "fixed-large" | "learned" | "learned-range";
   /** The network sees timesteps scaled to 0 ... 1000, whatever T is. Those of a continuous time always are. */
   readonly rescaleTimesteps: boolean;
+  /**
+   * The image that the network tells is not the mean of all that x_t may have come from, but the end of the probability flow through x_t:
+   * a consistency function (Song et al. 2023), as students are.
+   */
+  readonly consistency?: boolean | undefined;
 }
 
 /** What of a process a network knows that predicts nothing of it: a classifier. */
-export type NoiseConfig = Omit<ProcessConfig, "prediction" | "variance">;
+export type NoiseConfig = Omit<ProcessConfig, "prediction" | "variance" | "consistency">;
 
 /** The noise of a process alone. */
 export function noiseOf(process: NoiseConfig): NoiseConfig {
-  const { prediction: _, variance: __, ...noise } = process as ProcessConfig;
+  const { prediction: _, variance: __, consistency: ___, ...noise } = process as ProcessConfig;
   return noise;
 }
 
@@ -67,6 +72,26 @@ const predictions: Readonly<Record<ProcessConfig["schedule"], readonly ProcessCo
   flow: ["velocity", "x0"],
   edm: ["edm", "eps", "x0"],
 };
+
+/** What students predict: of each schedule that of which the image of x without noise is x itself, at every weight of the network. */
+const ofStudents: Readonly<Record<ProcessConfig["schedule"], ProcessConfig["prediction"]>> = {
+  linear: "v",
+  cosine: "v",
+  flow: "velocity",
+  edm: "edm",
+};
+
+/**
+ * The process of a consistency function on the noise of another process. v, the velocity and EDM's mixture all tell the image as
+ * skip x + out F with skip = 1 and out = 0 where there is no noise, the boundary condition of section 3, Song et al. 2023, and with
+ * |out| of at most 1 (for `edm` sigmaData) where there is much, where an error of eps would count sigma / alpha times.
+ */
+export const studentProcess = (process: NoiseConfig): ProcessConfig => ({
+  ...noiseOf(process),
+  prediction: ofStudents[process.schedule],
+  variance: "fixed-small",
+  consistency: true,
+});
 
 /** What of a process may be chosen; the rest follows from its kind. */
 type Choices<K extends keyof ProcessConfig> = { readonly [P in K]?: ProcessConfig[P] };
@@ -120,6 +145,8 @@ export function processProblem(config: ProcessConfig): string | undefined {
   const { schedule, prediction, zeroTerminalSnr, sigmaRange, sigmaData } = config;
   if (!predictions[schedule].includes(prediction))
     return `the ${schedule} schedule needs a prediction of ${predictions[schedule].join(", ")}, but it is ${prediction}`;
+  if (config.consistency && (prediction !== ofStudents[schedule] || learnsVariance(config)))
+    return `a consistency function on the ${schedule} schedule needs the prediction ${ofStudents[schedule]} and a fixed variance, but has ${prediction} and ${config.variance}`;
   if (zeroTerminalSnr && prediction === "eps")
     return (
       "zero terminal SNR leaves nothing of the image at the last timestep, where x_0 cannot be found from a predicted eps; " +

@@ -15,6 +15,8 @@ export interface Circumstances {
   readonly nullLabel: boolean;
   readonly classifier: boolean;
   readonly weakModel: boolean;
+  /** Largest scale of classifier-free guidance that the denoiser is told, where it is a student that learnt to follow it. */
+  readonly maxCfgScale?: number | undefined;
   /** The sampler, where it is known. */
   readonly sampler?: { readonly kind: string; readonly reads?: Reads } | undefined;
   /** Is a setting of a guidance before this one other than off? */
@@ -33,6 +35,8 @@ export interface GuidanceParts {
   scaleOf(name: string): Scale;
   /** The label that stands for no class. */
   readonly nullLabel: number | undefined;
+  /** Is the denoiser told the scale of classifier-free guidance? */
+  readonly toldScale: boolean;
   readonly classifier: Classifier | undefined;
   /** The weak model's predictor. */
   readonly weak: Predictor | undefined;
@@ -62,6 +66,8 @@ export interface GuidanceDefinition<S extends Settings = Settings> {
   readonly scale?: string;
   /** Does it mix two predictions? */
   readonly mixes?: boolean;
+  /** Is its scale what students are told? For them it mixes nothing. */
+  readonly told?: boolean;
   /** Does it hold where there is no guidance too? */
   readonly always?: boolean;
   /** The network that it asks where it is on. */
@@ -106,9 +112,12 @@ export const defineGuidance = <const S extends Settings>(definition: GuidanceDef
 /** What is wrong with a setting that changes how predictions are mixed where none are. Undefined where nothing is. */
 export const nothingToMix = (
   setting: string,
-  { mixing, scalesOpen }: Pick<Circumstances, "mixing" | "scalesOpen">,
-): string | undefined =>
+  { mixing, scalesOpen, maxCfgScale }: Pick<Circumstances, "mixing" | "scalesOpen" | "maxCfgScale">,
+): string | undefined => {
+  if (mixing === 0 && maxCfgScale !== undefined)
+    return `${setting} changes how two predictions are mixed, but this student is told the scale and predicts once; leave it out`;
   // Asked for by a scale of 1, nothing is wrong: that is one end of a series of scales.
-  mixing === 0 && scalesOpen
+  return mixing === 0 && scalesOpen
     ? `${setting} changes what classifier-free guidance or autoguidance add, but both are off here; give one of them a scale`
     : undefined;
+};

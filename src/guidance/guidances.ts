@@ -45,6 +45,9 @@ export const recordedSettings: Settings = Object.assign(
   ...guidances.map(({ settings, recorded }) => ({ ...settings, ...recorded })),
 );
 
+/** The setting whose value students are told. */
+export const toldSetting: string = guidances.find(({ told }) => told)!.scale!;
+
 /** A scale by its name. */
 export const scaleIn = (values: SettledGuidance, name: string): number =>
   (values as Readonly<Record<string, unknown>>)[name] as number;

@@ -15,6 +15,8 @@ export interface GuidedModel {
   readonly process: ProcessConfig;
   /** The label that stands for no class, where the denoiser has one. */
   readonly nullLabel?: number;
+  /** Largest scale of classifier-free guidance that a student is told. */
+  readonly maxCfgScale?: number;
   /** A noisy classifier, with its weights, for classifier guidance. */
   readonly classifier?: Classifier;
   /** A worse version of the model, told of the same noise, for autoguidance. */
@@ -47,8 +49,8 @@ export type GuidanceOptions = Guidance & GuideOptions;
  */
 export function guide(model: GuidedModel, options: GuidanceOptions): Predictor {
   const { form, clip, scales, memory, guides, ...guidance } = options;
-  const { nullLabel, classifier, weakModel } = model;
-  const facts = { nullLabel: nullLabel !== undefined, classifier: !!classifier, weakModel: !!weakModel };
+  const { nullLabel, classifier, weakModel, maxCfgScale } = model;
+  const facts = { nullLabel: nullLabel !== undefined, classifier: !!classifier, weakModel: !!weakModel, maxCfgScale };
   return guided(model, settleGuidance(guidance, facts), { form, clip, scales, memory, guides });
 }
 
@@ -68,6 +70,7 @@ export function guided(
     mix: guidances.reduce((mix, guidance) => guidance.mix?.(values, mix, memory) ?? mix, linear),
     scaleOf: (name) => scales[name] ?? scaleIn(values, name),
     nullLabel,
+    toldScale: model.maxCfgScale !== undefined,
     classifier: classifier && ((x, timestep) => classifier(networkInput(x, timestep, process), timestep)),
     weak: weakModel && told(weakModel),
     form,

@@ -10,6 +10,8 @@ export interface Condition {
   readonly label?: Tensor<"int32"> | undefined;
   /** The small image that an upsampler enlarges to each image, [N, C, h, w]. */
   readonly lowRes?: Tensor | undefined;
+  /** Scale of classifier-free guidance, [N], for a student that learnt to follow it. */
+  readonly guidanceScale?: Tensor | undefined;
 }
 
 /**

@@ -26,7 +26,8 @@ export function settleGuidance(asked: Guidance, facts: Facts, record?: Values): 
     const around = { ...facts, mixing, scalesOpen: record !== undefined && !asksScale, isOn: isBeforeOn };
     const values = settleOne(guidance, given, record, around);
     settled = { ...settled, ...values };
-    if (guidance.mixes && isOn(guidance, values as SettledGuidance)) mixing++;
+    const isTold = guidance.told === true && facts.maxCfgScale !== undefined;
+    if (guidance.mixes && !isTold && isOn(guidance, values as SettledGuidance)) mixing++;
   }
   checkExclusions(settled);
   return settled as SettledGuidance;

@@ -5,7 +5,7 @@ import { superResUnet } from "./adm/super-resolution.ts";
 import { unetSignature } from "./adm-unet.ts";
 import type { ConfigSchema, DenoiserFamily } from "./family.ts";
 
-const { imageWidth: _, ...squareFields } = unetFields;
+const { imageWidth: _, maxCfgScale: __, ...squareFields } = unetFields;
 const schema: ConfigSchema<SuperResolutionConfig> = z.strictObject({ ...squareFields, lowResolution: count });
 
 /** The ADM UNet that enlarges images (Dhariwal & Nichol 2021, section 5.2), see `superResUnet`. */

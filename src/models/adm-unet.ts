@@ -14,11 +14,13 @@ export const unetSignature = ({
   outChannels,
   numClasses,
   nullLabel,
+  maxCfgScale,
 }: UNetConfig): DenoiserSignature => ({
   imageShape: [inChannels, imageSize, imageWidth],
   outChannels,
   classes: numClasses,
   nullLabel: nullLabel ? numClasses : undefined,
+  ...(maxCfgScale !== undefined && { maxCfgScale }),
 });
 
 const schema: ConfigSchema<UNetConfig> = z.strictObject(unetFields);
@@ -30,6 +32,11 @@ export const admUnet = {
   schema,
   signature: unetSignature,
   build: unet,
+  student: ({ nullLabel: _, maxCfgScale: __, ...config }, { maxCfgScale }) => ({
+    ...config,
+    outChannels: config.inChannels,
+    ...(maxCfgScale !== undefined && { maxCfgScale }),
+  }),
   presets: {
     tiny: (data) => denoiserPreset("tiny", data),
     small: (data) => denoiserPreset("small", data),

@@ -127,12 +127,16 @@ export const denoiserSignature = ({ kind, config }: NetworkDescription): Denoise
  */
 export function denoiserNetwork({ kind, config }: NetworkDescription): DenoiserNetwork {
   const family = familyOf("denoiser", kind);
-  const { classes, lowRes: small } = family.signature(config);
+  const { classes, lowRes: small, maxCfgScale } = family.signature(config);
   return adapt(
     family.build(config),
     (denoise) =>
-      (x: Tensor, t: Tensor, { label, lowRes }: DenoiserInputs) =>
-        denoise(x, t, { ...(classes !== undefined && { label }), ...(small && { lowRes }) }),
+      (x: Tensor, t: Tensor, { label, lowRes, guidanceScale }: DenoiserInputs) =>
+        denoise(x, t, {
+          ...(classes !== undefined && { label }),
+          ...(small && { lowRes }),
+          ...(maxCfgScale !== undefined && { guidanceScale }),
+        }),
   );
 }
 

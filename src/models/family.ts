@@ -12,6 +12,8 @@ export interface DenoiserInputs {
   readonly label?: Labels | undefined;
   /** Small images [N, C, h, w] that an upsampler enlarges. */
   readonly lowRes?: Tensor | undefined;
+  /** Scale of classifier-free guidance, [N], which a student learnt to follow. */
+  readonly guidanceScale?: Tensor | undefined;
 }
 
 /** x [N, C, H, W], t float32 [N] -> [N, outChannels, H, W]. */
@@ -32,6 +34,8 @@ export interface DenoiserSignature {
   readonly nullLabel?: number | undefined;
   /** [C, h, w] of the small images that it enlarges; undefined where it draws from noise alone. */
   readonly lowRes?: ImageShape | undefined;
+  /** Largest scale of classifier-free guidance that it is told, from 1; undefined where it is told none. */
+  readonly maxCfgScale?: number | undefined;
 }
 
 /** What a classifier of noised images takes and gives. */
@@ -113,6 +117,12 @@ interface Family<Config, Signature, Network, Data> {
 export interface DenoiserFamily<Config extends object = object>
   extends Family<Config, DenoiserSignature, DenoiserNetwork, DenoiserDataShape> {
   readonly role: "denoiser";
+  /**
+   * For `guidestar distill`: the config of a student of the network of a config, which is told the class where that is, has no null label
+   * and no channels for a variance, and is told scales of guidance from 1 to `maxCfgScale` where that is given. What both networks
+   * have is called the same; of fewer rows, labels or channels of the output, the student's are the first. Without it there are no students.
+   */
+  student?(config: Config, told: { readonly maxCfgScale?: number | undefined }): Config;
 }
 
 /** A family of classifiers of noised images. A model's config is of the type that `schema` gives: plain JSON. */

@@ -166,6 +166,12 @@ export { parseRunSpec, type RunSpec } from "../sampling/run-spec.ts";
 export { collect, type SampleOptions, type SampleSettings, sample } from "../sampling/sample.ts";
 export { type RunOptions, type RunSettings, type SettledRun, settle } from "../sampling/settings.ts";
 export {
+  flowTrajectories,
+  type SourceOptions,
+  type TrajectoryOptions,
+  trajectorySource,
+} from "../sampling/trajectories.ts";
+export {
   choice as choiceSetting,
   number as numberSetting,
   type OpenValues,

@@ -29,6 +29,7 @@ export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.
 export { fineTuning, type StartingModel } from "../recipes/fine-tuning.ts";
 export type { NetworkChoice } from "../recipes/network.ts";
 export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
+export { type StudentRecipeOptions, studentRecipe } from "../recipes/student.ts";
 export {
   type EmaOptions,
   type PowerProfile,
@@ -47,6 +48,11 @@ export type {
   KeptCheckpoint,
   SavedCheckpoint,
 } from "../training/checkpoint.ts";
+export {
+  type TrajectoryPairsOptions,
+  type TrajectorySource,
+  trajectoryPairs,
+} from "../training/consistency/trajectory-pairs.ts";
 export {
   drawNoise,
   drawTimesteps,
@@ -70,6 +76,14 @@ export {
   classifierLoss,
   classifierTask,
 } from "../training/tasks/classifier.ts";
+export {
+  type ConsistencyBatch,
+  type ConsistencyLossOptions,
+  type ConsistencyOptions,
+  type ConsistencyTensors,
+  consistencyLoss,
+  consistencyTask,
+} from "../training/tasks/consistency.ts";
 export type { Batch as TrainingBatch, BatchAt, DataOptions } from "../training/tasks/data.ts";
 export {
   type DenoiserBatch,
@@ -80,5 +94,12 @@ export {
   denoiserTask,
 } from "../training/tasks/denoiser.ts";
 export { type ScoreBatch, type ScoreOptions, scoreTask } from "../training/tasks/score.ts";
-export { type TrainOptions, train, trainClassifier, trainDenoiser, trainScore } from "../training/train.ts";
+export {
+  type TrainOptions,
+  train,
+  trainClassifier,
+  trainConsistency,
+  trainDenoiser,
+  trainScore,
+} from "../training/train.ts";
 export type { Watch } from "../training/watch.ts";

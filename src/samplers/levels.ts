@@ -47,7 +47,8 @@ export const respacingOf = (steps: Steps): string =>
   typeof steps === "number" ? Array.from({ length: steps }, () => 1).join() : steps;
 
 /** Does a process know what to make of its last level, which is nothing but noise? Then sampling starts there. */
-const endsInNoise = (process: ProcessConfig): boolean => process.zeroTerminalSnr === true || isContinuous(process);
+const endsInNoise = (process: ProcessConfig): boolean =>
+  process.zeroTerminalSnr === true || process.consistency === true || isContinuous(process);
 
 /**
  * The chain that a sampler goes down.
@@ -74,9 +75,12 @@ export function samplingSchedule(
       `steps "${steps}" are timesteps of a chain, but levels "${levels}" lie between them; give a number of steps`,
     );
   const range = noiseRange(process);
+  const ratios = levels === "karras" ? karrasRatios : geometricRatios;
+  // A student's least level is as good as the picture: each of its steps stands at the upper end of its part of the way.
+  const visited = process.consistency ? ratios(range, steps + 1).slice(1) : ratios(range, steps);
   return scheduleOfLevels(
     process,
-    (levels === "karras" ? karrasRatios : geometricRatios)(range, steps).map((ratio) => range.at(ratio)),
+    visited.map((ratio) => range.at(ratio)),
   );
 }
 

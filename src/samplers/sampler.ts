@@ -1,4 +1,4 @@
-import type { NoiseSchedule } from "../diffusion/noise-schedule.ts";
+import type { NoiseSchedule, ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import {
   definedOf,
@@ -30,6 +30,8 @@ export interface SamplerDefinition<K extends string = string, S extends Settings
    * ancestral sampling and the score for all others, and CFG++ needs `renoise`.
    */
   readonly reads?: "mean" | "renoise";
+  /** Is it for students, whose image is the end of the flow (`consistency` of the process), and not for denoisers? */
+  readonly consistency?: boolean;
   /** Settings of other samplers that it refuses even where they are off; else what is off is ignored. */
   readonly refuses?: readonly string[];
   /** The sampler on the levels of a schedule. */
@@ -162,8 +164,26 @@ function checkForeign(
   );
 }
 
-/** What a sampler computes on the levels of a schedule. Throws UsageError where its plan goes towards more noise. */
+/** Throws UsageError where a sampler of denoisers is to draw with a student, which tells where the flow ends, or the other way round. */
+export function checkServes({ kind, definition }: Sampler, process: Partial<ProcessConfig>): void {
+  const { consistency: forStudents = false } = definitionOf({ kind, definition });
+  const { consistency: isStudent = false } = process;
+  if (forStudents && !isStudent)
+    throw new UsageError(
+      `sampler ${kind} is for students, which tell where the flow ends; of a denoiser \`guidestar distill\` makes one. Use another sampler`,
+    );
+  if (isStudent && !forStudents)
+    throw new UsageError(
+      `sampler ${kind} goes by the slope of the flow, but this model is a student, which tells where the flow ends; use the sampler consistency`,
+    );
+}
+
+/**
+ * What a sampler computes on the levels of a schedule. Throws UsageError where its plan goes towards more noise, or it does not serve such
+ * networks.
+ */
 export function solverOf(sampler: Sampler, schedule: NoiseSchedule): Solver {
+  checkServes(sampler, schedule.config);
   const solver = definitionOf(sampler).solver(schedule, sampler);
   const [first, last] = [solver.plan[0]?.[0], solver.plan.at(-1)?.[0]].map((evaluation) => evaluation?.coefficients);
   if (first && last && first.sigma * last.alpha < last.sigma * first.alpha)

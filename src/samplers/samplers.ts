@@ -3,6 +3,7 @@ import { UsageError } from "../errors.ts";
 import { definedOf, type OpenValues, problemsIn, type Settings } from "../setting.ts";
 import { type LevelSpacing, type Steps, visiting } from "./levels.ts";
 import {
+  checkServes,
   completed,
   definitionOf,
   knownSamplers,
@@ -12,6 +13,7 @@ import {
   type SamplerOptions,
   samplerSettings,
 } from "./sampler.ts";
+import { consistency } from "./solvers/consistency.ts";
 import { ddim } from "./solvers/ddim.ts";
 import { ddpm } from "./solvers/ddpm.ts";
 import { dpm2m } from "./solvers/dpm-2m.ts";
@@ -23,7 +25,7 @@ import { pc } from "./solvers/pc.ts";
 import { saSolver } from "./solvers/sa-solver.ts";
 
 /** The library's samplers, in the order of the help. */
-const bundled = [ddim, ddpm, euler, heun, dpm2m, dpm2mSde, saSolver, langevin, pc] as const;
+const bundled = [ddim, ddpm, euler, heun, dpm2m, dpm2mSde, saSolver, langevin, pc, consistency] as const;
 for (const sampler of bundled) registerSampler(sampler);
 
 /** Kinds of the library's samplers, and the settings that any of them has. */
@@ -79,10 +81,10 @@ interface Around {
   /** What the model's record asks for where the caller does not. */
   readonly record?: SamplerRecord | undefined;
   /** The noise that is removed, of which there are no more usual steps than it has. */
-  readonly process?: Pick<ProcessConfig, "steps"> | undefined;
+  readonly process?: (Pick<ProcessConfig, "steps"> & Partial<ProcessConfig>) | undefined;
   /** What errors call a setting. */
   readonly nameOf?: ((setting: string) => string) | undefined;
-  /** Where neither caller nor record say which: by default `usualSampler`. */
+  /** Where neither caller nor record say which, and it is a denoiser's: by default `usualSampler`. */
   readonly usual?: SamplerDefinition | undefined;
   /** What the sampler must read: one that doesn't is chosen only if it is asked for. */
   readonly reads?: SamplerDefinition["reads"];
@@ -97,7 +99,7 @@ export function settleSampler(
   asked: AskedSampler = {},
   { record = {}, process, nameOf, usual = usualSampler, reads }: Around = {},
 ): Sampler {
-  const own = definitionOf({ kind: record.sampler ?? usual.kind });
+  const own = definitionOf({ kind: record.sampler ?? (process?.consistency ? consistency : usual).kind });
   const open = reads === undefined || own.reads === reads ? own : knownSamplers().find((each) => each.reads === reads)!;
   const definition = asked.kind === undefined ? open : definitionOf({ ...asked, kind: asked.kind });
   // What the record says of settings that this sampler does not have is for others.
@@ -108,7 +110,10 @@ export function settleSampler(
   if (typeof asked.steps === "string") delete recorded.levels;
   const steps = Math.min(definition.steps, process?.steps ?? Infinity);
   const sampler = completed(definition, { steps, ...recorded, ...definedOf(asked) }, nameOf);
-  if (process) checkSteps(sampler, process.steps);
+  if (process) {
+    checkServes(sampler, process);
+    checkSteps(sampler, process.steps);
+  }
   return sampler;
 }
 

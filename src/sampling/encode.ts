@@ -32,11 +32,15 @@ export interface EncodeOptions extends Pick<RunOptions, "labels" | "guidance" | 
 /**
  * The run that encodes with these options, and whose `sample` decodes: DDIM with eta 0, no guidance unless it is asked for.
  *
- * @throws UsageError for pictures that are not the model's, and as `settle` does
+ * @throws UsageError for pictures that are not the model's, and as `settle` does; ModelError for a student
  */
 export function settleEncoding(model: Omit<Model, "weights">, options: EncodeOptions): SettledRun {
   const { images, labels, guidance, clip, batchSize } = options;
   const { steps = Math.min(ddim.steps, denoiserOf(model).process.steps) } = options;
+  if (denoiserOf(model).process.consistency)
+    throw new ModelError(
+      `${model.source}: this model is a student, which tells where the flow ends and cannot go it backwards; encode with its teacher`,
+    );
   const [count = 0, ...rest] = images.shape;
   if (count === 0 || show(rest) !== show(model.imageShape))
     throw new UsageError(

@@ -55,7 +55,8 @@ interface Made {
  * A part of a model as a program that stands alone. Timesteps are those of the original chain, fractions allowed; labels count
  * the classes from 0, and the number of classes is the label for "no class" where the denoiser has one.
  *
- * - `denoiser`: `x` [N, C, H, W], `t` [N], `y` int64 [N] where it is told the class, `low_res` [N, C, h, w] where it upsamples
+ * - `denoiser`: `x` [N, C, H, W], `t` [N], `y` int64 [N] where it is told the class, `low_res` [N, C, h, w] where it upsamples,
+ *   `guidance_scale` [N] where it is a student that is told the scale of guidance
  *   -> `out`, [N, C, H, W], or [N, 2C, H, W] where it learns variances.
  * - `classifier`: `x`, `t` -> `logits` [N, K].
  * - `classifier-gradient`: `x`, `t`, `y` -> `log_prob` [N], which is log p(y | x_t), and `grad`, its gradient with respect to x.
@@ -88,18 +89,20 @@ const makers: Readonly<Record<ExportKind, (model: Model, options: ExportOptions)
   denoiser(model, { batchSize }) {
     const record = recordOf(model, "denoiser");
     const { process } = record;
-    const { classes, lowRes } = denoiserSignature(record);
+    const { classes, lowRes, maxCfgScale } = denoiserSignature(record);
     const denoise = denoiserNetwork(record);
     const specs = {
       x: f32(batchSize, ...model.imageShape),
       t: f32(batchSize),
       ...(classes !== undefined && { y: i64(batchSize) }),
       ...(lowRes && { low_res: f32(batchSize, ...lowRes) }),
+      ...(maxCfgScale !== undefined && { guidance_scale: f32(batchSize) }),
       denoiser: parameterSpecs(denoise),
     };
-    const graph = trace(specs, ({ x, t, y, low_res, denoiser }) => {
+    const graph = trace(specs, ({ x, t, y, low_res, guidance_scale, denoiser }) => {
       const time = networkTime(t, process);
-      const out = denoise(denoiser, networkInput(x, time, process), time, { label: y, lowRes: low_res });
+      const told = { label: y, lowRes: low_res, guidanceScale: guidance_scale };
+      const out = denoise(denoiser, networkInput(x, time, process), time, told);
       return { out: y ? ifKnown(y, labelCount(model), out) : out };
     });
     return { graph, facts: denoiserFacts(record) };
@@ -262,12 +265,13 @@ const classifierSpecs = (model: Model, record: ClassifierRecord, batchSize: numb
 });
 
 function denoiserFacts(record: DenoiserRecord) {
-  const { nullLabel, lowRes } = denoiserSignature(record);
+  const { nullLabel, lowRes, maxCfgScale } = denoiserSignature(record);
   return {
     process: record.process,
     denoiserWeights: record.sha256,
     ...(nullLabel !== undefined && { nullLabel }),
     ...(lowRes && { lowResolution: lowRes[1] }),
+    ...(maxCfgScale !== undefined && { maxCfgScale }),
   };
 }
 const classifierFacts = ({ process, sha256 }: ClassifierRecord) => ({ process, classifierWeights: sha256 });

@@ -5,6 +5,7 @@ import { ModelError, UsageError } from "../errors.ts";
 import { changingGuidance, type Guidance, guidances, type SettledGuidance } from "../guidance/guidances.ts";
 import type { Facts } from "../guidance/settle.ts";
 import { denoiserSignature } from "../models/families.ts";
+import type { DenoiserSignature } from "../models/family.ts";
 import { definitionOf, type Sampler } from "../samplers/sampler.ts";
 import { usualValue } from "../setting.ts";
 import { show } from "../tensor/shape.ts";
@@ -19,8 +20,10 @@ export function factsOf(
 ): Facts {
   const { denoiser, classifier } = model;
   if (weakModel) checkWeakModel(model, weakModel);
+  const { nullLabel, maxCfgScale }: Partial<DenoiserSignature> = denoiser ? denoiserSignature(denoiser) : {};
   return {
-    nullLabel: denoiser !== undefined && denoiserSignature(denoiser).nullLabel !== undefined,
+    nullLabel: nullLabel !== undefined,
+    maxCfgScale,
     classifier: classifier !== undefined,
     weakModel: weakModel !== undefined,
     sampler: definitionOf(sampler),

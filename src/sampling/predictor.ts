@@ -48,11 +48,12 @@ export function predictorOf(
 
 /** A denoiser of a model with its weights, as guidance asks it. */
 function network(record: DenoiserRecord, weights: Readonly<Record<string, Tensor>>): GuidedModel {
-  const [denoise, { nullLabel }] = [denoiserNetwork(record), denoiserSignature(record)];
+  const [denoise, { nullLabel, maxCfgScale }] = [denoiserNetwork(record), denoiserSignature(record)];
   return {
     denoiser: (x, t, condition) => denoise(weights, x, t, condition),
     process: record.process,
     ...(nullLabel !== undefined && { nullLabel }),
+    ...(maxCfgScale !== undefined && { maxCfgScale }),
   };
 }
 

@@ -8,7 +8,7 @@ import { normals, uniforms } from "../random.ts";
  * Every random number of a run is a function of its seed, its purpose and the step, so that a resumed run needs nothing but the step.
  * The purpose is the high 32-bit word of the stream, the step the low one; streams below 2^32 stay free for initial weights and data.
  */
-const purposes = { noise: 1, timesteps: 2, labels: 3 } as const;
+const purposes = { noise: 1, timesteps: 2, labels: 3, places: 4 } as const;
 const streamOf = (purpose: keyof typeof purposes, step: number): number => purposes[purpose] * 2 ** 32 + step;
 
 /** The noise of a step's images, N(0, 1): the same for the same seed, step and shape. */
@@ -20,8 +20,12 @@ export const drawTimesteps = (seed: number, step: number, count: number): Float6
   uniforms(seed, streamOf("timesteps", step), count);
 
 /** One number of N(0, 1) for each of a step's images, to pick its noise level with. */
-const drawLevelNormals = (seed: number, step: number, count: number): Float32Array =>
+export const drawLevelNormals = (seed: number, step: number, count: number): Float32Array =>
   normals(seed, streamOf("timesteps", step), count);
+
+/** `count` numbers in [0, 1) of a step, to choose trajectories and places of them with. */
+export const drawPlaces = (seed: number, step: number, count: number): Float64Array =>
+  uniforms(seed, streamOf("places", step), count);
 
 /**
  * A step's labels [N], each replaced by the null label with probability `dropout`: what a network needs that is to be sampled with

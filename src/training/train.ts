@@ -13,6 +13,7 @@ import { type UpdateOptions, updateValues } from "./step/update.ts";
 import { mapValues } from "./step/values.ts";
 import { type Task, taskGraph } from "./task.ts";
 import { type ClassifierOptions, classifierTask } from "./tasks/classifier.ts";
+import { type ConsistencyOptions, consistencyTask } from "./tasks/consistency.ts";
 import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
 import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
@@ -100,7 +101,8 @@ export async function* train<const B extends Tree<NDArray>>(
     read = undefined;
     const update = step + 1;
     const progress = pace.progressOf(update);
-    const batch = await task.batchAt(update, memory);
+    const batch = await unlessAborted(async () => task.batchAt(update, memory), signal);
+    if (!batch) continue;
     const { objective, ...report } = await updateOnce(program, batch, update, progress, options);
     const observed = observe(watch, report, lossLimit);
     if ("problem" in observed) throw await stopped(update, observed.problem, store, watch);
@@ -153,6 +155,16 @@ function calendar(options: TrainOptions, pace: Pacer) {
 const snapshots = 40;
 /** Share of the time between sheets after which the first comes. */
 const firstSheet = 0.25;
+
+/** What `make` gives; nothing where the signal ended it, as a batch that takes long to make lets it. */
+async function unlessAborted<T>(make: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
+  try {
+    return await make();
+  } catch (error) {
+    if (signal?.aborted && error === signal.reason) return undefined;
+    throw error;
+  }
+}
 
 /** Makes update number `update`: the objective of the batch [N], and what is told of the step. */
 async function updateOnce(
@@ -259,3 +271,8 @@ export const trainClassifier = (
 /** Trains a score network, or an energy: `train` with a `scoreTask`. */
 export const trainScore = (options: ScoreOptions & TrainOptions): AsyncGenerator<TrainingEvent, void, undefined> =>
   train(scoreTask(options), options);
+
+/** Trains a student, which draws in a few steps: `train` with a `consistencyTask`. */
+export const trainConsistency = (
+  options: ConsistencyOptions & TrainOptions,
+): AsyncGenerator<TrainingEvent, void, undefined> => train(consistencyTask(options), options);

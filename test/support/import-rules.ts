@@ -120,7 +120,7 @@ export const importRules: readonly ImportRule[] = [
       models: "all",
       checkpoint: "all",
       draw: "all",
-      runtime: ["encode.ts", "settings.ts"],
+      runtime: ["encode.ts", "settings.ts", "trajectories.ts"],
       zod: ["run-spec.ts"],
     },
   },
@@ -146,7 +146,15 @@ export const importRules: readonly ImportRule[] = [
   },
   {
     room: "recipes",
-    may: { nn: "all", models: "all", diffusion: "all", data: "all", training: "all", checkpoint: "all" },
+    may: {
+      nn: "all",
+      models: "all",
+      diffusion: "all",
+      guidance: ["student.ts"],
+      data: "all",
+      training: "all",
+      checkpoint: "all",
+    },
   },
 
   // What other packages import, and the command line: here all rooms meet.

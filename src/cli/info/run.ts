@@ -58,11 +58,11 @@ async function describeModel(name: string): Promise<Description> {
   ];
   if (denoiser) {
     const { prediction, variance } = denoiser.process;
-    const { lowRes, nullLabel } = denoiserSignature(denoiser);
+    const { lowRes } = denoiserSignature(denoiser);
     lines.push(
       ...(lowRes ? [`upsampler   from ${lowRes[2]}x${lowRes[1]}; draws with \`sample --upsampler ${name}\``] : []),
       `denoiser    ${denoiser.kind}, ${size(denoiser)}; ${describeNoise(denoiser.process)}; predicts ${prediction}, variance ${variance}`,
-      `            ${nullLabel !== undefined ? "knows" : "does not know"} the null label, for classifier-free guidance`,
+      `            ${guidanceOf(denoiser)}`,
       ...training(denoiser),
     );
     const run = settle({ ...record, source: name }, { seeds: [0] });
@@ -75,6 +75,19 @@ async function describeModel(name: string): Promise<Description> {
     );
   }
   return { facts: { name, folder, ...record }, lines };
+}
+
+/** What a denoiser can do for classifier-free guidance; of a student, also whose it is. */
+function guidanceOf(denoiser: DenoiserRecord): string {
+  const { nullLabel, maxCfgScale } = denoiserSignature(denoiser);
+  const { teacher, process } = denoiser;
+  if (!process.consistency)
+    return `${nullLabel !== undefined ? "knows" : "does not know"} the null label, for classifier-free guidance`;
+  const told =
+    maxCfgScale === undefined
+      ? "has no classifier-free guidance"
+      : `is told the scale of guidance, from 1 to ${maxCfgScale}`;
+  return `student${teacher ? ` of ${teacher.name} (denoiser ${teacher.sha256.slice(0, 12)})` : ""}; ${told}`;
 }
 
 const size = ({ parameters, sha256 }: DenoiserRecord | ClassifierRecord): string =>

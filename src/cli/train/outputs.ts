@@ -25,8 +25,11 @@ export interface Outputs {
   readonly network: NetworkRole;
   readonly out: string;
   readonly storage: "float32" | "float16";
-  readonly dataset: Dataset;
-  readonly job: Job;
+  /** What it is trained on; of students, which learn from a teacher, none. */
+  readonly dataset?: Dataset;
+  readonly job: Pick<Job, "model">;
+  /** The command that goes on after Ctrl-C; by default that of `train`. */
+  readonly again?: string;
   readonly backend: Backend;
   readonly terminal: Terminal;
   readonly shown: Progress;
@@ -77,7 +80,7 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
         await save(event.step, event.averaged);
         shown.end();
         throw new Interrupted(
-          `stopped after step ${event.step}; to go on: guidestar train ${network} --out ${quoted(out)} --resume`,
+          `stopped after step ${event.step}; to go on: ${outputs.again ?? goOn(`train ${network}`, out)}`,
         );
       case "done":
         await draw(event.step, event.averaged);
@@ -93,7 +96,7 @@ async function saveNetwork(
   averaged: Weights,
   { step, metrics, ...options }: JsonObject & { readonly step: number; readonly metrics: JsonObject },
 ): Promise<Model> {
-  const data = { data: basename(dataset.path), images: dataset.train.count };
+  const data = dataset ? { data: basename(dataset.path), images: dataset.train.count } : {};
   const record = { ...options, ...data, step, metrics };
   const model = await saveModel(out, job.model(averaged, record), { storage });
   return { ...model, source: out, weights: { [network]: averaged } };
@@ -120,6 +123,7 @@ async function drawSheet(
 
 /** Is the classifier good enough? Its accuracy by timestep, as a table here, and as files. */
 async function report({ out, dataset, backend, signal, shown }: Outputs, model: Model): Promise<void> {
+  if (!dataset) return;
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, { backend, signal, shown, count: reportImages });
   const classes = model.classes.length;
@@ -140,3 +144,6 @@ function stepLine(
   const means = Object.entries(metrics).map(([name, value]) => `${name} ${value.toPrecision(4)}`);
   return [`${imagesPerSecond.toPrecision(3)} images/s`, `${duration(secondsLeft)} left`, ...means].join("  ");
 }
+
+/** The command line that goes on with a run. */
+export const goOn = (command: string, out: string): string => `guidestar ${command} --out ${quoted(out)} --resume`;

@@ -4,7 +4,7 @@ import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { counted } from "../../counted.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
-import { ModelError, RuntimeFailure, UsageError } from "../../errors.ts";
+import { ModelError, UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
@@ -19,9 +19,10 @@ import type { ClassifierValues } from "./classifier.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 import { describeJob, estimate } from "./dry-run.ts";
+import { wayOut } from "./exploded.ts";
 import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
 import { classifierJob, denoiserJob, type Job } from "./job.ts";
-import { follow, quoted } from "./outputs.ts";
+import { follow, goOn } from "./outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, upgradeOptions } from "./stored-options.ts";
 
 /** `guidestar train denoiser`. */
@@ -88,7 +89,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   });
   const { storage } = values;
   await follow(events, { network, out, storage, dataset, job, backend, terminal, shown, signal }).catch((error) => {
-    throw error instanceof TrainingStopped ? wayOut(error, network, values) : error;
+    throw error instanceof TrainingStopped ? wayOut(error, goOn(`train ${network}`, out), values) : error;
   });
 }
 
@@ -111,19 +112,6 @@ async function begin<V extends DenoiserValues | ClassifierValues>(
 }
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
-
-/** The error of a run whose loss exploded, with the command that saves it: a tenth of the learning rate, and clipping where there was none. */
-function wayOut(
-  { reason, lastGood }: TrainingStopped,
-  network: NetworkRole,
-  { out, learningRate, maxGradientNorm }: DenoiserValues | ClassifierValues,
-): RuntimeFailure {
-  const rate = Number((learningRate / 10).toPrecision(3));
-  const lower = `--learning-rate ${rate}${maxGradientNorm === 0 ? " --max-gradient-norm 1" : ""}`;
-  if (!lastGood) return new RuntimeFailure(`${reason} Start again in another folder, with ${lower}.`);
-  const command = `guidestar train ${network} --out ${quoted(out)} --resume --from-step ${lastGood.step} ${lower}`;
-  return new RuntimeFailure(`${reason} To go back to it with a lower rate: ${command}`);
-}
 
 /** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
 function checkFolder(

@@ -6,6 +6,7 @@ import { grid } from "../../images/grid.ts";
 import { toUint8 } from "../../images/planes.ts";
 import { encodePng } from "../../images/png.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { consistency } from "../../samplers/solvers/consistency.ts";
 import { ddim } from "../../samplers/solvers/ddim.ts";
 import { collect, sample } from "../../sampling/sample.ts";
 
@@ -21,7 +22,9 @@ export async function writeSheet(path: string, model: Model, backend: Backend, s
     sample(model, {
       ...(labels.length > 0 && { labels }),
       seeds,
-      sampler: ddim({ steps: Math.min(25, model.denoiser!.process.steps) }),
+      sampler: model.denoiser!.process.consistency
+        ? consistency()
+        : ddim({ steps: Math.min(25, model.denoiser!.process.steps) }),
       batchSize: columns,
       backend,
       signal,

@@ -164,6 +164,10 @@ function denoiserOf({ denoiser, source }: Pick<Model, "denoiser" | "source">): D
     throw new ModelError(
       `${source}: the model has no denoiser, and without one there is no bound; \`guidestar train denoiser\` adds one`,
     );
+  if (denoiser.process.consistency)
+    throw new ModelError(
+      `${source}: this model is a student, which tells where the flow ends and not what the steps to it are, so it gives no likelihood; give its teacher`,
+    );
   if (denoiserSignature(denoiser).lowRes)
     throw new ModelError(
       `${source}: this denoiser enlarges low-resolution images, so it gives no likelihood of images alone; give the model that draws them`,

@@ -2,7 +2,7 @@ import type { CoefficientName, Coefficients } from "../../diffusion/noise-schedu
 import type { Prediction } from "../../diffusion/prediction.ts";
 import { number, toggle } from "../../setting.ts";
 import { concat } from "../../tensor/functions.ts";
-import type { Tensor } from "../../tensor/tensor.ts";
+import { scalar, type Tensor } from "../../tensor/tensor.ts";
 import { defineGuidance } from "../guidance.ts";
 import { type GuidanceMix, linear, plusPlus } from "../mix.ts";
 import { labelsOf, type Predictor, repeated, type Scale } from "../predictor.ts";
@@ -57,8 +57,28 @@ function halves(both: Prediction): [Prediction, Prediction] {
   return [half(0), half(1)];
 }
 
+/** Tells a student the scale, which it learnt to follow as if two predictions were mixed; scale 1 is the conditional one. */
+export const toldScale =
+  (predictor: Predictor, scale: Scale): Predictor =>
+  (xt, c, condition) => {
+    const each = typeof scale === "number" ? scalar(scale) : scale;
+    return predictor(xt, c, { ...condition, guidanceScale: each.expand(xt.shape[0]!) });
+  };
+
 const offNextToPlusPlus =
   "CFG++ stays between the two predictions, where APG and rescaling have nothing to take back; choose one";
+
+/** Why a student cannot follow a scale. */
+function problemOfTold(
+  { cfgScale, cfgPlusPlus }: { readonly cfgScale: number; readonly cfgPlusPlus: boolean },
+  most: number,
+): string | undefined {
+  if (cfgPlusPlus)
+    return "CFG++ mixes two predictions, but this student is told the scale and predicts once; leave it out";
+  return cfgScale >= 1 && cfgScale <= most
+    ? undefined
+    : `cfgScale must be from 1 to ${most}, the scales that this student learnt, but is ${cfgScale}`;
+}
 
 export const classifierFreeGuidance = defineGuidance({
   settings: {
@@ -73,16 +93,19 @@ export const classifierFreeGuidance = defineGuidance({
     cfgPlusPlus: toggle("CFG++, for ddim: --cfg-scale is then a lambda from 0 to 1", { cost: "on" }),
   },
   scale: "cfgScale",
+  told: true,
   mixes: true,
   on: ({ cfgScale, cfgPlusPlus }) => cfgPlusPlus || cfgScale !== 1,
-  usual({ cfgPlusPlus }, record, { nullLabel, weakModel, isOn }) {
+  usual({ cfgPlusPlus }, record, { nullLabel, weakModel, maxCfgScale, isOn }) {
+    if (maxCfgScale !== undefined) return { cfgScale: record.cfgScale ?? Math.min(2, maxCfgScale), cfgPlusPlus };
     const plus = cfgPlusPlus ?? record.cfgPlusPlus ?? false;
     // A weak model takes the place of the missing class, as in its paper, unless both are asked for.
     if (!nullLabel || weakModel || isOn("unconditional")) return { cfgScale: 1, cfgPlusPlus: plus };
     const recorded = plus === (record.cfgPlusPlus ?? false) ? record.cfgScale : undefined;
     return { cfgScale: recorded ?? (plus ? 0.6 : 2), cfgPlusPlus: plus };
   },
-  problem({ cfgScale, cfgPlusPlus }, { nullLabel, sampler, isOn }) {
+  problem({ cfgScale, cfgPlusPlus }, { nullLabel, sampler, maxCfgScale, isOn }) {
+    if (maxCfgScale !== undefined) return problemOfTold({ cfgScale, cfgPlusPlus }, maxCfgScale);
     if (!cfgPlusPlus && cfgScale === 1) return undefined;
     if (isOn("unconditional"))
       return `cfgScale ${cfgScale} mixes in the prediction for the class, which unconditional turns off; choose one`;
@@ -106,10 +129,12 @@ export const classifierFreeGuidance = defineGuidance({
       : {},
   reads: ({ cfgPlusPlus }) => (cfgPlusPlus ? "renoise" : undefined),
   mix: ({ cfgPlusPlus }, mix) => (cfgPlusPlus ? plusPlus : mix),
-  guide: ({ cfgScale, cfgPlusPlus }, predictor, { mix, nullLabel, scaleOf }) =>
-    cfgPlusPlus || cfgScale !== 1
+  guide({ cfgScale, cfgPlusPlus }, predictor, { mix, nullLabel, toldScale: isTold, scaleOf }) {
+    if (isTold) return toldScale(predictor, scaleOf("cfgScale"));
+    return cfgPlusPlus || cfgScale !== 1
       ? classifierFree(predictor, { scale: scaleOf("cfgScale"), nullLabel: nullLabel!, mix })
-      : predictor,
+      : predictor;
+  },
   describe: ({ cfgScale, cfgPlusPlus }) =>
     cfgPlusPlus || cfgScale !== 1 ? `${cfgPlusPlus ? "CFG++" : "classifier-free"} ${cfgScale}` : undefined,
 });

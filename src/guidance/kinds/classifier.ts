@@ -85,9 +85,11 @@ export const classifierGuidance = defineGuidance({
   },
   scale: "classifierScale",
   network: "classifier",
-  usual({ gradientAt }, record, { classifier, nullLabel, isOn }) {
+  usual({ gradientAt }, record, { classifier, nullLabel, maxCfgScale, isOn }) {
     const alone = (record.unconditionalClassifierScale as number | undefined) ?? usualAlone;
-    const steered = isOn("unconditional") ? alone : (record.classifierScale ?? (nullLabel ? 0 : 1));
+    const steered = isOn("unconditional")
+      ? alone
+      : (record.classifierScale ?? (nullLabel || maxCfgScale !== undefined ? 0 : 1));
     return { classifierScale: classifier ? steered : 0, gradientAt: gradientAt ?? record.gradientAt };
   },
   problem({ classifierScale, gradientAt }, { classifier, sampler }) {

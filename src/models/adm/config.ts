@@ -46,6 +46,8 @@ export interface UNetConfig extends BackboneConfig {
   readonly nullLabel?: boolean | undefined;
   /** Attention heads of the upward half. Default `numHeads`. */
   readonly numHeadsUpsample?: number | undefined;
+  /** It is told a scale of classifier-free guidance, from 1 to this; where not given, none. */
+  readonly maxCfgScale?: number | undefined;
 }
 
 /** A denoiser that enlarges small images; `superResUnet` makes it. `inChannels` counts the channels of the image alone. */

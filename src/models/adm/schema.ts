@@ -31,4 +31,5 @@ export const unetFields = {
   numClasses: count.optional(),
   nullLabel: z.boolean().optional(),
   numHeadsUpsample: count.optional(),
+  maxCfgScale: z.number().gt(1).max(1000).optional(),
 };

@@ -1,9 +1,10 @@
 import { ShapeError, UsageError } from "../../errors.ts";
 import { groupNorm } from "../../nn/group-norm.ts";
-import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
+import { conv2d, embedding, linear, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
 import { depthToSpace, spaceToDepth } from "../../nn/space-to-depth.ts";
+import { timestepEmbedding } from "../../nn/timestep-embedding.ts";
 import { concat } from "../../tensor/functions.ts";
 import type { Labels, Tensor } from "../../tensor/tensor.ts";
 import type { DenoiserInputs } from "../family.ts";
@@ -14,9 +15,22 @@ import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
 export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): number | undefined =>
   numClasses === undefined ? undefined : numClasses + (nullLabel ? 1 : 0);
 
+/** A scale of guidance counts as this many timesteps, so that the fastest of the embedding's waves tells scales a tenth apart. */
+const timestepsPerScale = 25;
+
 /**
- * The ADM UNet (Dhariwal & Nichol 2021): x [N, C, H, W], t float32 [N], and label [N] where class-conditional, to
- * [N, outChannels, H, W]. Its parameters are named as in openai/guided-diffusion.
+ * Learned embedding of the scale of guidance, float32 [N] -> [N, 4 channels], by waves as that of the timestep (section 3, Meng et al.
+ * 2023). Zero at first, so that a student begins as its teacher.
+ */
+const scaleEmbed = (channels: number) =>
+  module(
+    { 0: linear(channels, 4 * channels), 2: zeroInit(linear(4 * channels, 4 * channels)) },
+    (layers, scale: Tensor) => layers[2](silu(layers[0](timestepEmbedding(scale.mul(timestepsPerScale), channels)))),
+  );
+
+/**
+ * The ADM UNet (Dhariwal & Nichol 2021): x [N, C, H, W], t float32 [N], label [N] where class-conditional and
+ * guidanceScale [N] where it is told one, to [N, outChannels, H, W]. Its parameters are named as in openai/guided-diffusion.
  *
  * Applying it throws UsageError where labels are missing or not wanted, ShapeError where height or width cannot be halved as
  * often as the configuration asks. Making it throws ModelError where attention heads do not divide the channels.
@@ -50,14 +64,18 @@ export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: 
   const children = {
     time_embed,
     label_emb: labels === undefined ? undefined : embedding(labels, 4 * modelChannels),
+    cfg_embed: config.maxCfgScale === undefined ? undefined : scaleEmbed(modelChannels),
     input_blocks,
     middle_block,
     output_blocks: outputBlocks,
     out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels * patchSize ** 2, 3))],
   };
-  return module(children, (self, x: Tensor, t: Tensor, { label }: DenoiserInputs = {}) => {
+  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale }: DenoiserInputs = {}) => {
     checkInputs(x, label, down.factor, config);
-    const time = self.time_embed(t);
+    if (self.cfg_embed && !guidanceScale)
+      throw new UsageError("unet: this network is told the scale of guidance; give guidanceScale, float32 [N]");
+    const moment = self.time_embed(t);
+    const time = self.cfg_embed && guidanceScale ? moment.add(self.cfg_embed(guidanceScale)) : moment;
     const emb = self.label_emb && label ? time.add(self.label_emb(label)) : time; // [N, 4 modelChannels]
     let h = spaceToDepth(x, patchSize);
     const kept: Tensor[] = [];

@@ -1,0 +1,120 @@
+import { join } from "node:path";
+import type { Model } from "../../checkpoint/model.ts";
+import { existingRecord, loadModel, recordToSave } from "../../checkpoint/model-folder.ts";
+import { checkpointFolder } from "../../checkpoint/run-folder.ts";
+import type { ModelRecord } from "../../checkpoint/schema.ts";
+import { counted } from "../../counted.ts";
+import { ModelError, UsageError } from "../../errors.ts";
+import { lockFolder } from "../../files/lock.ts";
+import { countParameters } from "../../nn/module.ts";
+import { studentRecipe, studentScale } from "../../recipes/student.ts";
+import { openBackend } from "../../runtime/node.ts";
+import { trajectorySource } from "../../sampling/trajectories.ts";
+import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
+import { candidates, TrainingStopped } from "../../training/go-back.ts";
+import { trainConsistency } from "../../training/train.ts";
+import type { Action } from "../terminal/command.ts";
+import { checkOutputFolder } from "../terminal/output.ts";
+import { progress } from "../terminal/progress.ts";
+import { wayOut } from "../train/exploded.ts";
+import { follow, goOn } from "../train/outputs.ts";
+import { mayChange, resumedValues, storedOptions } from "../train/stored-options.ts";
+import type { DistillValues } from "./command.ts";
+
+/** Trajectories that the teacher draws at a time. */
+const blockSize = 128;
+
+/** `guidestar distill`. */
+export const runDistill: Action<DistillValues> = async (asked, { terminal, signal, given }, name) => {
+  const { out } = asked;
+  await checkOutputFolder("--out", out);
+  await using _lock = await lockFolder(out);
+  const store = checkpointFolder(join(out, "checkpoints", "denoiser"));
+  if (asked.fromStep !== undefined) {
+    if (!asked.resume) throw new UsageError("--from-step is for --resume; leave it out, or give both");
+    await candidates(store, asked.fromStep);
+  }
+  const saved = await store.latest(asked.fromStep);
+  checkFolder(asked, name, await existingRecord(out), saved);
+  const values = saved ? resumedValues(asked, given, saved.config) : asked;
+  const teacher = await openTeacher(name, saved);
+
+  const maxCfgScale = studentScale(teacher, values.maxCfgScale);
+  await using backend = await openBackend({
+    device: values.device,
+    ...(values.threads && { threads: values.threads }),
+  });
+  const { seed, teacherSteps, steps, batchSize } = values;
+  const source = trajectorySource(teacher, {
+    size: blockSize,
+    maxCfgScale,
+    seed,
+    steps: teacherSteps,
+    backend,
+    signal,
+  });
+  const job = studentRecipe({ ...recipeOptions(values), teacher, source });
+  // What could not be saved is said now, not after the first hour.
+  await recordToSave(out, job.model({}, {}));
+
+  const shown = progress(terminal);
+  const drawn = Math.ceil((steps * batchSize) / values.uses);
+  shown.say(
+    `student: ${countParameters(job.network).toLocaleString("en-US")} parameters; ` +
+      `${maxCfgScale === undefined ? "no guidance" : `guidance from 1 to ${maxCfgScale}`}; teacher ${teacher.source}\n` +
+      `training: ${counted(steps, "step")} of ${counted(batchSize, "place")} of ${counted(drawn, "trajectory", "trajectories")}, which the teacher draws ${blockSize} at a time`,
+  );
+  const config: JsonObject = {
+    ...storedOptions(values),
+    teacher: { name: teacher.source, sha256: teacher.denoiser!.sha256 },
+  };
+  const { checkpointEvery, checkpointMinutes, sampleEvery, storage } = values;
+  const where = { backend, store, checkpointEvery, checkpointMinutes, sampleEvery, signal };
+  const { fromStep } = asked;
+  const run = { ...job.training, ...where, ...(fromStep !== undefined && { fromStep }), config, mayChange };
+  const again = goOn("distill", out);
+  const outputs = { network: "denoiser", out, storage, job, again, backend, terminal, shown, signal } as const;
+  await follow(trainConsistency(run), outputs).catch((error) => {
+    throw error instanceof TrainingStopped ? wayOut(error, again, values) : error;
+  });
+};
+
+/** The options that the recipe takes. */
+function recipeOptions({ microBatch, warmUpSteps, ...values }: DistillValues) {
+  const { maxCfgScale, steps, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate } = values;
+  return {
+    ...{ maxCfgScale, steps, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate },
+    ...(microBatch !== undefined && { microBatch }),
+    ...(warmUpSteps !== undefined && { warmUpSteps }),
+  };
+}
+
+/** The teacher; of a run that goes on, the one that it began with. */
+async function openTeacher(name: string, saved: SavedCheckpoint | undefined): Promise<Model> {
+  const before = saved?.config.teacher as { readonly name: string; readonly sha256: string } | undefined;
+  const model = await loadModel(name || before?.name || "");
+  if (before && model.denoiser?.sha256 !== before.sha256)
+    throw new ModelError(
+      `${model.source}: this is not the teacher that the run began with, ${before.name} (${before.sha256.slice(0, 12)}); give its folder, or distill into a new one`,
+    );
+  return model;
+}
+
+/** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
+function checkFolder(
+  { out, resume }: DistillValues,
+  teacher: string,
+  existing: ModelRecord | undefined,
+  saved: SavedCheckpoint | undefined,
+): void {
+  if (!resume && teacher === "")
+    throw new UsageError("distill: say of which model, as `guidestar distill digits --out DIR`");
+  if (!resume && (saved || existing?.denoiser))
+    throw new UsageError(
+      `${out} already holds a denoiser${saved ? `, trained for ${counted(saved.step, "step")}: go on with --resume, or` : ";"} choose another --out`,
+    );
+  if (resume && saved && saved.config.teacher === undefined)
+    throw new ModelError(`${out}: the denoiser there is no student; go on with guidestar train denoiser --resume`);
+  if (resume && !saved)
+    throw new ModelError(`${out}: there is no checkpoint of a student to go on from; leave out --resume to begin`);
+}

@@ -1,0 +1,146 @@
+import type { Model, Weights } from "../checkpoint/model.ts";
+import type { ModelToSave } from "../checkpoint/model-folder.ts";
+import { studentProcess } from "../diffusion/process-config.ts";
+import { ModelError, UsageError } from "../errors.ts";
+import { toldSetting } from "../guidance/guidances.ts";
+import { denoiserNetwork, denoiserSignature, familyOf, type NetworkDescription } from "../models/families.ts";
+import type { DenoiserNetwork } from "../models/family.ts";
+import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { initialize } from "../nn/initialize.ts";
+import { type TrajectorySource, trajectoryPairs } from "../training/consistency/trajectory-pairs.ts";
+import type { ConsistencyOptions } from "../training/tasks/consistency.ts";
+import type { TrainOptions } from "../training/train.ts";
+import type { Recipe } from "./recipe.ts";
+
+/** Choices of `studentRecipe`. */
+export interface StudentRecipeOptions
+  extends Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
+  /** A model whose denoiser is distilled. */
+  teacher: Model;
+  /** Its trajectories, as `trajectorySource` draws them. */
+  source: TrajectorySource;
+  /** Largest scale of classifier-free guidance that the student is told, where the teacher has a null label; 4 by default. */
+  maxCfgScale?: number;
+  /** Updates in all; 3000 by default. */
+  steps?: number;
+  /** Pairs of an update; 32 by default. */
+  batchSize?: number;
+  /** How many pairs are taken of each trajectory; 10 by default. */
+  uses?: number;
+  /** Of every draw; 0 by default. */
+  seed?: number;
+}
+
+/** What is usual of a student. */
+export const studentDefaults = { maxCfgScale: 4, steps: 3000, batchSize: 32, uses: 10 } as const;
+
+/** Largest scale that a student of this model is told; undefined where the teacher cannot be guided. */
+export const studentScale = (teacher: Model, asked: number = studentDefaults.maxCfgScale): number | undefined =>
+  denoiserSignature(distilled(teacher)).nullLabel === undefined ? undefined : asked;
+
+/**
+ * How `guidestar distill` makes a student of a model, which draws in one or a few steps, as values:
+ *
+ * ```ts
+ * const source = trajectorySource(teacher, { maxCfgScale: 4, backend });
+ * const recipe = studentRecipe({ teacher, source });
+ * const weights = await trained(trainConsistency({ ...recipe.training, backend }));
+ * await saveModel("runs/student", recipe.model(weights));
+ * ```
+ *
+ * @throws ModelError where the model has no denoiser, or one that cannot have students: an upsampler, a student, a family without them
+ */
+export function studentRecipe(
+  options: StudentRecipeOptions,
+): Recipe<DenoiserNetwork, Omit<ConsistencyOptions & TrainOptions, "backend">> {
+  const {
+    teacher,
+    source,
+    maxCfgScale: asked,
+    batchSize = studentDefaults.batchSize,
+    uses = studentDefaults.uses,
+    ...others
+  } = options;
+  const { steps = studentDefaults.steps, seed = 0, learningRate = 1e-3 } = others;
+  const record = distilled(teacher);
+  const maxCfgScale = studentScale(teacher, asked);
+  const description = studentOf(record, maxCfgScale);
+  const network = denoiserNetwork(description);
+  const process = studentProcess(record.process);
+  return {
+    network,
+    training: {
+      maxGradientNorm: 1,
+      warmUpSteps: Math.min(100, Math.floor(steps / 10)),
+      decay: "cosine",
+      emaRate: 0.999,
+      microBatch: Math.min(16, batchSize),
+      ...others,
+      steps,
+      learningRate,
+      network,
+      weights: () => takenOver(teacher.weights.denoiser!, initialize(network, seed)),
+      process,
+      pairsAt: trajectoryPairs({ process, source, batchSize, uses, seed }),
+    },
+    model: (weights, training = {}) => studentModel(teacher, { ...description, process, training }, weights),
+  };
+}
+
+/** What `saveModel` takes for a student. */
+function studentModel(
+  { classes, imageShape, preprocessing, sampling = {}, denoiser, source }: Model,
+  record: Omit<NonNullable<ModelToSave["denoiser"]>["record"], "teacher">,
+  weights: Weights,
+): ModelToSave {
+  const { maxCfgScale = 0 } = denoiserSignature(record);
+  const scale = sampling[toldSetting];
+  const isLearnt = typeof scale === "number" && scale >= 1 && scale <= maxCfgScale;
+  return {
+    classes,
+    imageShape,
+    preprocessing,
+    ...(isLearnt && { sampling: { [toldSetting]: scale } }),
+    denoiser: { record: { ...record, teacher: { name: source, sha256: denoiser!.sha256 } }, weights },
+  };
+}
+
+/** The denoiser that is distilled. Throws ModelError where there can be no student of it. */
+function distilled({ denoiser, source }: Model) {
+  if (!denoiser)
+    throw new ModelError(`${source}: the model has no denoiser to distill; \`guidestar train denoiser\` adds one`);
+  if (denoiser.process.consistency)
+    throw new ModelError(
+      `${source}: this model is a student itself${denoiser.teacher ? ` of ${denoiser.teacher.name}` : ""}: it tells where the flow ends, and has no flow to learn from; distill its teacher`,
+    );
+  if (denoiserSignature(denoiser).lowRes)
+    throw new ModelError(
+      `${source}: the model is an upsampler, and students draw from noise alone; distill the model whose pictures it enlarges`,
+    );
+  if (!familyOf("denoiser", denoiser.kind).student)
+    throw new ModelError(
+      `${source}: networks of the family ${denoiser.kind} have no students; it says no student config`,
+    );
+  return denoiser;
+}
+
+function studentOf({ kind, config }: NetworkDescription, maxCfgScale: number | undefined): NetworkDescription {
+  const student = familyOf("denoiser", kind).student!(config, { maxCfgScale });
+  const { classes, nullLabel, ...signature } = denoiserSignature({ kind, config: student });
+  if (nullLabel !== undefined || signature.maxCfgScale !== maxCfgScale)
+    throw new UsageError(`family ${kind}: its students must have no null label and be told scales to ${maxCfgScale}`);
+  return { kind, config: student };
+}
+
+/** A student's first weights: its teacher's where both have them, the first rows where the student has fewer, else new ones. */
+function takenOver(teacher: Weights, fresh: Weights): Weights {
+  return Object.fromEntries(
+    Object.entries(fresh).map(([key, value]): [string, NDArray<"float32">] => {
+      const theirs = teacher[key];
+      const [rows = 1, ...row] = value.shape;
+      const [teacherRows = 1, ...teacherRow] = theirs?.shape ?? [0];
+      if (!theirs || row.join() !== teacherRow.join() || teacherRows < rows) return [key, value];
+      return [key, float32(value.shape, theirs.data.slice(0, sizeOf(value.shape)))];
+    }),
+  );
+}
