@@ -10,7 +10,7 @@ import { defineSampler } from "../sampler.ts";
  */
 export const consistency = defineSampler({
   kind: "consistency",
-  note: "for students of distill: the end of the flow at once, then again with fresh noise",
+  note: "for students of distill: the end of the flow, perhaps again",
   settings: {},
   steps: 2,
   levels: "karras",
