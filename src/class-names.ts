@@ -1,4 +1,5 @@
 import { UsageError } from "./errors.ts";
+import { oneLine } from "./one-line.ts";
 
 /** The classes of a model, by label. */
 export interface ClassNames {
@@ -32,6 +33,11 @@ const placeOf = (name: string, classes: readonly string[]): number => {
   return place >= 0 ? place : classes.findIndex((one) => one.normalize("NFC") === name.normalize("NFC"));
 };
 
+/** Characters that are shown of a name. */
+const longestName = 80;
+
 /** Names in a line, the first twenty. */
-export const listed = (names: readonly string[]): string =>
-  names.length > 20 ? `${names.slice(0, 20).join(", ")}, ... (${names.length})` : names.join(", ");
+export const listed = (names: readonly string[]): string => {
+  const first = names.slice(0, 20).map((name) => oneLine(name, longestName));
+  return names.length > 20 ? `${first.join(", ")}, ... (${names.length})` : first.join(", ");
+};

@@ -53,3 +53,6 @@ export class RuntimeFailure extends GuidestarError {
     super("runtime", message, options);
   }
 }
+
+/** The system did not take a file: the disk is full, or it may not be written. What was there is as it was. */
+export class WriteFailure extends RuntimeFailure {}

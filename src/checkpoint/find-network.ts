@@ -36,6 +36,22 @@ export function findNetworks(dicts: readonly StateDict[], isNetwork: (shapes: Sh
   return found.toSorted((a, b) => averageWords(b.name) - averageWords(a.name));
 }
 
+/**
+ * A dictionary whose averages have the names of what they are averages of. Latent diffusion and its like keep the average of "model.NAME" as
+ * "model_ema.NAME" with the dots of NAME left out.
+ */
+export function withDottedAverages(dict: StateDict): StateDict {
+  const dotted = new Map<string, string>(
+    Object.keys(dict.tensors).flatMap((name) => {
+      const rest = /^model\.(.+)$/.exec(name)?.[1];
+      return rest?.includes(".") ? [[`model_ema.${rest.replaceAll(".", "")}`, `model_ema.${rest}`] as const] : [];
+    }),
+  );
+  const named = <T>(record: Readonly<Record<string, T>>): Record<string, T> =>
+    Object.fromEntries(Object.entries(record).map(([name, value]) => [dotted.get(name) ?? name, value]));
+  return { ...dict, tensors: named(dict.tensors), unread: named(dict.unread) };
+}
+
 /** The tensors of a dictionary below a prefix. */
 function networkBelow({ path, tensors, unread }: StateDict, prefix: string): FoundNetwork {
   return {

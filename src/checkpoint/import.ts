@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { counted } from "../counted.ts";
 import { ModelError, ShapeError } from "../errors.ts";
 import { firstNotFinite, type LazyTensor } from "../formats/lazy-tensor.ts";
 import type { TensorInParts } from "../formats/safetensors.ts";
@@ -82,7 +83,7 @@ export async function importNetwork(
   const reshaped = Object.keys(expected).filter((key) => found[key]!.length !== expected[key]!.length);
   if (reshaped[0] !== undefined)
     note?.(
-      `${reshaped.length} kernels of 1x1 are stored with other axes, such as "${reshaped[0]}": ${show(found[reshaped[0]]!)} for ` +
+      `${counted(reshaped.length, "kernel")} of 1x1 with other axes, such as "${reshaped[0]}": ${show(found[reshaped[0]]!)} for ` +
         `${show(expected[reshaped[0]]!)}; they are the same numbers`,
     );
   const checked = Object.entries(expected).map(

@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import { describeNoise, learnsVariance, processKind, processProblem } from "../diffusion/process-config.ts";
 import { ModelError } from "../errors.ts";
 import type { ByteSource } from "../formats/bytes.ts";
@@ -121,7 +122,7 @@ function classifierProblem(record: ClassifierRecord, { imageShape, classes }: Da
 const otherImages = (role: NetworkRole, own: Shape, given: Shape): string =>
   `${role}.config is for images of ${show(own)}, but the model's are ${show(given)}`;
 const otherClasses = (role: NetworkRole, own: number, given: readonly string[]): string =>
-  `${role}.config is for ${own} classes, but there are ${given.length} class names`;
+  `${role}.config is for ${counted(own, "class", "classes")}, but the model has ${counted(given.length, "class name")}`;
 
 /**
  * Throws ModelError unless a network's file is the one that its record means, and all its numbers are finite.

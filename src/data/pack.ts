@@ -1,4 +1,5 @@
 import { setImmediate } from "node:timers/promises";
+import { counted } from "../counted.ts";
 import { DataError } from "../errors.ts";
 import { type DecodedImage, isGrey } from "../images/image.ts";
 import { planesOf } from "../images/planes.ts";
@@ -96,7 +97,9 @@ export async function pack(items: readonly Item[], options: PackOptions = {}): P
   }
 
   if (!first)
-    throw new DataError(`none of ${items.length} images could be read; ${skipped[0]?.path}: ${skipped[0]?.reason}`);
+    throw new DataError(
+      `none of ${counted(items.length, "image")} could be read; ${skipped[0]?.path}: ${skipped[0]?.reason}`,
+    );
   const used = kept.length * channels * first.width * first.height;
   return { shape: [channels, first.height, first.width], images: images.subarray(0, used), kept, skipped, transparent };
 }

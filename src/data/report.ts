@@ -1,5 +1,6 @@
 import { type Background, usualBackground } from "../background.ts";
 import { counted } from "../counted.ts";
+import { oneLine } from "../one-line.ts";
 import type { Dataset } from "./dataset.ts";
 import type { Skipped } from "./entries.ts";
 import type { LayoutName } from "./layout.ts";
@@ -79,19 +80,23 @@ export function formatReport(dataset: Dataset): string {
   const colour = channels === 1 ? "grey" : "colour";
   const rows = [
     ["class", "train", "test"],
-    ...[...classes, { name: "total", train, test }].map((row) => [row.name, String(row.train), String(row.test)]),
+    ...[...classes, { name: "total", train, test }].map((row) => [
+      oneLine(row.name),
+      String(row.train),
+      String(row.test),
+    ]),
   ];
   const widths = [0, 1, 2].map((column) => Math.max(...rows.map((row) => row[column]!.length)));
   const table = rows.map(([name, ...counts]) =>
     [name!.padEnd(widths[0]!), ...counts.map((count, i) => count.padStart(widths[i + 1]!))].join("  "),
   );
-  const shown = skipped.slice(0, 10).map((file) => `  ${file.path}: ${file.reason}`);
+  const shown = skipped.slice(0, 10).map((file) => `  ${oneLine(`${file.path}: ${file.reason}`)}`);
   const more = skipped.length > shown.length ? [`  and ${skipped.length - shown.length} more`] : [];
   return [
-    `${path}: ${describeCount(train + test, classes)}, ${width}x${height}, ${colour} (${layout})`,
+    `${oneLine(path)}: ${describeCount(train + test, classes)}, ${width}x${height}, ${colour} (${layout})`,
     describeLabels(dataset),
     ...(behind === undefined ? [] : [behind]),
-    ...notes,
+    ...notes.map((note) => oneLine(note)),
     "",
     ...table,
     ...(skipped.length > 0 ? ["", `skipped: ${skipped.length}`, ...shown, ...more] : []),

@@ -21,7 +21,7 @@ export interface Source {
   close(): void;
 }
 
-/** Deeper folders are not looked into: no layout needs them, and a link to a parent would never end. */
+/** Deeper folders are not looked into: no layout needs them. */
 const DEPTH = 8;
 
 function closer(): Opened & { close(): void } {
@@ -38,20 +38,23 @@ function closer(): Opened & { close(): void } {
 function folderSource(root: string): Source {
   const entries: Entry[] = [];
   const stamps: string[] = [];
-  const walk = (folder: string, depth: number): void => {
+  // A link to a folder above would give the same files again.
+  const identity = ({ dev, ino }: { dev: bigint; ino: bigint }): string => `${dev} ${ino}`;
+  const walk = (folder: string, depth: number, above: readonly string[]): void => {
     for (const name of readdirSync(join(root, folder)).sort()) {
       if (isHidden(name)) continue;
       const path = folder === "" ? name : `${folder}/${name}`;
       const file = join(root, path);
       const found = statSync(file, { bigint: true, throwIfNoEntry: false });
-      if (found?.isDirectory() && depth < DEPTH) walk(path, depth + 1);
-      else if (!found || found.isFile()) {
+      if (found?.isDirectory()) {
+        if (depth < DEPTH && !above.includes(identity(found))) walk(path, depth + 1, [...above, identity(found)]);
+      } else if (!found || found.isFile()) {
         entries.push({ path: path.normalize("NFC"), file, read: () => readFile(file) });
         stamps.push(`${path} ${found && stateOf(found)}`);
       }
     }
   };
-  walk("", 0);
+  walk("", 0, [identity(statSync(root, { bigint: true }))]);
   const opened = closer();
   return {
     fingerprint: stamps.join("\n"),

@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import { DataError } from "../errors.ts";
 import type { NumpyArray } from "../formats/npy.ts";
 import { writeNpz } from "../formats/npz.ts";
@@ -53,7 +54,9 @@ export function featuresFrom(arrays: Arrays, what: string): FeatureSet {
     if (!other) return [];
     const matrix = rowsOf(other, `${what}: "${key}"`);
     if (matrix.rows !== features.rows)
-      throw new DataError(`${what}: there are ${features.rows} features but ${matrix.rows} rows of "${key}"`);
+      throw new DataError(
+        `${what}: there are features of ${counted(features.rows, "image")} but ${counted(matrix.rows, "row")} of "${key}"`,
+      );
     return [[key, matrix] as const];
   });
   return { features, ...Object.fromEntries(others) };

@@ -3,6 +3,7 @@ import { dirname } from "node:path";
 import { partLength } from "../formats/bytes.ts";
 import { makeFolder, removeEmpty } from "./make-folder.ts";
 import { partialPath, removeAbandoned } from "./partial.ts";
+import { writeFailure } from "./write-failure.ts";
 
 /** New contents of a file, safe on the disk beside it. */
 export interface Staged {
@@ -18,32 +19,37 @@ export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
 /**
  * Writes new contents of a file into a temporary one of the same folder, flushed, whose name no other writer takes. Where that fails, or
  * the signal is raised, nothing stays; nor does what ended processes left there.
+ *
+ * @throws WriteFailure where the system does not take it, here or when it is committed; the reason of the signal
  */
 export async function stage(path: string, contents: FileContents, signal?: AbortSignal): Promise<Staged> {
   await removeAbandoned(dirname(path));
   const temporary = partialPath(path);
   const discard = () => rm(temporary, { force: true });
-  const file = await open(temporary, "w");
+  const parts = inBytes(contents)[Symbol.iterator]();
+  let size = 0;
   try {
-    for (const bytes of inBytes(contents))
+    await using file = await open(temporary, "w");
+    for (let part = parts.next(); !part.done; part = parts.next()) {
+      const bytes = part.value;
+      size += bytes.length;
       for (let at = 0; at < bytes.length; at += partLength) {
         signal?.throwIfAborted();
         await file.writeFile(bytes.subarray(at, at + partLength));
       }
+    }
     await file.sync();
     signal?.throwIfAborted();
   } catch (error) {
     await discard();
-    throw error;
-  } finally {
-    await file.close();
+    throw writeFailure(path, error, () => size + sizeOfRest(parts));
   }
   const commit = async (): Promise<void> => {
     try {
       await rename(temporary, path);
     } catch (error) {
       await discard();
-      throw error;
+      throw writeFailure(path, error, size);
     }
     const folder = await open(dirname(path), "r");
     // Windows knows no flushing of folders.
@@ -51,6 +57,17 @@ export async function stage(path: string, contents: FileContents, signal?: Abort
     await folder.close();
   };
   return { commit, discard };
+}
+
+/** Bytes of the parts that were not written. */
+function sizeOfRest(parts: Iterator<Uint8Array>): number {
+  let size = 0;
+  try {
+    for (let part = parts.next(); !part.done; part = parts.next()) size += part.value.length;
+  } catch {
+    // It is what the caller is told of anyway.
+  }
+  return size;
 }
 
 function inBytes(contents: FileContents): Iterable<Uint8Array> {
@@ -62,7 +79,7 @@ function inBytes(contents: FileContents): Iterable<Uint8Array> {
  * Writes a file so that a crash at any moment, of the machine too, leaves either the old file or the whole new one: into a temporary file
  * beside it, which is flushed and then takes its place. Its folder must be there.
  *
- * @throws the error of the file system where it cannot be written; then the old file is as it was
+ * @throws WriteFailure where it cannot be written; then the old file is as it was
  */
 export const writeAtomically = async (path: string, contents: FileContents): Promise<void> =>
   (await stage(path, contents)).commit();
@@ -71,7 +88,7 @@ export const writeAtomically = async (path: string, contents: FileContents): Pro
  * Writes files, and the folders that they need: all, or none where one of them cannot be written or the signal is raised. Each is whole at any
  * moment, as `writeAtomically` keeps it; a crash between the first and the last may leave some of them old.
  *
- * @throws the error of the file system; or the reason of the signal
+ * @throws WriteFailure where one cannot be written; or the reason of the signal
  * @throws UsageError where a folder cannot be made
  */
 export async function writeFiles(

@@ -7,6 +7,7 @@ import { UsageError } from "../errors.ts";
 import { makeFolder, removeEmpty } from "./make-folder.ts";
 import { partialPath, removeAbandoned } from "./partial.ts";
 import { bootOf, numberSpace, type ProcessState, processState, startOf } from "./process.ts";
+import { isFull, writeFailure } from "./write-failure.ts";
 
 /** Milliseconds between signs of life, and after which a process of another machine that gives none is taken for dead. */
 const beat = 5_000;
@@ -154,6 +155,7 @@ async function take(path: string, text: string): Promise<boolean> {
     return true;
   } catch (error) {
     if (codeOf(error) === "EEXIST") return false;
+    if (isFull(error)) throw writeFailure(path, error, text.length);
     throw new UsageError(`${dirname(path)}: cannot be written (${(error as Error).message})`, { cause: error });
   } finally {
     await rm(temporary, { force: true });

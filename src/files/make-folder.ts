@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname, resolve } from "node:path";
 import { UsageError } from "../errors.ts";
+import { isFull, writeFailure } from "./write-failure.ts";
 
 /**
  * Makes a folder, and those above it that are missing, one by one: Node's `recursive` never returns where the system says that nothing is
@@ -20,6 +21,7 @@ export function makeFolder(folder: string): string[] {
     } catch (cause) {
       if (isFolder(path)) continue; // another process made it in the meantime
       removeEmpty(made);
+      if (isFull(cause)) throw writeFailure(path, cause);
       throw new UsageError(`${folder}: this folder cannot be made (${(cause as Error).message})`, { cause });
     }
   return made;

@@ -1,5 +1,6 @@
 import { ModelError } from "../errors.ts";
 import type { NDArray } from "../ndarray.ts";
+import { oneLine } from "../one-line.ts";
 import { type ByteSource, bytesOf, readPart, viewOf } from "./bytes.ts";
 import type { LazyTensor } from "./lazy-tensor.ts";
 import { Cursor } from "./pickle/cursor.ts";
@@ -56,11 +57,23 @@ function storageId(id: unknown, file: string) {
   return { type: known, key, count, view };
 }
 
+/** What is in a zip that holds no checkpoint of PyTorch, and what to do; where that is known. */
+function insteadOf(names: readonly string[]): string {
+  const inside = names.find((name) => /\.(pt|pth|ckpt|safetensors|bin|pkl)$/i.test(name));
+  if (inside !== undefined) return `; it holds ${oneLine(inside, 80)}: unpack it first`;
+  return names.length > 0 && names.every((name) => name.endsWith(".npy"))
+    ? "; it is an npz of NumPy: write its arrays as safetensors, by safetensors.numpy.save_file(arrays, FILE)"
+    : "";
+}
+
 /** The zip format of PyTorch 1.6 and later: `NAME/data.pkl` and a file `NAME/data/KEY` per storage. */
 function openZipFormat(source: ByteSource, file: string): unknown {
   const zip = openZip(source, file, ModelError);
   const pickle = zip.names.find((name) => name.endsWith("/data.pkl"));
-  if (!pickle) throw new ModelError(`${file}: a zip, but not one that torch.save wrote (there is no data.pkl in it)`);
+  if (!pickle)
+    throw new ModelError(
+      `${file}: a zip, but not one that torch.save wrote (there is no data.pkl in it)${insteadOf(zip.names)}`,
+    );
   const folder = pickle.slice(0, -"data.pkl".length);
   if (zip.names.includes(`${folder}byteorder`))
     expectLittleEndian(new TextDecoder().decode(zip.read(`${folder}byteorder`)), file);
@@ -87,6 +100,14 @@ function expectLittleEndian(order: string, file: string): void {
   if (order !== "little") throw new ModelError(`${file}: was written on a big-endian machine, which is not supported`);
 }
 
+/** Is a value of NumPy, or a list or dictionary of some? */
+function holdsNumpy(value: unknown, depth = 0): boolean {
+  if (value instanceof Opaque) return /^numpy\b/.test(value.name);
+  if (depth > 3) return false;
+  const parts = Array.isArray(value) ? value : value instanceof Map ? [...value.values()] : [];
+  return parts.slice(0, 100).some((part) => holdsNumpy(part, depth + 1));
+}
+
 const LEGACY_MAGIC = 0x1950a86a20f9469cfc6cn;
 const NO_NAMES: PickleNames = { globals: new Map(), persistent: () => null };
 
@@ -96,9 +117,10 @@ function openLegacyFormat(source: ByteSource, file: string): unknown {
   const magic = unpickle(cursor, NO_NAMES);
   if (magic !== LEGACY_MAGIC) {
     const what = magic instanceof Opaque ? ` (it holds "${magic.name}", of which nothing is executed)` : "";
-    throw new ModelError(
-      `${file}: a pickle, but not one that torch.save wrote${what}; save it with torch.save(model.state_dict(), FILE)`,
-    );
+    const advice = holdsNumpy(magic)
+      ? "it is of NumPy: write its arrays as safetensors, by safetensors.numpy.save_file(arrays, FILE)"
+      : "save it with torch.save(model.state_dict(), FILE)";
+    throw new ModelError(`${file}: a pickle, but not one that torch.save wrote${what}; ${advice}`);
   }
   const version = unpickle(cursor, NO_NAMES);
   if (version !== 1001) throw new ModelError(`${file}: format version ${shown(version)}, expected 1001`);

@@ -25,6 +25,14 @@ const KNOWN: typeof INSTEAD = [
   [/^Rar!\x1a\x07/, "this is a rar archive; unpack it first"],
   [/^[\s\S]{257}ustar/, "this is a tar archive; unpack it first (tar -xf)"],
   [/^\x89HDF\r\n/, "this is an HDF5 file (Keras); expected safetensors or what torch.save writes"],
+  [
+    /^\x08[\x01-\x0f]\x12[\x01-\x40][\x20-\x7e]/,
+    "this is an ONNX file, a graph without the names of the weights; expected safetensors or what torch.save writes",
+  ],
+  [
+    /^(\(dp\d|\(lp\d|c[\w.]+\n\w+\n)/,
+    "this is a pickle in text (protocol 0), which torch.save does not write; save it with torch.save(model.state_dict(), FILE)",
+  ],
   [/^GGUF/, "this is a GGUF file (llama.cpp); expected safetensors or what torch.save writes"],
   [/^\x93NUMPY/, "this is one array of NumPy (.npy)"],
   [/^\x89PNG\r\n/, "this is a PNG picture"],
@@ -33,6 +41,11 @@ const KNOWN: typeof INSTEAD = [
   [
     /^(\xef\xbb\xbf)?\s*[{[]\s*("|[{[\]}]|-?\d)/,
     "this is a JSON text, such as an index or a configuration; the weights are in another file",
+  ],
+  // The last: a whole file of little text.
+  [
+    /^(\xef\xbb\xbf)?[\t\r\n\x20-\x7e]{1,511}$/,
+    "this is a short text, such as the error of a download, not the file itself; look at it, and download it again",
   ],
 ];
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: the first bytes of binary files have them

@@ -1,5 +1,7 @@
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { networkInput } from "../diffusion/process.ts";
+import { ShapeError, UsageError } from "../errors.ts";
+import { show } from "../tensor/shape.ts";
 import type { Tensor } from "../tensor/tensor.ts";
 import type { GuidanceParts } from "./guidance.ts";
 import { type Guidance, guidances, type SettledGuidance, scaleIn } from "./guidances.ts";
@@ -80,5 +82,35 @@ export function guided(
     (predictor, guidance) => guidance.guide?.(values, predictor, parts) ?? predictor,
     told(model),
   );
-  return guides.reduce((predictor, guide) => guide(predictor), predictor);
+  return guides.reduce((predictor, guide, i) => ownGuide(guide, i, predictor), predictor);
+}
+
+/** What guidance of one's own makes of a predictor. Throws ShapeError, which names the guide, where its predictions are no images as x_t. */
+function ownGuide(guide: (predictor: Predictor) => Predictor, place: number, predictor: Predictor): Predictor {
+  const name = `guides[${place}]${guide.name === "" ? "" : ` (${guide.name})`}`;
+  const next = guide(predictor);
+  if (typeof next !== "function")
+    throw new UsageError(
+      `${name} must give a predictor, a function of x_t, coefficients and condition, but gave ${next}`,
+    );
+  return (xt, c, condition) => {
+    const prediction = named(name, () => next(xt, c, condition));
+    for (const part of ["eps", "x0"] as const) {
+      const shape = prediction[part]?.shape;
+      if (shape === undefined || show(shape) !== show(xt.shape))
+        throw new ShapeError(
+          `${name}: ${part} of its prediction must be ${show(xt.shape)}, as x_t, but is ${shape ? show(shape) : "missing"}`,
+        );
+    }
+    return prediction;
+  };
+}
+
+/** What a function gives; a ShapeError in it names the guide. */
+function named<T>(name: string, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw error instanceof ShapeError ? error.within(name) : error;
+  }
 }

@@ -1,5 +1,6 @@
 import { type Background, coloursOf, usualBackground } from "../background.ts";
 import { DataError } from "../errors.ts";
+import { messageOf } from "../one-line.ts";
 import { checkRange, describeExtremes, extremesOf, toBytes, type ValueRange } from "../value-range.ts";
 import { type DecodedImage, type Image, isGrey } from "./image.ts";
 import { decodePlainPng } from "./plain-png.ts";
@@ -46,10 +47,8 @@ export const decodeImage: ImageDecoder = async (bytes, options = {}) => {
     return await decodeBySharp(bytes, options);
   } catch (cause) {
     if (cause instanceof DataError) throw new DataError(`${where}${cause.message}`, { cause });
-    const reason = cause instanceof Error ? cause.message : String(cause);
     // libvips has a line for each of its parts that failed.
-    const line = reason.trim().replace(/\s*\n\s*/g, "; ");
-    throw new DataError(`${where}cannot be decoded (${line}); is it a picture?`, { cause });
+    throw new DataError(`${where}cannot be decoded (${messageOf(cause)}); is it a picture?`, { cause });
   }
 };
 

@@ -31,6 +31,10 @@ const programs: readonly Elsewhere[] = [
     what: "an autoencoder (of latent diffusion), which makes pictures of latents and does not diffuse; import a network that draws pixels",
   },
   {
+    signs: [/(^|\.)model_ema\.(diffusion_?model)?(input_?blocks|time_?embed)\d/],
+    what: "the averages of a network whose names have lost their dots (model_ema.diffusion_modeltime_embed0weight ...), without the weights that tell where they were; import the whole checkpoint",
+  },
+  {
     signs: [/lora_(up|down|A|B)\b|^lora_/],
     what: "a LoRA: changes of another network's weights; merge it into that network first",
   },

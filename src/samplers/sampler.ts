@@ -1,3 +1,4 @@
+import { counted } from "../counted.ts";
 import type { NoiseSchedule, ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { UsageError } from "../errors.ts";
 import {
@@ -203,7 +204,7 @@ export function describeSampler({ kind, steps, levels, ...values }: Sampler, all
   const own = Object.entries(settings).filter(([name, setting]) => all || values[name] !== usualValue(setting));
   return [
     kind,
-    `${steps} steps`,
+    typeof steps === "number" ? counted(steps, "step") : `${steps} steps`,
     ...(all || levels !== usual ? [`levels ${levels}`] : []),
     ...own.map(([name]) => `${name} ${values[name]}`),
   ].join(", ");

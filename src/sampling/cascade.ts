@@ -1,4 +1,5 @@
 import type { Model } from "../checkpoint/model.ts";
+import { counted } from "../counted.ts";
 import type { SampleEvent } from "../draw/draw.ts";
 import { ModelError } from "../errors.ts";
 import { denoiserSignature } from "../models/families.ts";
@@ -129,7 +130,7 @@ function checkFits(base: CascadeModel, upsampler: CascadeModel): void {
   if (classes === undefined) return;
   if (base.classes.length !== upsampler.classes.length)
     throw new ModelError(
-      `${source}: is told one of ${upsampler.classes.length} classes, but ${base.source} has ${base.classes.length}; choose models of the same classes`,
+      `${source}: is told one of ${counted(upsampler.classes.length, "class", "classes")}, but ${base.source} has ${base.classes.length}; choose models of the same classes`,
     );
   // A model without names of its own counts its classes.
   const isNumber = (name: string, i: number): boolean => name === String(i);

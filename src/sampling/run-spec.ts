@@ -1,5 +1,6 @@
 import * as z from "zod";
 import { readBy } from "../checkpoint/schema.ts";
+import { counted } from "../counted.ts";
 import { DataError } from "../errors.ts";
 import { guidanceSettings } from "../guidance/guidances.ts";
 import { readGuidance } from "../guidance/settle.ts";
@@ -87,7 +88,7 @@ export type RunSpec = z.infer<typeof runSpecSchema>;
  * Reads a spec from JSON text.
  *
  * @param where what holds it, for errors
- * @throws DataError where it is no spec
+ * @throws DataError where it is no spec, or its lists are of different lengths
  */
 export function parseRunSpec(text: string, where: string): RunSpec {
   let json: unknown;
@@ -98,6 +99,11 @@ export function parseRunSpec(text: string, where: string): RunSpec {
   }
   const { data, error } = runSpecSchema.safeParse(upgradeRunSpec(json));
   if (error) throw new DataError(`${where}: its record of the sampling run cannot be used: ${describeProblems(error)}`);
+  const { labels, seeds } = data;
+  if (labels.length !== seeds.length)
+    throw new DataError(
+      `${where}: its record of the sampling run contradicts itself: it has ${counted(labels.length, "label")} for ${counted(seeds.length, "seed")}`,
+    );
   return data;
 }
 

@@ -270,7 +270,7 @@ describe("loading refuses", () => {
     [
       "class names that are too few",
       () => edit((r) => Object.assign(r, { classes: ["a"] })),
-      /denoiser\.config is for 3 classes, but there are 1 class names/,
+      /denoiser\.config is for 3 classes, but the model has 1 class name/,
     ],
     [
       "an upsampler's record for the weights of a plain denoiser",

@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { gzipSync } from "fflate";
+import { gzipSync, zipSync } from "fflate";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
 import { writeSafetensors } from "../../src/formats/safetensors.ts";
@@ -114,6 +114,23 @@ describe("of several networks one is taken, and never parts of two", () => {
       "ema.ema_model.model",
       "ema.online_model",
     ],
+    [
+      "averages whose names have lost their dots, as those of latent diffusion",
+      saved({
+        state_dict: {
+          ...prefixed("model.diffusion_model.", weights),
+          ...Object.fromEntries(
+            Object.entries(half).map(([name, value]) => [
+              `model_ema.diffusion_model${name.replaceAll(".", "")}`,
+              value,
+            ]),
+          ),
+          "model_ema.decay": float32([], Float32Array.of(0.99)),
+        },
+      }),
+      "state_dict.model_ema.diffusion_model",
+      "state_dict.model.diffusion_model",
+    ],
     ["an ema that stands beside the weights", saved({ "": weights, ema: half }), "ema", "the file itself"],
   ])("%s", async (_, bytes, taken, other) => {
     const first = await importing(bytes);
@@ -156,7 +173,7 @@ test("kernels of 1x1 as matrices, of one dimension and of two: the same numbers,
     );
     const { code, messages, hash } = await importing(writeSafetensors(changed), "kernels.safetensors");
     expect({ code, messages, hash }).toMatchObject({ code: 0, hash: plain });
-    expect(messages).toMatch(/kernels of 1x1 are stored with other axes, such as ".*"/);
+    expect(messages).toMatch(/kernels of 1x1 with other axes, such as ".*"/);
   }
   // Another order of the elements is another kernel.
   const { shape, data: values } = weights["middle_block.1.qkv.weight"]!;
@@ -207,6 +224,11 @@ describe("what cannot be imported is named, in one line", () => {
       names("model.init_conv.weight", "model.downs.0.0.block1.proj.weight"),
       "a network of denoising-diffusion-pytorch",
     ],
+    [
+      "averages without the weights that they are of",
+      names("model_ema.diffusion_modeltime_embed0weight", "model_ema.diffusion_modelinput_blocks00weight"),
+      "whose names have lost their dots",
+    ],
     ["a LoRA", names("lora_unet_down_blocks_0.lora_up.weight"), "a LoRA"],
   ])("%s", async (_, tensors, message) => {
     for (const bytes of [writeSafetensors(tensors), saved({ state_dict: tensors })]) {
@@ -230,8 +252,24 @@ describe("what cannot be imported is named, in one line", () => {
     ["half a download", whole.subarray(0, 100_000), "is the file truncated?"],
     ["half of safetensors", writeSafetensors(weights).subarray(0, 100_000), "is it truncated?"],
     ["three bytes", bytes("\x80\x02}"), "is the file whole?"],
-    ["noise", bytes("nothing that is known"), "not a checkpoint"],
+    ["noise", bytes("\x01\x02nothing that is known"), "not a checkpoint"],
+    ["a short text", bytes("Not Found"), "this is a short text"],
+    ["a pickle in text", bytes("(dp0\nS'w'\np1\nI1\ns."), "this is a pickle in text (protocol 0)"],
+    ["ONNX", bytes("\x08\x07\x12\x07pytorch:\x0a"), "this is an ONNX file"],
+    ["an npz", zipSync({ "w.npy": new Uint8Array(9) }), "it is an npz of NumPy: write its arrays as safetensors"],
+    ["a checkpoint in a zip", zipSync({ "best.pt": new Uint8Array(9) }), "it holds best.pt: unpack it first"],
+    ["no tensors", writeSafetensors({}), "it holds no tensors"],
+    [
+      "tensors of something else",
+      writeSafetensors(names("a", "b")),
+      "its tensors are those of no network that is known: a, b;",
+    ],
     ["a pickle", bytes("\x80\x04cnumpy\narray\n)R."), 'it holds "numpy.array"'],
+    [
+      "a pickled dictionary of NumPy's arrays",
+      bytes("\x80\x04}X\x01\0\0\0wcnumpy.core.multiarray\n_reconstruct\n)Rs."),
+      "it is of NumPy: write its arrays as safetensors",
+    ],
   ])("%s", async (_, content, message) => {
     const { code, messages } = await importing(content, "odd.ckpt");
     expect({ code, messages }).toMatchObject({ code: 3, messages: expect.stringContaining(`odd.ckpt: `) });

@@ -195,6 +195,16 @@ describe("parquet and Arrow of the hub's data sets", () => {
       /x.parquet: cannot be read as parquet \(.*\); is the file whole\?/,
     );
     expect(await refusal({ "x.arrow": text("ARROW1 no") }, "x.arrow")).toMatch(/x.arrow: cannot be read as Arrow/);
+    // Of the first list of parts in the file the count is set to millions.
+    const whole = tableToIPC(tableFromColumns({ image: columnFromArray([red!, green!], binary()) }), {
+      format: "file",
+    })!;
+    const counted = new DataView(whole.slice().buffer);
+    for (let at = 8; at + 4 < counted.byteLength; at += 4)
+      if (counted.getInt32(at, true) === 1) counted.setInt32(at, 0x01000000, true);
+    expect(await refusal({ "x.arrow": new Uint8Array(counted.buffer) }, "x.arrow")).toMatch(
+      /x.arrow: cannot be read as Arrow \(a list of 16777216 parts does not fit into it\)/,
+    );
     const numbers = tableToIPC(tableFromArrays({ label: [1, 2] }), { format: "file" })!;
     expect(await refusal({ "x.arrow": numbers }, "x.arrow")).toMatch(
       /expected a column of encoded images .* its columns are label/,

@@ -1,3 +1,4 @@
+import { symlink } from "node:fs/promises";
 import { join } from "node:path";
 import { zipSync } from "fflate";
 import sharp from "sharp";
@@ -266,6 +267,8 @@ test("the report counts classes by split", async () => {
       { name: "ox", train: 1, test: 1 },
     ],
     skipped: [],
+    background: "white",
+    transparent: 0,
     notes: [],
   });
   expect(formatReport(found)).toBe(
@@ -279,4 +282,13 @@ test("a zip of more than 65,535 files is read whole", async () => {
   const files = Object.fromEntries(Array.from({ length: 66000 }, (_, i) => [`${i % 3}/${i}.png`, image]));
   const root = await folderOf({ "set.zip": zipSync(files, { level: 0 }) });
   expect((await open(join(root, "set.zip"))).train.count).toBe(66000);
+});
+
+test("a link to a folder above gives no picture twice; one to a folder elsewhere is followed", async () => {
+  const root = await folderOf(await paths(["set/a/1.png", "set/b/2.png", "elsewhere/3.png"]));
+  await symlink("..", join(root, "set", "a", "up"));
+  await symlink("../../elsewhere", join(root, "set", "b", "more"));
+  const { classes, train } = await open(join(root, "set"));
+  expect(classes).toEqual(["a", "b"]);
+  expect([...train.labels]).toEqual([0, 1, 1]);
 });

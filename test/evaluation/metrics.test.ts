@@ -342,7 +342,7 @@ describe("scores of classes", () => {
     expect(() => inceptionScore(table([[1.5, -0.5]]))).toThrow(/holds -0.5/);
     expect(() => inceptionScore(table([[Number.NaN, 1]]))).toThrow(/holds NaN/);
     expect(() => classAccuracy(table([[1, 0]]), [2])).toThrow(/label 2/);
-    expect(() => classAccuracy(table([[1, 0]]), [0, 1])).toThrow(/1 images but 2 labels/);
+    expect(() => classAccuracy(table([[1, 0]]), [0, 1])).toThrow(/2 labels of 1 image/);
   });
 });
 

@@ -128,6 +128,14 @@ describe("a guidance of one's own", () => {
   test("counts inside the interval of guidance only, also where it is the only one", async () => {
     const off = { cfgScale: 1, classifierScale: 0 };
     const nowhere = { ...off, guidanceInterval: [1e6, 1e7] } as const;
+    const wrong = (predictor: Predictor): Predictor =>
+      function halved(x, c, condition) {
+        const prediction = predictor(x, c, condition);
+        return { ...prediction, eps: prediction.eps.mean([1, 2, 3]) };
+      };
+    await expect(draw({ sampler, guides: [darker(0.1), wrong] })).rejects.toThrow(
+      /^guides\[1\] \(wrong\): eps of its prediction must be \[.*\], as x_t, but is \[.*\]$/,
+    );
     const dark = { sampler, guides: [darker(0.3)] };
     expect(await draw({ ...dark, guidance: nowhere })).toEqual(await draw({ sampler, guidance: off }));
     expect(await draw({ ...dark, guidance: { ...off, guidanceInterval: [0, 1e6] } })).toEqual(

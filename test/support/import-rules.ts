@@ -63,6 +63,7 @@ export const importRules: readonly ImportRule[] = [
         "process.ts",
         "steady.ts",
         "verified.ts",
+        "write-failure.ts",
       ],
     },
   },

@@ -2,6 +2,7 @@ import { listed } from "../../class-names.ts";
 import { openDataset } from "../../data/dataset.ts";
 import { howToLabel } from "../../data/folders.ts";
 import { formatReport, reportOf } from "../../data/report.ts";
+import { oneLine } from "../../one-line.ts";
 import type { Context } from "../terminal/command.ts";
 import { labelValues } from "../terminal/label-options.ts";
 import { progress } from "../terminal/progress.ts";
@@ -24,7 +25,7 @@ export async function runDataCheck(
   });
   shown.end();
   terminal.out(`${json ? JSON.stringify(reportOf(dataset)) : formatReport(dataset)}\n`);
-  const say = (text: string) => terminal.message(`${text}\n`);
+  const say = (text: string) => terminal.message(`${oneLine(text)}\n`);
   if (dataset.layout === "loose images") say(`no labels, which training asks for: ${howToLabel}`);
   const { classes } = reportOf(dataset);
   const none = classes.filter(({ train }) => train === 0);

@@ -8,6 +8,7 @@ import { RuntimeFailure } from "../../errors.ts";
 import { cacheFolder } from "../../files/cache.ts";
 import { makeFolder } from "../../files/make-folder.ts";
 import { loadSharp } from "../../images/sharp.ts";
+import { messageOf } from "../../one-line.ts";
 import type { Device } from "../../runtime/backend.ts";
 import type { Context } from "../terminal/command.ts";
 import type { DoctorValues } from "./command.ts";
@@ -103,7 +104,7 @@ async function sharp(): Promise<Finding> {
   } catch (error) {
     const advice =
       "images other than PNG cannot be read, GIF not written; reinstall: npm install --include=optional sharp";
-    return { name: "sharp", state: "broken", detail: (error as Error).message.split("\n")[0]!, advice };
+    return { name: "sharp", state: "broken", detail: messageOf(error), advice };
   }
 }
 

@@ -24,7 +24,7 @@ import type { EncodeValues } from "./command.ts";
 /** `guidestar encode`. */
 export async function runEncode(values: EncodeValues, { terminal, signal }: Context, path: string): Promise<void> {
   const { out, device, threads, batchSize, steps, unconditional } = values;
-  await checkOutput("--out", out, ".npz");
+  await checkOutput(terminal, "--out", out, ".npz");
   if (unconditional && values.class !== undefined)
     throw new UsageError("--unconditional tells no class and --class tells one; leave one out");
   await using backend = await openBackend({ device, ...(threads && { threads }) });

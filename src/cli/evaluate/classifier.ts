@@ -22,8 +22,8 @@ export async function evaluateClassifier(
 ): Promise<void> {
   if (path === "")
     throw new UsageError("--classifier needs labelled images: guidestar evaluate DATA --classifier MODEL");
-  if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
-  if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
+  if (csv !== undefined) await checkOutput(terminal, "--csv", csv, ".csv");
+  if (plot !== undefined) await checkOutput(terminal, "--plot", plot, ".svg");
   const model = await loadModel(name);
   const dataset = await openImages(path, model, { size, ...labelValues(reading) }, { shown, signal });
   const split = dataset.test ?? dataset.train;
@@ -37,6 +37,12 @@ export async function evaluateClassifier(
     labelFor: labelsFor(dataset, split, model),
   });
   const classes = model.classes.length;
+  terminal.out(
+    json
+      ? `${JSON.stringify({ model: name, data: path, classes, seed, timesteps: rows })}\n`
+      : accuracyTable(rows, classes),
+  );
+  // The numbers come first: whatever becomes of the files, they are there.
   await writeFiles([
     ...(csv === undefined ? [] : [[csv, new TextEncoder().encode(accuracyCsv(rows))] as const]),
     ...(plot === undefined
@@ -48,9 +54,4 @@ export async function evaluateClassifier(
           ] as const,
         ]),
   ]);
-  terminal.out(
-    json
-      ? `${JSON.stringify({ model: name, data: path, classes, seed, timesteps: rows })}\n`
-      : accuracyTable(rows, classes),
-  );
 }

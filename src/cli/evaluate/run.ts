@@ -1,3 +1,4 @@
+import { counted } from "../../counted.ts";
 import { type Dataset, splitOf } from "../../data/dataset.ts";
 import { tellsClasses } from "../../data/layout.ts";
 import { DataError, UsageError } from "../../errors.ts";
@@ -29,7 +30,7 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
   const { saveFeatures, saveStatistics, device, threads, seed, k } = values;
   checkTogether(values, path);
   for (const [flag, file] of Object.entries({ "--save-features": saveFeatures, "--save-statistics": saveStatistics }))
-    if (file !== undefined) await checkOutput(flag, file, ".npz");
+    if (file !== undefined) await checkOutput(terminal, flag, file, ".npz");
   const began = performance.now();
   const shown = progress(terminal);
   const perCore = threads && { threads };
@@ -59,10 +60,6 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
     ...(await moments([features], { backend: engine, signal })),
     ...(spatial && { spatial: await moments([spatial], { backend: engine, signal }) }),
   });
-  await writeFiles([
-    ...(saveFeatures === undefined ? [] : [[saveFeatures, featuresNpz(samples)] as const]),
-    ...(saveStatistics === undefined ? [] : [[saveStatistics, statisticsNpz(await statistics())] as const]),
-  ]);
   for (const warning of [...report.leftOut, ...report.warnings]) shown.say(`warning: ${warning}`);
   shown.say(duration((performance.now() - began) / 1000));
   terminal.out(
@@ -70,6 +67,11 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
       ? `${JSON.stringify({ detector: sources.name, ...reportJson(report), k, seed })}\n`
       : describeReport(report, sources.name),
   );
+  // The numbers come first: whatever becomes of the files, they are there.
+  await writeFiles([
+    ...(saveFeatures === undefined ? [] : [[saveFeatures, featuresNpz(samples)] as const]),
+    ...(saveStatistics === undefined ? [] : [[saveStatistics, statisticsNpz(await statistics())] as const]),
+  ]);
 }
 
 function checkTogether(values: EvaluateValues, path: string): void {
@@ -106,7 +108,9 @@ class Sources implements AsyncDisposable {
       if (!array) throw new DataError(`${probabilities}: the archive is empty`);
       const rows = rowsOf(array, probabilities);
       if (rows.rows !== samples.features.rows)
-        throw new DataError(`${probabilities}: there are ${rows.rows} rows for ${samples.features.rows} images`);
+        throw new DataError(
+          `${probabilities}: there are ${counted(rows.rows, "row")} for ${counted(samples.features.rows, "image")}`,
+        );
       return { samples: { ...samples, probabilities: rows } };
     }
     const dataset = await openPictures(path, this.values, this.around);

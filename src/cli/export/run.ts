@@ -20,7 +20,7 @@ export async function runExport(
   name: string,
 ): Promise<void> {
   const { what, batchSize, out } = values;
-  await checkOutput("--out", out, ".onnx");
+  await checkOutput(terminal, "--out", out, ".onnx");
   const idle = [...given].filter((key) => what !== "step" && Object.hasOwn(stepOptions, key)).map(flagOf);
   if (idle.length > 0)
     throw new UsageError(`${idle.join(", ")} belongs to --what step, not to --what ${what}; leave it out`);

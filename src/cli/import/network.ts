@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { listed } from "../../class-names.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { isAdm } from "../../models/adm/config.ts";
 import { networkFlags, networkOfFlags } from "../../models/adm/flags.ts";
@@ -33,6 +34,15 @@ export function networkFor(
   note: (text: string) => void,
 ): NetworkDescription {
   const given = described ?? recogniseNetwork(shapes);
+  // The flags describe networks of guided-diffusion, and what is called otherwise is none, whatever they say.
+  const names = Object.keys(shapes);
+  if (given === undefined && !names.some((name) => /(^|\.)(time_embed|input_blocks)\./.test(name)))
+    throw new ModelError(
+      names.length === 0
+        ? `${file}: it holds no tensors`
+        : `${file}: its tensors are those of no network that is known: ${listed(names.slice(0, 3))}${names.length > 3 ? ", ..." : ""}; describe it by ` +
+            '--config { "kind", "config" }, where it is of a family of your own',
+    );
   if (given === undefined || isAdm(given)) return about(file, () => networkOfFlags(values, shapes, given, note));
   const [flag] = networkFlags.filter((name) => values[name] !== undefined);
   if (flag !== undefined)

@@ -13,6 +13,7 @@ import { channelsProblem } from "../../models/elsewhere.ts";
 import { denoiserSignature, type NetworkDescription, networkOf, roleOf, signatureOf } from "../../models/families.ts";
 import type { Shapes } from "../../models/family.ts";
 import { parameterShapes } from "../../nn/module.ts";
+import { oneLine } from "../../one-line.ts";
 import type { Context } from "../terminal/command.ts";
 import { checkReplaced } from "../terminal/kept.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
@@ -32,7 +33,7 @@ export async function runImport(
   await using _lock = await lockFolder(values.out);
   const opened = openFile(file);
   try {
-    const note = (text: string) => terminal.message(`note: ${text}\n`);
+    const note = (text: string) => terminal.message(`note: ${oneLine(text)}\n`);
     const given = await describedNetwork(values);
     const tensors = openWeights(opened.source, file, { entry: values.entry, isDescribed: given && fits(given), note });
     const network = networkFor(values, given, shapesOf(tensors), file, note);

@@ -1,4 +1,11 @@
-import { type FoundNetwork, findNetworks, ofEntry, onlyNetwork, shapesOf } from "../../checkpoint/find-network.ts";
+import {
+  type FoundNetwork,
+  findNetworks,
+  ofEntry,
+  onlyNetwork,
+  shapesOf,
+  withDottedAverages,
+} from "../../checkpoint/find-network.ts";
 import { ModelError } from "../../errors.ts";
 import type { ByteSource } from "../../formats/bytes.ts";
 import type { LazyTensor } from "../../formats/lazy-tensor.ts";
@@ -13,8 +20,8 @@ import type { Shapes } from "../../models/family.ts";
 /** The dictionaries of tensors in a file, whatever it is called. */
 const openDicts = (source: ByteSource, file: string): StateDict[] =>
   formatOf(source, file) === "safetensors"
-    ? [{ path: "", tensors: openSafetensors(source, file).tensors, unread: {} }]
-    : openStateDicts(source, file);
+    ? [withDottedAverages({ path: "", tensors: openSafetensors(source, file).tensors, unread: {} })]
+    : openStateDicts(source, file).map(withDottedAverages);
 
 /** Are these tensors called as those of openai/guided-diffusion? */
 const areGuidedDiffusion = (shapes: Shapes): boolean =>

@@ -27,8 +27,8 @@ import type { NllValues } from "./command.ts";
 export async function runNll(values: NllValues, { terminal, signal }: Context, path: string): Promise<void> {
   const { csv, plot, seed, batchSize, device, threads, unclipped } = values;
   const respacing = respacingOf(values);
-  if (csv !== undefined) await checkOutput("--csv", csv, ".csv");
-  if (plot !== undefined) await checkOutput("--plot", plot, ".svg");
+  if (csv !== undefined) await checkOutput(terminal, "--csv", csv, ".csv");
+  if (plot !== undefined) await checkOutput(terminal, "--plot", plot, ".svg");
 
   await using backend = await openBackend({ device, ...(threads && { threads }) });
   const model = await loadModel(values.model);
@@ -53,7 +53,6 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
   if (csv !== undefined) written.push([csv, encode(boundCsv(bound))]);
   if (plot !== undefined)
     written.push([plot, encode(boundPlot(bound, `${basename(values.model)} on ${basename(path)}`))]);
-  await writeFiles(written);
   shown.say(duration((performance.now() - began) / 1000));
   const { prior, terms } = bound;
   terminal.out(
@@ -64,10 +63,12 @@ export async function runNll(values: NllValues, { terminal, signal }: Context, p
           `prior    ${prior.toPrecision(4)}`,
           `decoder  ${terms[0]!.vb.toPrecision(4)}`,
           `others   ${(bound.total - prior - terms[0]!.vb).toPrecision(4)} over ${counted(terms.length - 1, "timestep")}`,
-          ...written.map(([file]) => file),
           "",
         ].join("\n"),
   );
+  // The numbers come first: whatever becomes of the files, they are there.
+  await writeFiles(written);
+  if (!values.json) for (const [file] of written) terminal.out(`${file}\n`);
 }
 
 const describe = ({ total, standardError, images, terms }: Bound): string =>

@@ -22,7 +22,9 @@ import { animation } from "./animation.ts";
 import type { SampleValues } from "./command.ts";
 import { checkInputOptions, checkLatentsModel, inputRecord, openLatents, openStart } from "./input.ts";
 import {
+  agreeing,
   checkFrom,
+  checkModelsOfFrom,
   checkSameModel,
   decodingOptions,
   describeInput,
@@ -35,16 +37,27 @@ import { openUpsampler } from "./upsampler.ts";
 import { openWeakModel } from "./weak-model.ts";
 
 /** `guidestar sample`. */
-export async function runSample(values: SampleValues, { terminal, signal, given }: Context): Promise<void> {
-  const { out, npz, gif, from, threads } = values;
-  const began = performance.now();
+export async function runSample(values: SampleValues, context: Context): Promise<void> {
+  const { terminal, given } = context;
+  const { out, npz, gif, from } = values;
   if (from !== undefined) checkFrom(given);
   checkInputOptions(given);
-  await checkOutput("--out", out, ".png");
-  if (npz !== undefined) await checkOutput("--npz", npz, ".npz");
-  if (gif !== undefined) await checkOutput("--gif", gif, ".gif");
-
+  await checkOutput(terminal, "--out", out, ".png");
+  if (npz !== undefined) await checkOutput(terminal, "--npz", npz, ".npz");
+  if (gif !== undefined) await checkOutput(terminal, "--gif", gif, ".gif");
   const before = from === undefined ? undefined : await readSpec(from);
+  if (before) checkModelsOfFrom(values, before);
+  await (before ? agreeing(from!, () => draw(values, context, before)) : draw(values, context));
+}
+
+/** Draws and writes the pictures; those of the record, where there is one. */
+async function draw(
+  values: SampleValues,
+  { terminal, signal, given }: Context,
+  before?: RunSpec | undefined,
+): Promise<void> {
+  const { out, npz, gif, threads } = values;
+  const began = performance.now();
   const input = before ? before.input : await inputRecord(values);
   const latents = !before && input?.kind === "latents" ? await openLatents(input) : undefined;
   const device = values.device ?? before?.device ?? "cpu";

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
-import { DataError, ModelError, UsageError } from "../../errors.ts";
+import { DataError, ModelError, ShapeError, UsageError } from "../../errors.ts";
 import { asks, type Guidance, guidanceSettings, type SettledGuidance } from "../../guidance/guidances.ts";
 import { neededReads } from "../../guidance/settle.ts";
 import { readPngText } from "../../images/png.ts";
@@ -49,6 +49,32 @@ export function checkFrom(given: ReadonlySet<string>): void {
     throw new UsageError(
       `--from draws the same picture again, so ${decided.join(", ")} cannot be given with it; leave one out`,
     );
+}
+
+/** Throws UsageError where models are given that the record of `--from` has no use for. */
+export function checkModelsOfFrom(
+  { weakModel, upsampler }: Pick<SampleValues, "weakModel" | "upsampler">,
+  before: RunSpec,
+): void {
+  for (const [key, given] of Object.entries({ weakModel, upsampler }))
+    if (given !== undefined && before[key as "weakModel" | "upsampler"] === undefined)
+      throw new UsageError(`${flagOf(key)}: the picture of --from was drawn without one; leave it out`);
+}
+
+/**
+ * What work by a picture's record gives. All that decides what is drawn is in the record, so what excludes each other, or does not fit the model,
+ * is a fault of the record.
+ */
+export async function agreeing<T>(path: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (cause) {
+    if (!(cause instanceof UsageError || cause instanceof ShapeError)) throw cause;
+    throw new DataError(
+      `${path}: its record of the sampling run contradicts itself, or the model: ${cause.message.replace(/^sample: /, "")}`,
+      { cause },
+    );
+  }
 }
 
 /** Throws ModelError unless these are the networks that the spec names. */

@@ -44,8 +44,7 @@ const nameOf = (key: string): string =>
   key.charAt("upsampler".length).toLowerCase() + key.slice("upsampler".length + 1);
 
 async function reopen({ upsampler: record }: RunSpec, folder: string | undefined): Promise<Upsampler | undefined> {
-  if (!record && folder === undefined) return undefined;
-  if (!record) throw new UsageError("--upsampler: the picture of --from was drawn without one; leave it out");
+  if (!record) return undefined;
   const model = await loadModel(folder ?? record.name);
   if (model.denoiser?.sha256 !== record.denoiser)
     throw new ModelError(

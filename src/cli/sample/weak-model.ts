@@ -1,19 +1,17 @@
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
-import { ModelError, UsageError } from "../../errors.ts";
+import { ModelError } from "../../errors.ts";
 import type { RunSpec } from "../../sampling/run-spec.ts";
 
 /**
  * The weak model of autoguidance and what a record says of it, where options or the record of `--from` name one.
  *
- * @throws ModelError where its weights are others than those of the record; UsageError where the record has none
+ * @throws ModelError where its weights are others than those of the record
  */
 export async function openWeakModel(
   folder: string | undefined,
   before: RunSpec | undefined,
 ): Promise<{ readonly model: Model; readonly record: NonNullable<RunSpec["weakModel"]> } | undefined> {
-  if (before && !before.weakModel && folder !== undefined)
-    throw new UsageError("--weak-model: the picture of --from was drawn without one; leave it out");
   const name = folder ?? before?.weakModel?.name;
   if (name === undefined) return undefined;
   const model = await loadModel(name);

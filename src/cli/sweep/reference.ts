@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
+import { counted } from "../../counted.ts";
 import { gather } from "../../data/batches.ts";
 import { UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
@@ -66,7 +67,7 @@ export async function openReference(
     }
   }
   return {
-    name: `${train.count} images of ${basename(path)} (${hash})`,
+    name: `${counted(train.count, "image")} of ${basename(path)} (${hash})`,
     async look() {
       const seen = await statistics(observations(), { backend, signal });
       shown.end();

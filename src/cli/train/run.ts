@@ -4,13 +4,13 @@ import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { counted } from "../../counted.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
-import { ModelError, UsageError } from "../../errors.ts";
+import { ModelError, UsageError, WriteFailure } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
 import { choiceProblem, defaultPreset } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
-import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
+import type { CheckpointStore, JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
 import { candidates, TrainingStopped } from "../../training/go-back.ts";
 import type { Action, Context } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
@@ -88,9 +88,9 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     signal,
   });
   const { storage } = values;
-  await follow(events, { network, out, storage, dataset, job, backend, terminal, shown, signal }).catch((error) => {
-    throw error instanceof TrainingStopped ? wayOut(error, goOn(`train ${network}`, out), values) : error;
-  });
+  await follow(events, { network, out, storage, dataset, job, backend, terminal, shown, signal }).catch((error) =>
+    throwWithAWayOn(error, goOn(`train ${network}`, out), values, store),
+  );
 }
 
 /** The options of the run, and the model that it begins with: those of its checkpoint where it goes on. */
@@ -112,6 +112,19 @@ async function begin<V extends DenoiserValues | ClassifierValues>(
 }
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
+
+/** Throws the error that ended a run, with how it goes on where its loss exploded, or the disk did not take its files. */
+async function throwWithAWayOn(
+  error: unknown,
+  command: string,
+  values: DenoiserValues | ClassifierValues,
+  store: CheckpointStore,
+): Promise<never> {
+  if (error instanceof TrainingStopped) throw wayOut(error, command, values);
+  if (!(error instanceof WriteFailure)) throw error;
+  const newest = await store.latest().catch(() => undefined);
+  throw newest ? new WriteFailure(`${error.message}; from step ${newest.step} it goes on by: ${command}`) : error;
+}
 
 /** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
 function checkFolder(

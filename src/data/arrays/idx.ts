@@ -1,4 +1,5 @@
 import { gunzipSync } from "node:zlib";
+import { counted } from "../../counted.ts";
 import { DataError } from "../../errors.ts";
 import { sizeOf } from "../../ndarray.ts";
 import type { Entry } from "../entries.ts";
@@ -38,7 +39,9 @@ async function readPart(entries: readonly Entry[], part: "train" | "t10k") {
   const [x, y] = await Promise.all([readIdx(images, 3), readIdx(labels, 1)]);
   const [count = 0, height = 0, width = 0] = x.shape;
   if (count !== y.data.length)
-    throw new DataError(`${images.path}: has ${count} images, but ${labels.path} has ${y.data.length} labels`);
+    throw new DataError(
+      `${images.path}: has ${counted(count, "image")}, but ${labels.path} has ${counted(y.data.length, "label")}`,
+    );
   const area = height * width;
   const image = (i: number) =>
     ({ width, height, channels: 1, data: x.data.subarray(i * area, (i + 1) * area) }) as const;

@@ -1,3 +1,4 @@
+import { counted } from "../../counted.ts";
 import { DataError } from "../../errors.ts";
 import type { NumpyArray } from "../../formats/npy.ts";
 
@@ -8,7 +9,7 @@ export function labelsIn({ name, array }: { name: string; array: NumpyArray }, c
   const { shape, dtype, data } = array;
   const [n = 0, k = 1] = shape;
   if (n !== count || shape.length < 1 || shape.length > 2)
-    throw new DataError(`${name}: expected ${count} labels but it is ${dtype} [${shape}]`);
+    throw new DataError(`${name}: expected ${counted(count, "label")} but it is ${dtype} [${shape}]`);
   if (dtype === "string") {
     if (k !== 1) throw new DataError(`${name}: expected one name for each image but it is ${dtype} [${shape}]`);
     return data.map((text) => text.normalize("NFC"));

@@ -9,6 +9,7 @@ import {
 } from "hyparquet";
 import { DataError } from "../../errors.ts";
 import type { ByteSource } from "../../formats/bytes.ts";
+import { messageOf } from "../../one-line.ts";
 import type { Table } from "./tables.ts";
 
 /** Rows beyond these are no images; a file that says so is damaged. */
@@ -50,11 +51,7 @@ export async function parquetTable(bytes: Pick<ByteSource, "read">, size: number
   };
   const readable = async <T>(read: () => Promise<T>): Promise<T> =>
     read().catch((cause: unknown) => {
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      throw new DataError(
-        `${what}: cannot be read as parquet (${reason.replace(/\s*\n\s*/g, "; ")}); is the file whole?`,
-        { cause },
-      );
+      throw new DataError(`${what}: cannot be read as parquet (${messageOf(cause)}); is the file whole?`, { cause });
     });
   const metadata = await readable(() => parquetMetadataAsync(file));
   const groups = groupsOf(metadata, what);
@@ -66,6 +63,7 @@ export async function parquetTable(bytes: Pick<ByteSource, "read">, size: number
   return {
     what,
     rows,
+    size,
     columns: columnsOf(metadata),
     metadata: (key) => metadata.key_value_metadata?.find((entry) => entry.key === key)?.value,
     column: async (name) => (await read([name], 0, rows)).map((row) => row[name]),

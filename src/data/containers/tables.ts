@@ -1,4 +1,5 @@
 import { listed } from "../../class-names.ts";
+import { counted } from "../../counted.ts";
 import { DataError } from "../../errors.ts";
 import type { Entry } from "../entries.ts";
 import { classOf, usualLabelColumn } from "../labels/columns.ts";
@@ -8,8 +9,10 @@ export interface Table {
   /** Its path, for messages. */
   readonly what: string;
   readonly rows: number;
-  /** Columns; whether they hold bytes, by themselves or in a structure. */
-  readonly columns: readonly { readonly name: string; readonly bytes: boolean }[];
+  /** Bytes of the file. */
+  readonly size: number;
+  /** Columns; whether they hold bytes, by themselves or in a structure, and whether a value has parts. */
+  readonly columns: readonly { readonly name: string; readonly bytes: boolean; readonly nested?: boolean }[];
   /** An entry of what the file says of itself. */
   metadata(key: string): string | undefined;
   /** All values of a column. */
@@ -39,7 +42,11 @@ function featuresOf(table: Table): Readonly<Record<string, Feature | undefined>>
 
 /** The images of a table as entries with their labels; their paths are below `folder`. */
 export async function listTable(table: Table, folder: string, asked: string | undefined): Promise<Entry[]> {
-  const { what, columns } = table;
+  const { what, columns, rows, size } = table;
+  if (rows > size)
+    throw new DataError(
+      `${what}: it says that it has ${counted(rows, "row")}, more than there are bytes (${size}); it is damaged`,
+    );
   const features = featuresOf(table);
   const names = columns.map(({ name }) => name);
   const images = imageColumn(table, features);
@@ -49,6 +56,10 @@ export async function listTable(table: Table, folder: string, asked: string | un
     what,
     asked,
   );
+  if (columns.some(({ name, nested }) => name === labels && nested))
+    throw new DataError(
+      `${what}: expected names or whole numbers in the column ${labels} but its values have parts; give --label-column NAME`,
+    );
   const classes = labels === undefined ? undefined : await classesOf(table, labels, features[labels]);
   const digits = String(Math.max(0, table.rows - 1)).length;
   const says = labels === undefined ? `its columns (${listed(names)})` : `column ${labels}`;
@@ -93,7 +104,7 @@ async function classesOf(table: Table, column: string, feature: Feature | undefi
   const values = await table.column(column);
   if (values.length !== table.rows)
     throw new DataError(
-      `${table.what}: ${table.rows} rows were expected but its column ${column} has ${values.length}`,
+      `${table.what}: ${counted(table.rows, "row")} expected but its column ${column} has ${values.length}`,
     );
   return values.map((raw, row) => {
     const value =
@@ -108,7 +119,7 @@ async function classesOf(table: Table, column: string, feature: Feature | undefi
     const name = names[value];
     if (name === undefined)
       throw new DataError(
-        `${table.what}: row ${row} has label ${value} but its column ${column} names ${names.length} classes`,
+        `${table.what}: row ${row} has label ${value} but its column ${column} names ${counted(names.length, "class", "classes")}`,
       );
     return name.normalize("NFC");
   });

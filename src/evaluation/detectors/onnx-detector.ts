@@ -1,5 +1,6 @@
 import { DataError, ModelError } from "../../errors.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
+import { messageOf } from "../../one-line.ts";
 import type { Backend } from "../../runtime/backend.ts";
 import { runInBatches } from "../../runtime/batches.ts";
 import { compile } from "../../runtime/compile.ts";
@@ -74,7 +75,7 @@ async function openNetwork({
   });
   const failed = (cause: unknown): never => {
     throw new ModelError(
-      `${name}: cannot be run as declared: ${(cause as Error).message.split("\n")[0]}; check the file, and "input", "size", "channels", "layout", "batchSize" and the names of outputs in its declaration`,
+      `${name}: cannot be run as declared: ${messageOf(cause)}; check the file, and "input", "size", "channels", "layout", "batchSize" and the names of outputs in its declaration`,
       { cause },
     );
   };

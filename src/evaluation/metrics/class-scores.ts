@@ -1,3 +1,4 @@
+import { counted } from "../../counted.ts";
 import { DataError } from "../../errors.ts";
 import { type BootstrapOptions, bootstrapped, bootstrappedMean, type Estimate, purposes } from "./bootstrap.ts";
 import type { Matrix } from "./matrix.ts";
@@ -46,7 +47,10 @@ const pLogP = (p: number): number => (p > 0 ? p * Math.log(p) : 0);
 export function classAccuracy(probabilities: Matrix, labels: ArrayLike<number>, options?: BootstrapOptions): Estimate {
   checkProbabilities(probabilities);
   const { rows, columns, data } = probabilities;
-  if (labels.length !== rows) throw new DataError(`there are ${rows} images but ${labels.length} labels`);
+  if (labels.length !== rows)
+    throw new DataError(
+      `expected a label for each image but there are ${counted(labels.length, "label")} of ${counted(rows, "image")}`,
+    );
   const right = Float64Array.from({ length: rows }, (_, i) => {
     const label = labels[i]!;
     if (!(label >= 0 && label < columns)) throw new DataError(`label ${label} is none of the ${columns} classes`);
