@@ -48,6 +48,10 @@ export interface Recipe<Network, Options> {
 /** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
 export const usualMicroBatch = (preset: string | undefined): number => (preset === "base" ? 4 : 16);
 
+/** Updates over which the learning rate rises in a run of so many, or of so many minutes, where nothing else is asked for. */
+export const usualWarmUp = (steps: number | undefined): number =>
+  Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10));
+
 /** Options of `train` and its data that do not depend on what is learnt. */
 export function commonOptions(
   options: RecipeOptions,
@@ -56,8 +60,7 @@ export function commonOptions(
   const { dataset, from: _from, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
   const { steps = options.minutes === undefined ? usual.steps : undefined } = options;
   const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = usual.learningRate } = options;
-  const { warmUpSteps = Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10)), decay = "cosine" } =
-    options;
+  const { warmUpSteps = usualWarmUp(steps), decay = "cosine" } = options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,

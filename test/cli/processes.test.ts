@@ -60,6 +60,16 @@ test("the length of the average is chosen after training", async () => {
   expect(short).toMatchObject({ code: 0, out: `${at("short")}\n` });
   expect(short.messages).toMatch(/average of length 0.05 at step 4, from 4 snapshots; its profile is met within .*%/);
   expect((await loadModel(at("short"))).denoiser!.training).toMatchObject({ step: 4, averageLength: 0.05 });
+  // The same again may take its place, so that what was killed can be run again; another average may not.
+  expect(await guidestar(["ema", at("averaged"), "--length", "0.05", "--out", at("short")])).toMatchObject({ code: 0 });
+  const other = ["ema", at("averaged"), "--length", "0.07", "--out", at("short")];
+  expect(await guidestar(other)).toMatchObject({
+    code: 2,
+    messages: expect.stringMatching(
+      /holds a denoiser that was trained for 4 steps .*, and the average would replace it/,
+    ),
+  });
+  expect((await loadModel(at("short"))).denoiser!.training).toMatchObject({ averageLength: 0.05 });
   const long = await guidestar(["ema", at("averaged"), "--length", "0.2"]);
   expect(long).toMatchObject({ code: 0, out: `${at("averaged")}\n` });
   expect((await loadModel(at("averaged"))).denoiser!.training).toMatchObject({ averageLength: 0.2 });

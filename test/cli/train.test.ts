@@ -4,6 +4,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
+import { upgradeOptions } from "../../src/cli/train/stored-options.ts";
 import { readSafetensors, writeSafetensors } from "../../src/formats/safetensors.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "./world.ts";
 
@@ -203,6 +204,27 @@ test("a run whose loss explodes names a command that goes back, with a lower rat
     code: 2,
     messages: expect.stringMatching(/no checkpoint of step 1000; there are those/),
   });
+});
+
+test("a run that is made longer keeps the warm-up that it began with", async () => {
+  expect((await guidestar(train("denoiser", "warm", "--steps", "10"))).code).toBe(0);
+  expect((await guidestar(["train", "denoiser", "--resume", "--out", at("warm"), "--steps", "20"])).code).toBe(0);
+  const { training } = (await loadModel(at("warm"))).denoiser!;
+  expect(training).toMatchObject({ steps: 20, warmUpSteps: 1 });
+  expect(training).not.toHaveProperty("changes");
+  // Earlier versions did not store it where the run's length decided it.
+  expect(upgradeOptions({ steps: 1000 })).toEqual({ steps: 1000, warmUpSteps: 100 });
+  expect(upgradeOptions({ steps: 1000, warmUp: 7 })).toEqual({ steps: 1000, warmUpSteps: 7 });
+});
+
+test("pictures that are not finite are not drawn on a sheet, and training goes on to its end", async () => {
+  const wild = ["--steps", "1", "--learning-rate", "1e30", "--decay", "none", "--warm-up-steps", "0", "--ema-rate", "0"];
+  const { code, messages } = await guidestar(train("denoiser", "overflow", ...wild));
+  expect({ code, messages }).toMatchObject({ code: 0 });
+  expect(messages).toMatch(/step-00000001\.png: not drawn: .* not finite.*; training goes on
+/);
+  expect(existsSync(at("overflow", "samples"))).toBe(false);
+  expect((await loadModel(at("overflow"))).denoiser!.training).toMatchObject({ step: 1 });
 });
 
 test("a dry run counts, estimates, and writes nothing", async () => {

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -25,10 +25,13 @@ const newest = (folder: string): number =>
       .map(({ parentPath, name }) => statSync(join(parentPath, name)).mtimeMs),
   );
 
+/** Is dist what src is now? */
+export const isBuilt = (): boolean =>
+  existsSync(join(root, "dist")) && newest(join(root, "dist")) >= newest(join(root, "src"));
+
 /** Tests of the built package would pass or fail for what it was before: throws where dist is older than src. */
 export function checkBuilt(): void {
-  if (newest(join(root, "dist")) < newest(join(root, "src")))
-    throw new Error("dist is older than src: run `npm run build` first, as `npm test` does");
+  if (!isBuilt()) throw new Error("dist is older than src: run `npm run build` first, as `npm test` does");
 }
 
 /** Source of what a subpath exports in Node, relative to the package. */

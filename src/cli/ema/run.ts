@@ -15,14 +15,15 @@ export const runEma: Action<EmaValues> = async ({ length, step, out, storage, re
   const { denoiser, classifier, classes, imageShape, preprocessing, sampling } = model;
   if (!denoiser) throw new ModelError(`${run}: there is no denoiser whose weights could be averaged`);
   const average = await averageOfLength(join(run, "checkpoints", "denoiser"), length, { step, signal });
+  const training = { ...denoiser.training, step: average.step, averageLength: length };
   // The run itself keeps the snapshots and checkpoints of which its denoiser was made.
   if (out !== undefined && resolve(out) !== resolve(run))
     for (const role of networkRoles) {
       if (!model[role]) continue;
-      const replaced = await checkReplaced(out, role, { doing: "the average", replace });
+      const about = { doing: "the average", replace, training: role === "denoiser" ? training : model[role]?.training };
+      const replaced = await checkReplaced(out, role, about);
       if (replaced !== undefined) terminal.message(`note: ${replaced}\n`);
     }
-  const training = { ...denoiser.training, step: average.step, averageLength: length };
   await saveModel(
     out ?? run,
     {

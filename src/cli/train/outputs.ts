@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { saveModel } from "../../checkpoint/model-folder.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { RuntimeFailure } from "../../errors.ts";
 import { accuracyTable } from "../../evaluation/accuracy.ts";
 import { writeFiles } from "../../files/atomic.ts";
 import type { NetworkRole } from "../../models/family.ts";
@@ -102,7 +103,10 @@ async function saveNetwork(
   return { ...model, source: out, weights: { [network]: averaged } };
 }
 
-/** Draws what a denoiser has learnt so far. Was it drawn? */
+/**
+ * Draws what a denoiser has learnt so far. Was it drawn? Where it cannot be, for the pictures are not finite (of weights that a run with too high
+ * a rate had for a while) or the disk is full, that is said and the run goes on: hours of work don't hang on a sheet.
+ */
 async function drawSheet(
   { network, out, backend, shown, signal }: Outputs,
   step: number,
@@ -115,7 +119,9 @@ async function drawSheet(
   } catch (error) {
     // The loop sees the signal too, and ends the run with a checkpoint.
     if (signal.aborted) return false;
-    throw error;
+    if (!(error instanceof RuntimeFailure || (error instanceof Error && "errno" in error))) throw error;
+    shown.say(`${path}: not drawn: ${error.message}; training goes on`);
+    return true;
   }
   shown.say(`samples: ${path}`);
   return true;

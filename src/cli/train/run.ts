@@ -9,6 +9,7 @@ import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
 import { choiceProblem, defaultPreset } from "../../recipes/network.ts";
+import { usualWarmUp } from "../../recipes/recipe.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { CheckpointStore, JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
 import { candidates, TrainingStopped } from "../../training/go-back.ts";
@@ -105,10 +106,12 @@ async function begin<V extends DenoiserValues | ClassifierValues>(
     const stored = saved.config.start as JsonObject | undefined;
     return { values: resumedValues(named, given, saved.config), start: stored && restoredStart(network, stored) };
   }
-  if (named.from === undefined)
-    return { values: { ...named, preset: named.preset ?? defaultPreset }, start: undefined };
+  // Stored, so that a run that is made longer keeps it.
+  const fresh = { ...named, warmUpSteps: named.warmUpSteps ?? usualWarmUp(named.steps) };
+  if (fresh.from === undefined)
+    return { values: { ...fresh, preset: fresh.preset ?? defaultPreset }, start: undefined };
   const start = await openStart(network, asked.from!, asked.out);
-  return { values: valuesOfStart(network, named, given, start, existing !== undefined), start };
+  return { values: valuesOfStart(network, fresh, given, start, existing !== undefined), start };
 }
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });

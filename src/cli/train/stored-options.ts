@@ -1,4 +1,5 @@
 import { ModelError, UsageError } from "../../errors.ts";
+import { usualWarmUp } from "../../recipes/recipe.ts";
 import type { Json, JsonObject } from "../../training/checkpoint.ts";
 import { type changeable, refusedChanges } from "../../training/resume.ts";
 import { flagOf } from "../terminal/option.ts";
@@ -77,14 +78,17 @@ const renamed: Readonly<Record<string, OptionName>> = {
   dataDeviation: "sigmaData",
 };
 
-/** Options that any version stored, under today's names. */
-export const upgradeOptions = (stored: JsonObject): JsonObject =>
-  Object.fromEntries(
+/** Options that any version stored, under today's names. The warm-up was not stored where the run's length decided it. */
+export function upgradeOptions(stored: JsonObject): JsonObject {
+  const options = Object.fromEntries(
     Object.entries(stored).map(([key, value]): [string, Json] => {
       if (key === "loss" && value === "bound") return [key, "vlb"];
       return [renamed[key] ?? key, value];
     }),
   );
+  const { steps } = options;
+  return typeof steps === "number" ? { warmUpSteps: usualWarmUp(steps), ...options } : options;
+}
 
 /**
  * The options of a run that goes on: those that it was started with, and those given now where they may change.
