@@ -5,10 +5,10 @@ import { cp, mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { loadModel } from "../../src/checkpoint/model-folder.ts";
-import { isPartial } from "../../src/files/partial.ts";
-import { uniforms } from "../../src/random.ts";
-import { isBuilt, root } from "../support/package.ts";
+import { loadModel } from "../../../src/checkpoint/model-folder.ts";
+import { isPartial } from "../../../src/files/partial.ts";
+import { uniforms } from "../../../src/random.ts";
+import { isBuilt, root } from "../../support/package.ts";
 import { contentOf, type Inputs, type LongCommand } from "./commands.ts";
 
 const signals = ["SIGKILL", "SIGHUP", "SIGTERM"] as const;
@@ -63,7 +63,7 @@ export async function prepare(folder: string): Promise<Place> {
   await succeed(["train", "denoiser", "--data", at("images"), "--out", at("run"), ...training], folder);
   const few = ["--count", "30", "--steps", "2", "--threads", "1", "--out", at("digits.png"), "--npz", at("digits.npz")];
   await succeed(["sample", "--class", "all", ...few], folder);
-  const torch = fileURLToPath(new URL("../../conformance/data/unet_adm.pt", import.meta.url));
+  const torch = fileURLToPath(new URL("../../../conformance/data/unet_adm.pt", import.meta.url));
   return { folder, inputs: { images: at("images"), run: at("run"), digits: at("digits.npz"), torch } };
 }
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { temporaryFolder, writeImages } from "../cli/world.ts";
+import { temporaryFolder, writeImages } from "../world.ts";
 import { longCommands } from "./commands.ts";
 import { endAll, killAtRandom, type Place, prepare } from "./kill.ts";
 
@@ -7,8 +7,8 @@ import { endAll, killAtRandom, type Place, prepare } from "./kill.ts";
  * Long commands, killed at random moments by SIGKILL, SIGHUP and SIGTERM in turn, and run again until they end by themselves: the results are
  * those of a run that was left alone, nothing is left behind, and a model that is in the folder can be loaded at any moment.
  *
- *   GUIDESTAR_KILLS=100 npx vitest run test/kills               100 of each command; prints what they hit
- *   GUIDESTAR_KILLS=100 npx vitest run test/kills -t sweep      of one command
+ *   GUIDESTAR_KILLS=100 npx vitest run test/cli/kills               100 of each command; prints what they hit
+ *   GUIDESTAR_KILLS=100 npx vitest run test/cli/kills -t sweep      of one command
  *   GUIDESTAR_KILL_SEED=7                                       other moments
  *
  * Another long command is another line of `longCommands`.
