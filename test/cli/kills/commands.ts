@@ -19,8 +19,6 @@ export interface LongCommand {
   argv(inputs: Inputs, out: string): readonly string[];
   /** What it leaves in the folder, and which must be the same after any number of kills. */
   readonly results: readonly string[];
-  /** What is in the folder once it writes there: its lock by default. */
-  readonly begun?: string;
   /** A copy of this folder is there at the start. */
   readonly joins?: keyof Inputs;
 }

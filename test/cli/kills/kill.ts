@@ -44,7 +44,7 @@ function start(argv: readonly string[], folder: string) {
     children.delete(child);
     return { code: code as number | null, signal: signal as string | null, messages };
   });
-  return { child, ended };
+  return { child, ended, said: () => messages !== "" };
 }
 
 /** Runs a command line to its end, and gives the milliseconds that it took. Throws where it fails. */
@@ -103,7 +103,7 @@ async function prepared({ joins, name }: LongCommand, { folder, inputs }: Place,
 
 /** What was hit. */
 export interface Figures {
-  /** Processes that a signal reached, of which `working` had begun to write into their folder, and that had ended before. */
+  /** Processes that a signal reached, of which `working` held their folder or had said something, and that had ended before. */
   readonly kills: number;
   readonly working: number;
   readonly ended: number;
@@ -131,12 +131,17 @@ export async function killAtRandom(
   const failures: string[] = [];
 
   const kill = async (out: string, n: number): Promise<void> => {
-    const { child, ended } = start(command.argv(inputs, out), folder);
-    await Promise.race([ended, setTimeout(usual * moments[n]!)]);
-    const isOver = child.exitCode !== null || child.signalCode !== null;
-    if (!isOver && existsSync(join(out, command.begun ?? ".lock"))) figures.working++;
-    if (!isOver) child.kill(signals[n % signals.length]);
-    figures[isOver ? "ended" : "kills"]++;
+    const { child, said, ended } = start(command.argv(inputs, out), folder);
+    const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
+    const isWorking = (): boolean => said() || existsSync(join(out, ".lock"));
+    // One of three at any moment, the others once it works, for half of such a short command is its start.
+    const early = n % 3 === 0;
+    while (!early && !isWorking() && !isOver()) await setTimeout(5);
+    await Promise.race([ended, setTimeout((early ? 1 : 0.4) * usual * moments[n]!)]);
+    const tooLate = isOver();
+    if (!tooLate && isWorking()) figures.working++;
+    if (!tooLate) child.kill(signals[n % signals.length]);
+    figures[tooLate ? "ended" : "kills"]++;
     const { code, messages } = await ended;
     // It had ended, was put in order, or was killed.
     if (![0, 130, null].includes(code)) failures.push(`kill ${n}: code ${code}: ${messages}`);
