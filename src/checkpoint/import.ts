@@ -12,14 +12,8 @@ import { show } from "../tensor/shape.ts";
 import { f32, i32, input } from "../tensor/trace.ts";
 import { shapesOf } from "./find-network.ts";
 import { checkMerge } from "./merge.ts";
-import {
-  checkUnsaved,
-  type Described,
-  existingRecord,
-  type RecordWith,
-  type SaveOptions,
-  writeNetworks,
-} from "./model-folder.ts";
+import type { Described } from "./model.ts";
+import { checkUnsaved, existingRecord, type RecordWith, type SaveOptions, writeNetworks } from "./model-folder.ts";
 import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
 
 /** What model.json is to say of the network, apart from what its weights tell. */

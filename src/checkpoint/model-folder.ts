@@ -25,14 +25,18 @@ import {
   checkFile,
   checkRecord,
   checkWeights,
+  fileOf,
   type Model,
+  type ModelToSave,
   modelOf,
   type NetworkRecord,
   parseRecord,
   parseWeights,
+  type Saved,
   type Weights,
 } from "./model.ts";
-import { type ClassifierRecord, type DenoiserRecord, type ModelRecord, modelFormat } from "./schema.ts";
+import { modelFromZip } from "./model-files.ts";
+import { type ModelRecord, modelFormat } from "./schema.ts";
 
 /** Folder of the models that come with the package. Asked for when it is needed: bundlers may leave `import.meta.url` empty. */
 const bundledFolder = (): string => fileURLToPath(new URL("../../models/", import.meta.url));
@@ -55,21 +59,26 @@ export const bundledModels = async (): Promise<string[]> =>
     .filter((entry) => entry.isDirectory())
     .map(({ name }) => name);
 
+/** A model folder as one file: see `zipModel`. */
+const isZip = (path: string): boolean => path.endsWith(".zip");
+
 /**
- * The folder of a model: one that holds a model.json (which may be named itself), or a bundled model by name.
+ * Where a model is: a folder that holds a model.json (which may be named itself), a zip of such a folder, or the folder of a bundled model,
+ * by name.
  *
  * @throws ModelError where there is neither; the message lists the bundled models
  */
 export async function findModel(nameOrFolder: string): Promise<string> {
   if (await exists(join(nameOrFolder, "model.json"))) return nameOrFolder;
   if (basename(nameOrFolder) === "model.json" && (await exists(nameOrFolder))) return dirname(nameOrFolder);
+  if (isZip(nameOrFolder) && (await exists(nameOrFolder))) return nameOrFolder;
   const bundled = await bundledModels();
   if (bundled.includes(nameOrFolder)) return join(bundledFolder(), nameOrFolder);
   const known = bundled.length > 0 ? ` (bundled: ${bundled.join(", ")})` : "";
   throw new ModelError(
     (await exists(nameOrFolder))
       ? `${nameOrFolder}: expected a model folder, but it holds no model.json; \`guidestar train\` writes one`
-      : `${nameOrFolder}: there is no such model; expected a folder with model.json, or the name of a bundled model${known}`,
+      : `${nameOrFolder}: there is no such model; expected a folder with model.json, a zip of one, or the name of a bundled model${known}`,
   );
 }
 
@@ -87,13 +96,14 @@ export const existingRecord = async (folder: string): Promise<ModelRecord | unde
   (await exists(join(folder, "model.json"))) ? readRecord(folder) : undefined;
 
 /**
- * Loads a model: a bundled one by name, or a folder of `model.json` and one safetensors file per network. While another process writes into
- * the folder, it is the old model or the new one.
+ * Loads a model: a bundled one by name, a folder of `model.json` and one safetensors file per network, or a zip of such a folder. While
+ * another process writes into the folder, it is the old model or the new one.
  *
  * @throws ModelError where there is none, or anything in it does not fit: schema, hash, names, shapes, numbers that are not finite
  */
 export async function loadModel(nameOrFolder: string): Promise<Model> {
   const folder = await findModel(nameOrFolder);
+  if (isZip(folder)) return modelFromZip(new Uint8Array(await readFile(folder)), nameOrFolder);
   return readSteadily(folder, modelFiles, async () =>
     modelOf(await readRecord(folder), nameOrFolder, (network) => readWeights(folder, network)),
   );
@@ -138,28 +148,6 @@ function storedWeights(path: string, network: NetworkRecord, where: string): Wei
       place: placeOf(tensor),
     }),
   );
-}
-
-/** What saving a network adds to its record. */
-type Saved = Pick<DenoiserRecord, "file" | "sha256" | "parameters">;
-
-/** A network's record before it is saved. */
-export type Described<R> = Omit<R, keyof Saved>;
-
-/** A network as `saveModel` takes it. */
-export interface NetworkToSave<R> {
-  /** What model.json is to say of it. */
-  readonly record: Described<R>;
-  /** Its weights by state-dict key. */
-  readonly weights: Weights;
-}
-
-/** What `saveModel` writes: images, classes, and one network or both. */
-export interface ModelToSave extends Pick<ModelRecord, "classes" | "imageShape" | "preprocessing" | "sampling"> {
-  /** Takes the place of the folder's denoiser. */
-  readonly denoiser?: NetworkToSave<DenoiserRecord>;
-  /** Takes the place of the folder's classifier. */
-  readonly classifier?: NetworkToSave<ClassifierRecord>;
 }
 
 /** How `saveModel` and `importNetwork` write. */
@@ -221,8 +209,6 @@ export const checkUnsaved = (recordWith: RecordWith, where: string): void => {
     where,
   );
 };
-
-const fileOf = (name: NetworkRole): string => `${name}.safetensors`;
 
 /**
  * Writes networks into a model folder, a few megabytes in memory at a time: beside the old ones, then the record that names them, then

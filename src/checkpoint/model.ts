@@ -28,6 +28,31 @@ export type NetworkRecord =
   | ({ readonly role: "denoiser" } & DenoiserRecord)
   | ({ readonly role: "classifier" } & ClassifierRecord);
 
+/** What saving a network adds to its record. */
+export type Saved = Pick<DenoiserRecord, "file" | "sha256" | "parameters">;
+
+/** A network's record before it is saved. */
+export type Described<R> = Omit<R, keyof Saved>;
+
+/** A network as `saveModel` takes it. */
+export interface NetworkToSave<R> {
+  /** What model.json is to say of it. */
+  readonly record: Described<R>;
+  /** Its weights by state-dict key. */
+  readonly weights: Weights;
+}
+
+/** What `saveModel` writes: images, classes, and one network or both. */
+export interface ModelToSave extends Pick<ModelRecord, "classes" | "imageShape" | "preprocessing" | "sampling"> {
+  /** Takes the place of the folder's denoiser. */
+  readonly denoiser?: NetworkToSave<DenoiserRecord>;
+  /** Takes the place of the folder's classifier. */
+  readonly classifier?: NetworkToSave<ClassifierRecord>;
+}
+
+/** Name of a network's file in a model folder. */
+export const fileOf = (role: NetworkRole): string => `${role}.safetensors`;
+
 /** The model of a record, whose weights `read` gets for each network that the record has. */
 export async function modelOf(
   record: ModelRecord,

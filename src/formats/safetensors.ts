@@ -192,7 +192,7 @@ export function* safetensorsParts(
 export function writeSafetensors(
   tensors: Readonly<Record<string, NDArray<"float32">>>,
   options: WriteOptions = {},
-): Uint8Array {
+): Uint8Array<ArrayBuffer> {
   const parts = [...safetensorsParts(inParts(tensors), options)];
   const out = new Uint8Array(parts.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

@@ -15,8 +15,8 @@
  * @module guidestar/models
  */
 
-export type { Model, Weights } from "../checkpoint/model.ts";
-export { modelFromFiles } from "../checkpoint/model-files.ts";
+export type { Model, ModelToSave, NetworkToSave, Weights } from "../checkpoint/model.ts";
+export { filesOfModel, type ModelFiles, modelFromFiles, modelFromZip, zipModel } from "../checkpoint/model-files.ts";
 export type { ClassifierRecord, DenoiserRecord, ModelRecord, SamplingDefaults } from "../checkpoint/schema.ts";
 export { encoderUnet } from "../models/adm/classifier.ts";
 export type {

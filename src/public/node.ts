@@ -18,14 +18,7 @@ import "./node-engine.ts";
 
 export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
-export {
-  bundledModels,
-  loadModel,
-  type ModelToSave,
-  type NetworkToSave,
-  type SaveOptions,
-  saveModel,
-} from "../checkpoint/model-folder.ts";
+export { bundledModels, loadModel, type SaveOptions, saveModel } from "../checkpoint/model-folder.ts";
 export { type CheckpointFolderOptions, checkpointFolder } from "../checkpoint/run-folder.ts";
 export type { ClassNames } from "../class-names.ts";
 export { type Dataset, type DatasetOptions, openDataset } from "../data/dataset.ts";

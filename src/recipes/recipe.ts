@@ -1,5 +1,5 @@
 import { type Background, usualBackground } from "../background.ts";
-import type { ModelToSave } from "../checkpoint/model-folder.ts";
+import type { ModelToSave } from "../checkpoint/model.ts";
 import { batchSequence } from "../data/batches.ts";
 import type { Dataset } from "../data/dataset.ts";
 import type { Transfer } from "../models/transfer.ts";

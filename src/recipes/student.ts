@@ -1,5 +1,4 @@
-import type { Model, Weights } from "../checkpoint/model.ts";
-import type { ModelToSave } from "../checkpoint/model-folder.ts";
+import type { Model, ModelToSave, Weights } from "../checkpoint/model.ts";
 import { studentProcess } from "../diffusion/process-config.ts";
 import { ModelError, UsageError } from "../errors.ts";
 import { toldSetting } from "../guidance/guidances.ts";

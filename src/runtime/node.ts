@@ -1,10 +1,12 @@
 import { availableParallelism } from "node:os";
 import { Worker } from "node:worker_threads";
 import { RuntimeFailure } from "../errors.ts";
-import type { Backend, BackendOptions, Device, LoadedModel } from "./backend.ts";
+import type { Backend, BackendOptions, Device } from "./backend.ts";
+import { backendOf, Conversation, closed } from "./conversation.ts";
 import { openProgramCache } from "./program-cache.ts";
+import type { Reply } from "./programs.ts";
 import { weightsOnDisk } from "./weights-on-disk.ts";
-import type { Named, Request, Settings } from "./worker.ts";
+import type { Settings } from "./worker.ts";
 
 /** Tests run the TypeScript sources; Node 20 does not load those in a thread by itself. */
 function startFromSource(workerData: Settings): Worker {
@@ -20,8 +22,6 @@ const explained = (device: Device, error: string): string =>
     ? `the engine found no graphics card that WebGPU can use (on Linux it needs the card's Vulkan driver and libvulkan.so.1); take the device "cpu" instead`
     : `the engine (${device}) failed: ${error}`;
 
-type Reply = { readonly id: number; readonly result?: number | Named; readonly error?: string };
-
 /** Starts the engine's thread. */
 function startThread(workerData: Settings): Worker {
   // A program given as text (`node --input-type=module -e ...`) says of what type it is; the thread's is a file. Other flags stay as
@@ -32,57 +32,23 @@ function startThread(workerData: Settings): Worker {
     : new Worker(new URL("./worker.js", import.meta.url), { workerData, ...(ofText && { execArgv: [] }) });
 }
 
-/** Requests to a thread, and its answers, which come in order. The thread keeps the process alive while one is awaited. */
-class Conversation {
-  readonly #worker: Worker;
-  readonly #pending = new Map<number, { resolve(result: Reply["result"]): void; reject(error: Error): void }>();
-  #failure: Error | undefined;
-  #count = 0;
-
-  constructor(worker: Worker, device: Device) {
-    this.#worker = worker;
-    worker.unref();
-    worker.on("message", ({ id, result, error }: Reply) => {
-      const waiting = this.#pending.get(id);
-      this.#pending.delete(id);
-      if (this.#pending.size === 0) worker.unref();
-      if (error === undefined) waiting?.resolve(result);
-      else waiting?.reject(new RuntimeFailure(explained(device, error)));
-    });
-    worker.on("error", (error) =>
-      this.#fail(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
-    );
-    worker.on("exit", () => this.#fail(new RuntimeFailure("the engine is closed")));
-  }
-
-  #fail(error: Error): void {
-    this.#failure ??= error;
-    for (const { reject } of this.#pending.values()) reject(error);
-    this.#pending.clear();
-    this.#worker.unref();
-  }
-
-  get ended(): boolean {
-    return this.#failure !== undefined;
-  }
-
-  ask(request: Request): Promise<Reply["result"]> {
-    return new Promise((resolve, reject) => {
-      if (this.#failure) return reject(this.#failure);
-      this.#worker.postMessage({ id: this.#count, request }); // throws where a value is none that can be sent
-      this.#worker.ref();
-      this.#pending.set(this.#count++, { resolve, reject });
-    });
-  }
-
-  /** Ending a thread while it loads the engine or runs a program would abort the process: a last request is answered before. */
-  async end(): Promise<void> {
-    if (this.#failure) return;
-    const last = this.ask({ kind: "read", model: -1, names: [] }).catch(() => undefined);
-    this.#failure = new RuntimeFailure("the engine is closed");
-    await last;
-    await this.#worker.terminate();
-  }
+/** A conversation with a thread that keeps the process alive while an answer is awaited. */
+function converse(worker: Worker, device: Device): Conversation {
+  const thread = new Conversation(
+    {
+      post: (asked) => worker.postMessage(asked),
+      terminate: () => worker.terminate(),
+      hold: (isAwaited) => (isAwaited ? worker.ref() : worker.unref()),
+    },
+    (error) => explained(device, error),
+  );
+  worker.unref();
+  worker.on("message", (reply: Reply) => thread.answered(reply));
+  worker.on("error", (error) =>
+    thread.failed(new RuntimeFailure(`the engine's thread stopped: ${error.message}`, { cause: error })),
+  );
+  worker.on("exit", () => thread.failed(closed()));
+  return thread;
 }
 
 /**
@@ -100,11 +66,11 @@ export async function openBackend({
   const workerData: Settings = { device, threads };
   // A model that was made for a graphics card holds operators that cannot be read again.
   const programs = device === "cpu" && keep !== "none" ? openProgramCache(workerData, keep) : undefined;
-  const thread = new Conversation(startThread(workerData), device);
+  const thread = converse(startThread(workerData), device);
   return {
     device,
     ...(programs && { programs }),
-    async load(onnx, { state, ...options }): Promise<LoadedModel> {
+    ...backendOf(thread, async (onnx, { state, ...options }) => {
       const onDisk = await weightsOnDisk(onnx);
       const request = {
         kind: "load",
@@ -114,16 +80,7 @@ export async function openBackend({
         ...options,
         ...(onDisk && { folder: onDisk.folder }),
       } as const;
-      const model = (await thread.ask(request).finally(() => onDisk?.done())) as number;
-      return {
-        run: async (inputs, outputs) =>
-          new Map((await thread.ask({ kind: "run", model, inputs: [...inputs], outputs })) as Named),
-        readState: async (names) => new Map((await thread.ask({ kind: "read", model, names })) as Named),
-        [Symbol.asyncDispose]: async () => {
-          if (!thread.ended) await thread.ask({ kind: "release", model });
-        },
-      };
-    },
-    [Symbol.asyncDispose]: () => thread.end(),
+      return (await thread.ask(request).finally(() => onDisk?.done())) as number;
+    }),
   };
 }

@@ -1,64 +1,27 @@
 /**
- * Runs inside a worker thread: onnxruntime-node's `run` blocks its event loop, so it must not be the main one.
- * Speaks `Request` and `Response` with node.ts; state of programs never leaves this thread unless asked for.
+ * Runs inside a worker thread of Node: onnxruntime-node's `run` blocks its event loop, so it must not be the main one.
  */
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { parentPort, workerData } from "node:worker_threads";
 import * as ort from "onnxruntime-node";
-import type { DType, NDArray, TypedArrayOf } from "../ndarray.ts";
-import { outputName } from "../onnx/writer.ts";
+import type { NDArray } from "../ndarray.ts";
 import { type Device, modelFile, weightsFile } from "./backend.ts";
-
-export type Named = readonly (readonly [name: string, value: NDArray])[];
-
-export type Request =
-  | {
-      readonly kind: "load";
-      readonly bytes: Uint8Array;
-      readonly externalData: readonly { readonly path: string; readonly data: Uint8Array }[];
-      /** Where the files lie that the model refers to and that are not given as data. */
-      readonly folder?: string;
-      readonly state: Named;
-      readonly inPlace: ReadonlySet<string>;
-      readonly optimized?: boolean;
-      readonly saveTo?: string;
-      readonly profile?: string;
-    }
-  | { readonly kind: "run"; readonly model: number; readonly inputs: Named; readonly outputs: readonly string[] }
-  | { readonly kind: "read"; readonly model: number; readonly names: readonly string[] }
-  | { readonly kind: "release"; readonly model: number };
-
-type LoadRequest = Extract<Request, { kind: "load" }>;
+import { answering, type LoadRequest, type State } from "./programs.ts";
 
 export interface Settings {
   readonly device: Device;
   readonly threads: number;
 }
 
-interface Loaded {
-  readonly session: ort.InferenceSession;
-  /** Current values of the state, and the memory that the next ones are written to, which may be the same. */
-  current: Map<string, ort.Tensor>;
-  spare: Map<string, ort.Tensor>;
-  readonly profiled: boolean;
-}
-
 const port = parentPort!;
 const { device, threads } = workerData as Settings;
-const models = new Map<number, Loaded>();
-let count = 0;
 
-const toTensor = ({ dtype, shape, data }: NDArray): ort.Tensor =>
+const tensor = ({ dtype, shape, data }: NDArray): ort.Tensor =>
   new ort.Tensor(dtype, data as Float32Array, shape as number[]);
 const copyOf = (value: NDArray): NDArray => ({ ...value, data: value.data.slice() }) as NDArray;
-const toArray = (tensor: ort.Tensor): NDArray => ({
-  dtype: tensor.type as DType,
-  shape: [...tensor.dims],
-  data: tensor.data as TypedArrayOf<DType>,
-});
 
-async function open(request: LoadRequest, saveTo?: string): Promise<ort.InferenceSession> {
+async function openWith(request: LoadRequest, saveTo?: string): Promise<ort.InferenceSession> {
   return ort.InferenceSession.create(request.bytes, {
     executionProviders: [device],
     externalData: request.externalData,
@@ -86,81 +49,47 @@ async function open(request: LoadRequest, saveTo?: string): Promise<ort.Inferenc
   });
 }
 
-async function load(request: LoadRequest): Promise<number> {
-  // Where the model cannot be written, it runs all the same; where it is wrong, the second error is the same one.
+/** Where the model cannot be written, it runs all the same; where it is wrong, the second error is the same one. */
+async function open(request: LoadRequest): Promise<ort.InferenceSession> {
   const { saveTo } = request;
-  const session = await (saveTo === undefined
-    ? open(request)
-    : open(request, saveTo).catch(async () => {
-        await rm(saveTo, { recursive: true, force: true });
-        return open(request);
-      }));
+  if (saveTo === undefined) return openWith(request);
+  return openWith(request, saveTo).catch(async () => {
+    await rm(saveTo, { recursive: true, force: true });
+    return openWith(request);
+  });
+}
+
+/** State that is written over, or is there twice and changes places: no memory is taken between runs. */
+function stateOf(request: LoadRequest): State {
   // What came in the message is a copy already, but two states may have come as one array, and each needs memory of its own.
   const taken = new Set<unknown>();
-  const current = new Map(
+  let current = new Map(
     request.state.map(([name, value]) => {
       const own = taken.has(value.data) ? copyOf(value) : value;
       taken.add(value.data);
-      return [name, toTensor(own)];
+      return [name, tensor(own)];
     }),
   );
-  const spare = new Map(
+  let next = new Map(
     request.state.map(([name, value]) => [
       name,
-      request.inPlace.has(name) ? current.get(name)! : toTensor(copyOf(value)),
+      request.inPlace.has(name) ? current.get(name)! : tensor(copyOf(value)),
     ]),
   );
-  models.set(count, {
-    session,
-    current,
-    spare,
-    profiled: request.profile !== undefined,
-  });
-  return count++;
+  return {
+    get current() {
+      return current;
+    },
+    get next() {
+      return next;
+    },
+    advance() {
+      [current, next] = [next, current];
+    },
+  };
 }
 
-async function run({ model, inputs, outputs }: Extract<Request, { kind: "run" }>): Promise<Named> {
-  const loaded = models.get(model)!;
-  const feeds: Record<string, ort.Tensor> = Object.fromEntries(inputs.map(([name, value]) => [name, toTensor(value)]));
-  // Models of other programs have names of their own.
-  const fetched = (name: string): string =>
-    loaded.session.outputNames.includes(outputName(name)) ? outputName(name) : name;
-  const fetches: Record<string, ort.Tensor | null> = Object.fromEntries(outputs.map((name) => [fetched(name), null]));
-  for (const [name, tensor] of loaded.current) feeds[name] = tensor;
-  for (const [name, tensor] of loaded.spare) fetches[outputName(name)] = tensor;
-  const results = await loaded.session.run(feeds, fetches as never);
-  [loaded.current, loaded.spare] = [loaded.spare, loaded.current];
-  return outputs.map((name) => [name, toArray(results[fetched(name)]!)]);
-}
-
-async function release(model: number): Promise<void> {
-  const loaded = models.get(model);
-  models.delete(model);
-  if (loaded?.profiled) (loaded.session as unknown as { endProfiling(): void }).endProfiling();
-  await loaded?.session.release();
-}
-
-const answer = (request: Request): Promise<number | Named | undefined> | Named => {
-  switch (request.kind) {
-    case "load":
-      return load(request);
-    case "run":
-      return run(request);
-    case "read":
-      return request.names.map((name) => [name, toArray(models.get(request.model)!.current.get(name)!)]);
-    case "release":
-      return release(request.model).then(() => undefined);
-  }
-};
-
-// One after the other: a session must not run twice at once, and answers keep their order.
-let queue: Promise<void> = Promise.resolve();
-port.on("message", ({ id, request }: { id: number; request: Request }) => {
-  queue = queue.then(async () => {
-    try {
-      port.postMessage({ id, result: await answer(request) });
-    } catch (error) {
-      port.postMessage({ id, error: error instanceof Error ? error.message : String(error) });
-    }
-  });
-});
+port.on(
+  "message",
+  answering({ tensor, open, stateOf }, (reply) => port.postMessage(reply)),
+);

@@ -1,8 +1,8 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import type { Weights } from "../../src/checkpoint/model.ts";
-import { loadModel, type ModelToSave, saveModel } from "../../src/checkpoint/model-folder.ts";
+import type { ModelToSave, Weights } from "../../src/checkpoint/model.ts";
+import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
 import { float32 } from "../../src/ndarray.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";
 import { guidestar, temporaryFolder, writeImages } from "./world.ts";

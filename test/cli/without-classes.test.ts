@@ -1,7 +1,8 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, expect, test } from "vitest";
-import { type ModelToSave, saveModel } from "../../src/checkpoint/model-folder.ts";
+import type { ModelToSave } from "../../src/checkpoint/model.ts";
+import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { encodePng } from "../../src/images/png.ts";
 import type { UNetConfig } from "../../src/models/adm/config.ts";
 import { tinyModel, tinyUpsampler } from "../support/tiny-model.ts";

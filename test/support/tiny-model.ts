@@ -1,5 +1,4 @@
-import type { Model, Weights } from "../../src/checkpoint/model.ts";
-import type { ModelToSave, NetworkToSave } from "../../src/checkpoint/model-folder.ts";
+import type { Model, ModelToSave, NetworkToSave, Weights } from "../../src/checkpoint/model.ts";
 import type { ClassifierRecord, DenoiserRecord } from "../../src/checkpoint/schema.ts";
 import { ddpmProcess } from "../../src/diffusion/process-config.ts";
 import type { ClassifierConfig, SuperResolutionConfig, UNetConfig } from "../../src/models/adm/config.ts";

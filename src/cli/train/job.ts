@@ -1,4 +1,4 @@
-import type { ModelToSave } from "../../checkpoint/model-folder.ts";
+import type { ModelToSave } from "../../checkpoint/model.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import type { ProcessConfig } from "../../diffusion/noise-schedule.ts";
