@@ -62,8 +62,8 @@ describe("imports", () => {
     expect(roots.flatMap(([, imported]) => imported).filter((each) => targetOf(each) !== "")).toEqual([]);
   });
 
-  test("one file knows sharp, and one onnxruntime-node", () => {
-    for (const name of ["sharp", "onnxruntime-node"])
+  test("one file knows sharp, one onnxruntime-node, and one onnxruntime-web", () => {
+    for (const name of ["sharp", "onnxruntime-node", "onnxruntime-web"])
       expect(
         [...imports].filter(([, imported]) => imported.includes(name)).map(([file]) => file),
         name,

@@ -10,7 +10,7 @@ beforeAll(checkBuilt);
 const execute = promisify(execFile);
 
 test("the package has its chapters", () => {
-  const chapters = ["tensor", "nn", "models", "diffusion", "training", "evaluation", "formats", "node"];
+  const chapters = ["tensor", "nn", "models", "diffusion", "training", "evaluation", "formats", "node", "web"];
   expect(subpaths).toEqual(["guidestar", ...chapters.map((name) => `guidestar/${name}`)]);
 });
 

@@ -29,7 +29,9 @@ export const importRules: readonly ImportRule[] = [
       tensor: "all",
       onnx: "all",
       files: ["kept-program.ts", "program-cache.ts", "weights-on-disk.ts"],
+      "onnxruntime-common": ["programs.ts"],
       "onnxruntime-node": ["worker.ts"],
+      "onnxruntime-web": ["web/worker.ts"],
       "node:*": ["node.ts", "kept-program.ts", "program-cache.ts", "weights-on-disk.ts", "worker.ts"],
     },
   },
@@ -82,7 +84,8 @@ export const importRules: readonly ImportRule[] = [
       samplers: ["schema.ts"],
       formats: "all",
       files: "all",
-      training: ["average-folder.ts", "run-folder.ts"],
+      training: ["average-folder.ts", "run-folder.ts", "training-file.ts"],
+      fflate: ["model-files.ts"],
       zod: ["schema.ts"],
       "node:*": ["average-folder.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
@@ -157,6 +160,9 @@ export const importRules: readonly ImportRule[] = [
       checkpoint: "all",
     },
   },
+
+  // What browsers have in place of a disk.
+  { room: "web", may: { models: "all", formats: "all", training: ["checkpoint-database.ts"], checkpoint: "all" } },
 
   // What other packages import, and the command line: here all rooms meet.
   { room: "public", may: "everything" },

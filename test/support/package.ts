@@ -12,9 +12,9 @@ interface Manifest {
 
 export const manifest: Manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** What programs import: "guidestar", "guidestar/tensor", ... */
+/** What programs import: "guidestar", "guidestar/tensor", ...; the worker of `guidestar/web` is started, not imported. */
 export const subpaths: readonly string[] = Object.keys(manifest.exports)
-  .filter((path) => path !== "./package.json")
+  .filter((path) => path !== "./package.json" && path !== "./web/worker")
   .map((path) => path.replace(/^\./, "guidestar"));
 
 /** When the newest file of a folder changed, in ms. */
