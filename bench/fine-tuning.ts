@@ -41,13 +41,12 @@ const { values, positionals } = parseArgs({
   options: {
     minutes: number("5"),
     images: number("100"),
-    draw: number("100"),
+    draw: number("50"),
     scale: number("2"),
     "sampling-steps": number("25"),
-    "judge-steps": number("400"),
+    "judge-steps": number("300"),
     "learning-rate": { type: "string" },
     "batch-size": number("64"),
-    steps: { type: "string" },
     threads: { type: "string" },
     sheets: { type: "string" },
     scratch: { type: "boolean", default: false },
@@ -139,19 +138,13 @@ const dataset = { classes, imageShape: few.shape, train: few };
 /** Trains for the minutes, and tells what the judge sees in samples. */
 async function measure(name: string, from: Model | undefined): Promise<void> {
   const recipe = denoiserRecipe({
-    ...{ dataset, from: model, flip: true, batchSize: Number(values["batch-size"]) },
+    ...{ dataset, from: model, flip: true, batchSize: Number(values["batch-size"]), minutes: Number(values.minutes) },
     ...(values["learning-rate"] !== undefined && { learningRate: Number(values["learning-rate"]) }),
-    ...(values.steps !== undefined && { steps: Number(values.steps) }),
   });
   const weights = from ? recipe.training.weights : initialize(recipe.network, seed);
-  const limit = performance.now() + 60_000 * Number(values.minutes);
   let [steps, averaged]: [number, Weights] = [0, {}];
-  const stop = new AbortController();
-  for await (const event of trainDenoiser({ ...recipe.training, weights, backend, signal: stop.signal })) {
-    if (event.kind === "step") steps = event.step;
-    if (event.kind === "step" && performance.now() > limit) stop.abort();
-    if (event.kind === "done" || event.kind === "interrupted") averaged = event.averaged;
-  }
+  for await (const event of trainDenoiser({ ...recipe.training, weights, backend }))
+    if (event.kind === "done") [steps, averaged] = [event.step, event.averaged];
   const { denoiser, classifier: _, ...facts } = recipe.model(averaged);
   const drawn: Model = {
     ...{ format: "guidestar-model-2", source: name, ...facts },

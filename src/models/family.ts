@@ -1,3 +1,4 @@
+import { UsageError } from "../errors.ts";
 import type { Shape } from "../ndarray.ts";
 import type { Module } from "../nn/module.ts";
 import type { SchemaProblem } from "../problems.ts";
@@ -73,6 +74,14 @@ export interface DenoiserDataShape extends DataShape {
   readonly learnedVariance: boolean;
   /** It has a null label, for classifier-free guidance. */
   readonly nullLabel: boolean;
+}
+
+/** For `refit`: throws UsageError unless both sides of images are multiples of a number. */
+export function checkSides(factor: number, [height, width]: readonly [height: number, width: number]): void {
+  if (height % factor !== 0 || width % factor !== 0)
+    throw new UsageError(
+      `the network to begin with takes images whose sides are multiples of ${factor}, but these are ${width}x${height}: give such a --size, or --preset for another network`,
+    );
 }
 
 /**

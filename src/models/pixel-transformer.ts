@@ -1,6 +1,6 @@
 import * as z from "zod";
 import { count } from "./adm/schema.ts";
-import type { ConfigSchema, DenoiserFamily } from "./family.ts";
+import { type ConfigSchema, checkSides, type DenoiserFamily } from "./family.ts";
 import type { PixelTransformerConfig } from "./transformer/config.ts";
 import { pixelTransformer } from "./transformer/network.ts";
 import { transformerPreset } from "./transformer/presets.ts";
@@ -36,4 +36,18 @@ export const pixelTransformerFamily = {
     small: (data) => transformerPreset("small", data),
     base: (data) => transformerPreset("base", data),
   },
+  refit({ imageWidth: _, numClasses: __, nullLabel: ___, ...config }, { imageShape, classes, ...data }) {
+    const [inChannels, imageSize, imageWidth] = imageShape;
+    checkSides(config.patchSize, [imageSize, imageWidth]);
+    return {
+      ...{ ...config, inChannels, imageSize, outChannels: data.learnedVariance ? 2 * inChannels : inChannels },
+      ...(imageWidth !== imageSize && { imageWidth }),
+      ...(classes > 0 && { numClasses: classes, nullLabel: data.nullLabel }),
+    };
+  },
+  dataParameters: () => ({
+    image: ["x_embedder.proj.weight"],
+    output: ["final_layer.linear.weight", "final_layer.linear.bias"],
+    classes: ["y_embedder.embedding_table.weight"],
+  }),
 } satisfies DenoiserFamily<PixelTransformerConfig>;

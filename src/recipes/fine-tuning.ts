@@ -15,13 +15,17 @@ export type StartingModel = Pick<
 
 /** How a network that begins with a model's weights is usually trained; `bench/fine-tuning.ts` measures it. */
 export const fineTuning = {
-  denoiser: { steps: 1500, learningRate: 5e-4 },
-  classifier: { steps: 600, learningRate: 5e-4 },
+  denoiser: { steps: 1500, learningRate: 5e-4, warmUpSteps: 20 },
+  classifier: { steps: 600, learningRate: 5e-4, warmUpSteps: 20 },
 } as const;
 
-/** The network of a model that another one of the same role is to begin with. Throws UsageError where the model has none. */
+/** The network of a model that another one of the same role is to begin with. Throws UsageError where the model has none, or a student. */
 export function startOf<R extends NetworkRole>(role: R, model: StartingModel): NonNullable<StartingModel[R]> {
   const record = model[role];
+  if (record && "teacher" in record && record.teacher)
+    throw new UsageError(
+      `${model.source} is a student, which knows how to draw in few steps and nothing else; begin with its teacher, ${record.teacher.name}, and distill what comes of it`,
+    );
   if (record) return record;
   const other = role === "denoiser" ? "classifier" : "denoiser";
   throw new UsageError(

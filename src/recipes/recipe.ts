@@ -49,18 +49,18 @@ export interface Recipe<Network, Options> {
 export const usualMicroBatch = (preset: string | undefined): number => (preset === "base" ? 4 : 16);
 
 /** Updates over which the learning rate rises in a run of so many, or of so many minutes, where nothing else is asked for. */
-export const usualWarmUp = (steps: number | undefined): number =>
-  Math.min(200, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10));
+export const usualWarmUp = (steps: number | undefined, most = 200): number =>
+  Math.min(most, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10));
 
 /** Options of `train` and its data that do not depend on what is learnt. */
 export function commonOptions(
   options: RecipeOptions,
-  usual: { readonly steps: number; readonly learningRate: number },
+  usual: { readonly steps: number; readonly learningRate: number; readonly warmUpSteps?: number },
 ) {
   const { dataset, from: _from, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
   const { steps = options.minutes === undefined ? usual.steps : undefined } = options;
   const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = usual.learningRate } = options;
-  const { warmUpSteps = usualWarmUp(steps), decay = "cosine" } = options;
+  const { warmUpSteps = usualWarmUp(steps, usual.warmUpSteps), decay = "cosine" } = options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,

@@ -133,6 +133,12 @@ describe("is refused, and nothing is written", () => {
     await refused(at("upsampler"), /upsampler: networks of the family adm-super-resolution cannot be fitted/);
   });
 
+  test("for a student, whose teacher is named", async () => {
+    const teacher = { name: "digits", sha256: "0".repeat(64) };
+    await saveModel(at("student"), { ...facts, denoiser: { ...denoiser, record: { ...denoiser.record, teacher } } });
+    await refused(at("student"), /student is a student, which .*; begin with its teacher, digits, and distill/);
+  });
+
   test("for a folder that is being trained", async () => {
     await cp(at("model"), at("busy"), { recursive: true });
     await writeFile(at("busy", ".lock"), JSON.stringify({ process: process.ppid, host: hostname() }));

@@ -2,10 +2,12 @@
 import { describe, expect, test } from "vitest";
 import type { Weights } from "../../src/checkpoint/model.ts";
 import { UsageError } from "../../src/errors.ts";
+import type { UNetConfig } from "../../src/models/adm/config.ts";
 import { admClassifier } from "../../src/models/adm-classifier.ts";
 import { admUnet } from "../../src/models/adm-unet.ts";
 import { classifierNetwork, denoiserNetwork, networkOf } from "../../src/models/families.ts";
 import type { ImageShape, NetworkRole } from "../../src/models/family.ts";
+import { pixelTransformerFamily } from "../../src/models/pixel-transformer.ts";
 import { type NetworkOfClasses, planTransfer } from "../../src/models/transfer.ts";
 import { float32, int32, type NDArray, sizeOf } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
@@ -102,6 +104,50 @@ describe("grey and colour", () => {
   test("three channels and two have nothing to do with each other", () => {
     const { plan } = begun("denoiser", colour, tiny("denoiser", [2, 8, 8]));
     expect(plan.newTensors).toEqual(["input_blocks.0.0.weight", "out.2.weight", "out.2.bias"]);
+  });
+});
+
+describe("networks on patches", () => {
+  const data = { classes: 3, learnedVariance: true, nullLabel: true } as const;
+  const unet: UNetConfig = { ...denoiser.record.config, patchSize: 2 };
+  const transformer = {
+    imageSize: 8,
+    inChannels: 1,
+    outChannels: 2,
+    patchSize: 2,
+    hiddenSize: 16,
+    depth: 1,
+    numHeads: 2,
+  };
+  const fitted = (kind: string, channels: number): NetworkOfClasses => {
+    const shape = { ...data, imageShape: [channels, 8, 8] } as const;
+    const config = kind === "adm-unet" ? admUnet.refit(unet, shape) : pixelTransformerFamily.refit(transformer, shape);
+    return { network: { kind, config }, classes };
+  };
+
+  test.each(["adm-unet", "pixel-transformer"])(
+    "%s: a colour network says of a grey image what the grey one says",
+    async (kind) => {
+      const [grey, colour] = [fitted(kind, 1), fitted(kind, 3)];
+      const { old, plan, weights } = begun("denoiser", grey, colour);
+      const x = pictures(2, 1, 8, 8);
+      expectClose(await denoised(colour, weights, tripled(x)), tripled(await denoised(grey, old, x)), 1e-5, kind);
+      expect(plan.taken).toBe(plan.parameters);
+      const back = begun("denoiser", colour, grey);
+      expectClose(
+        await denoised(grey, back.weights, x),
+        averaged(await denoised(colour, back.old, tripled(x))),
+        1e-5,
+        kind,
+      );
+    },
+  );
+
+  test("sides are multiples of the patch, and of all halvings of patches", () => {
+    const of = (side: number) => ({ ...data, imageShape: [1, side, side] }) as const;
+    expect(() => admUnet.refit(unet, of(6))).toThrow(/multiples of 4, but these are 6x6/);
+    expect(() => pixelTransformerFamily.refit(transformer, of(7))).toThrow(/multiples of 2, but these are 7x7/);
+    expect(pixelTransformerFamily.refit(transformer, of(6))).toMatchObject({ imageSize: 6, numClasses: 3 });
   });
 });
 

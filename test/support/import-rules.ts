@@ -141,6 +141,7 @@ export const importRules: readonly ImportRule[] = [
         "accuracy.ts",
         "detectors/network-detector.ts",
         "detectors/onnx-detector.ts",
+        "detectors/pixel-detector.ts",
         "likelihood/likelihood.ts",
         "metrics/products.ts",
         "metrics/statistics.ts",

@@ -24,6 +24,7 @@ import { evaluateClassifier } from "./classifier.ts";
 import type { EvaluateValues } from "./command.ts";
 import { describeReport, reportJson } from "./report.ts";
 import { openDetector, openPictures, readArrays, type Surroundings, see } from "./sources.ts";
+import { evaluateCopies } from "./training.ts";
 
 /** `guidestar evaluate`. */
 export async function runEvaluate(values: EvaluateValues, { terminal, signal }: Context, path: string): Promise<void> {
@@ -40,6 +41,7 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
   const around = { backend: other ?? engine, signal, shown };
   if (values.classifier !== undefined)
     return await evaluateClassifier(path, values.classifier, values, { terminal }, around);
+  if (values.training !== undefined) return await evaluateCopies(path, values.training, values, { terminal }, around);
 
   await using sources = new Sources(values, around);
   const { samples, labels } = await sources.samples(path);

@@ -59,6 +59,9 @@ export const toggle = (help: string, { aliases }: Pick<Option<boolean>, "aliases
   ...(aliases && { aliases }),
 });
 
+/** A switch that --no-FLAG turns off, where something else may have turned it on. */
+export const negatable = (option: Option<boolean>): Option<boolean> => ({ ...option, negatable: true });
+
 export const text = <const S extends Settings<string>>(
   placeholder: string,
   help: string,

@@ -1,5 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
-import { choice, real, toggle, whole, withEarlier } from "../terminal/option.ts";
+import { choice, negatable, real, toggle, whole, withEarlier } from "../terminal/option.ts";
 import { familyOption, trainOptions } from "./options.ts";
 
 const { data, out, ...common } = trainOptions;
@@ -48,6 +48,11 @@ const options = {
     "keep averages of the weights whose length `guidestar ema` chooses afterwards; takes memory and disk",
   ),
   sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
+  stopWhenCopying: negatable(
+    toggle(
+      "end the run at a sheet whose samples copy training images: more of them are as near to one than chance allows",
+    ),
+  ),
 };
 export const trainDenoiser = define({
   name: "train denoiser",

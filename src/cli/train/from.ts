@@ -6,6 +6,7 @@ import { holderOf } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { Transfer } from "../../models/transfer.ts";
 import { fineTuning, type StartingModel, startOf } from "../../recipes/fine-tuning.ts";
+import { usualWarmUp } from "../../recipes/recipe.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { Values } from "../terminal/option.ts";
 import type { trainOptions } from "./options.ts";
@@ -74,10 +75,13 @@ export function valuesOfStart<V extends Common>(
   start: StartingModel,
   joined: boolean,
 ): V {
-  const { steps, learningRate } = fineTuning[network];
+  const usual = fineTuning[network];
+  const { learningRate } = usual;
+  const steps = given.has("steps") ? values.steps : usual.steps;
   return {
     ...values,
-    ...(!given.has("steps") && { steps }),
+    steps,
+    warmUpSteps: values.warmUpSteps ?? usualWarmUp(steps, usual.warmUpSteps),
     ...(!given.has("learningRate") && { learningRate }),
     ...(!joined && imagesOfStart(values, start)),
   };

@@ -13,6 +13,7 @@ import { accuracyFiles, measureAccuracy } from "../evaluate/accuracy.ts";
 import type { Terminal } from "../terminal/command.ts";
 import { Interrupted } from "../terminal/errors.ts";
 import { duration, type Progress } from "../terminal/progress.ts";
+import { copyWatch } from "./copies.ts";
 import type { Job } from "./job.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
 import { writeSheet } from "./sheet.ts";
@@ -35,11 +36,14 @@ export interface Outputs {
   readonly terminal: Terminal;
   readonly shown: Progress;
   readonly signal: AbortSignal;
+  /** Ends the run, with a checkpoint, where samples copy training images; undefined where that is only said. */
+  readonly stopCopying?: AbortController | undefined;
 }
 
 /** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
-  const { network, out, shown } = outputs;
+  const { network, out, shown, signal, stopCopying } = outputs;
+  await using copies = copyWatch(outputs.dataset, out, outputs);
   let metrics: MetricsFile;
   let config: JsonObject = {};
   let saved: { readonly step: number; readonly model: Model } | undefined;
@@ -55,7 +59,13 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
   let sheet: number | undefined;
   const draw = async (step: number, averaged: Weights): Promise<void> => {
     const model = await save(step, averaged);
-    if (sheet !== step && (await drawSheet(outputs, step, model))) sheet = step;
+    if (sheet === step || network !== "denoiser") return;
+    sheet = step;
+    const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
+    const drawn = await aside(outputs, path, writeSheet(path, model, outputs.backend, signal));
+    if (!drawn) return;
+    shown.say(`samples: ${path}`);
+    if (await aside(outputs, join(out, "pairs.png"), copies.look(drawn))) stopCopying?.abort();
   };
 
   for await (const event of events)
@@ -80,15 +90,25 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
       case "interrupted":
         await save(event.step, event.averaged);
         shown.end();
-        throw new Interrupted(
-          `stopped after step ${event.step}; to go on: ${outputs.again ?? goOn(`train ${network}`, out)}`,
-        );
+        endStopped(outputs, event.step);
+        break;
       case "done":
         await draw(event.step, event.averaged);
         shown.end();
         if (network === "classifier") await report(outputs, await save(event.step, event.averaged));
         outputs.terminal.out(`${out}\n`);
     }
+}
+
+/** Says why a run ended before its last step. Throws Interrupted unless it was to end where samples are copies. */
+function endStopped({ network, out, terminal, shown, signal, again, stopCopying }: Outputs, step: number): void {
+  const command = again ?? goOn(`train ${network}`, out);
+  if (signal.aborted || !stopCopying?.signal.aborted)
+    throw new Interrupted(`stopped after step ${step}; to go on: ${command}`);
+  shown.say(
+    `stopped after step ${step}, for the samples copy training images; the model of this step is in ${out}. To go on all the same: ${command} --no-stop-when-copying`,
+  );
+  terminal.out(`${out}\n`);
 }
 
 /** The folder's model with these weights. */
@@ -104,27 +124,19 @@ async function saveNetwork(
 }
 
 /**
- * Draws what a denoiser has learnt so far. Was it drawn? Where it cannot be, for the pictures are not finite (of weights that a run with too high
- * a rate had for a while) or the disk is full, that is said and the run goes on: hours of work don't hang on a sheet.
+ * What drawing beside the training gives; undefined where the signal ended it, which the loop sees too, and where it cannot be done, for the
+ * pictures are not finite (of weights that a run with too high a rate had for a while) or the disk is full: that is said and the run goes on,
+ * for hours of work don't hang on a sheet.
  */
-async function drawSheet(
-  { network, out, backend, shown, signal }: Outputs,
-  step: number,
-  model: Model,
-): Promise<boolean> {
-  if (network !== "denoiser") return false;
-  const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
+async function aside<T>({ shown, signal }: Outputs, path: string, drawing: Promise<T>): Promise<T | undefined> {
   try {
-    await writeSheet(path, model, backend, signal);
+    return await drawing;
   } catch (error) {
-    // The loop sees the signal too, and ends the run with a checkpoint.
-    if (signal.aborted) return false;
+    if (signal.aborted) return undefined;
     if (!(error instanceof RuntimeFailure || (error instanceof Error && "errno" in error))) throw error;
     shown.say(`${path}: not drawn: ${error.message}; training goes on`);
-    return true;
+    return undefined;
   }
-  shown.say(`samples: ${path}`);
-  return true;
 }
 
 /** Is the classifier good enough? Its accuracy by timestep, as a table here, and as files. */

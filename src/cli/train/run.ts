@@ -54,8 +54,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const { values, start } = await begin(network, asked, given, { saved, existing });
 
   const shown = progress(terminal);
-  const problem = choiceProblem(network, values);
-  if (problem) throw new UsageError(`--${problem}`);
+  checkChoice(network, values);
   const dataset = await openTrainingData(values, saved !== undefined && !given.has("data"), existing, shown, signal);
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
@@ -76,6 +75,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   shown.say(description);
 
   const config = { ...configOf(values, dataset), ...(start && { start: storedStart(network, start) }), fingerprint };
+  const stop = new AbortController();
   const events = job.start({
     backend,
     steps: values.steps,
@@ -86,10 +86,11 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     ...("sampleEvery" in values && { sampleEvery: values.sampleEvery }),
     config,
     mayChange,
-    signal,
+    signal: AbortSignal.any([signal, stop.signal]),
   });
   const { storage } = values;
-  await follow(events, { network, out, storage, dataset, job, backend, terminal, shown, signal }).catch((error) =>
+  const run = { backend, terminal, shown, signal, stopCopying: stopsCopying(values) ? stop : undefined };
+  await follow(events, { network, out, storage, dataset, job, ...run }).catch((error) =>
     throwWithAWayOn(error, goOn(`train ${network}`, out), values, store),
   );
 }
@@ -106,13 +107,21 @@ async function begin<V extends DenoiserValues | ClassifierValues>(
     const stored = saved.config.start as JsonObject | undefined;
     return { values: resumedValues(named, given, saved.config), start: stored && restoredStart(network, stored) };
   }
-  // Stored, so that a run that is made longer keeps it.
-  const fresh = { ...named, warmUpSteps: named.warmUpSteps ?? usualWarmUp(named.steps) };
-  if (fresh.from === undefined)
-    return { values: { ...fresh, preset: fresh.preset ?? defaultPreset }, start: undefined };
+  // The warm-up is stored, so that a run that is made longer keeps it.
+  if (named.from === undefined) {
+    const { preset = defaultPreset, warmUpSteps = usualWarmUp(named.steps) } = named;
+    return { values: { ...named, preset, warmUpSteps }, start: undefined };
+  }
   const start = await openStart(network, asked.from!, asked.out);
-  return { values: valuesOfStart(network, fresh, given, start, existing !== undefined), start };
+  return { values: valuesOfStart(network, named, given, start, existing !== undefined), start };
 }
+
+function checkChoice(network: NetworkRole, values: DenoiserValues | ClassifierValues): void {
+  const problem = choiceProblem(network, values);
+  if (problem) throw new UsageError(`--${problem}`);
+}
+
+const stopsCopying = (values: object): boolean => "stopWhenCopying" in values && values.stopWhenCopying === true;
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
 

@@ -1,6 +1,7 @@
 import { DataError } from "../../errors.ts";
 import { type BootstrapOptions, bootstrappedMean, type Estimate, purposes } from "./bootstrap.ts";
 import type { Matrix } from "./matrix.ts";
+import { nearestRows, roundingOf, squaredDistance } from "./nearest.ts";
 import {
   blockedProducts,
   centreOf,
@@ -58,46 +59,10 @@ export async function precisionRecall(
   };
 }
 
-/** Bound on the rounding of a float32 product of rows, in units of the two squared norms; a walk of D steps, with much to spare. */
-const roundingOf = (columns: number): number => 2 ** -20 * Math.sqrt(columns);
-
-function squaredDistance(a: Matrix, i: number, b: Matrix, j: number): number {
-  const { columns } = a;
-  const [p, q] = [i * columns, j * columns];
-  let sum = 0;
-  for (let c = 0; c < columns; c++) {
-    const difference = a.data[p + c]! - b.data[q + c]!;
-    sum += difference * difference;
-  }
-  return sum;
-}
-
 /** The squared distance of every row to its k-th nearest other row. */
 async function neighbourDistances(points: Matrix, k: number, options: ProductOptions): Promise<Float64Array> {
-  const norms = squaredNorms(points, options.centre);
-  const rounding = roundingOf(points.columns);
-  // The k smallest so far of each row, in order.
-  const nearest = new Float64Array(points.rows * k).fill(Number.POSITIVE_INFINITY);
-  const insert = (i: number, distance: number): void => {
-    let at = i * k + k - 1;
-    if (distance >= nearest[at]!) return;
-    for (; at > i * k && nearest[at - 1]! > distance; at--) nearest[at] = nearest[at - 1]!;
-    nearest[at] = distance;
-  };
-  for await (const { a, b, products, unit, stride } of blockedProducts(points, undefined, options))
-    for (let row = 0; row < a.count; row++) {
-      const i = a.first + row;
-      for (let column = a.first === b.first ? row + 1 : 0; column < b.count; column++) {
-        const j = b.first + column;
-        const both = norms[i]! + norms[j]!;
-        const least = both - 2 * unit * products[row * stride + column]! - rounding * both;
-        if (least >= nearest[i * k + k - 1]! && least >= nearest[j * k + k - 1]!) continue;
-        const distance = squaredDistance(points, i, points, j);
-        insert(i, distance);
-        insert(j, distance);
-      }
-    }
-  return Float64Array.from({ length: points.rows }, (_, i) => nearest[i * k + k - 1]!);
+  const { squared } = await nearestRows(points, undefined, k, options);
+  return Float64Array.from({ length: points.rows }, (_, i) => squared[i * k + k - 1]!);
 }
 
 interface Manifold {

@@ -1,5 +1,4 @@
-import { UsageError } from "../../errors.ts";
-import type { ImageShape } from "../family.ts";
+import { checkSides, type ImageShape } from "../family.ts";
 import type { BackboneConfig } from "./config.ts";
 import { encoder } from "./encoder.ts";
 
@@ -13,10 +12,6 @@ export function refitBackbone<C extends BackboneConfig>(
   { imageWidth: _, ...config }: C,
   [inChannels, imageSize, imageWidth]: ImageShape,
 ): Omit<C, "imageWidth"> & { readonly imageWidth?: number } {
-  const { factor } = encoder({ ...config, inChannels, imageSize });
-  if (imageSize % factor !== 0 || imageWidth % factor !== 0)
-    throw new UsageError(
-      `the network to begin with takes images whose sides are multiples of ${factor}, but these are ${imageWidth}x${imageSize}: give such a --size, or --preset for another network`,
-    );
+  checkSides(encoder({ ...config, inChannels, imageSize }).factor, [imageSize, imageWidth]);
   return { ...config, inChannels, imageSize, ...(imageWidth !== imageSize && { imageWidth }) };
 }
