@@ -1,7 +1,7 @@
 /**
  * What the bundled detector sees in the MNIST training set, for comparisons without the data:
  * `npx tsx bench/digit-reference.ts mnist.zip models/digits`. Writes reference-statistics.safetensors (of all training images, float32)
- * and reference-features.safetensors (of 2000 of them, spread evenly, float16).
+ * and reference-features.safetensors (of 2000 of them, spread evenly, and of 2000 test images, plain and spatial: float16).
  */
 
 import { join } from "node:path";
@@ -20,10 +20,10 @@ if (path === undefined || folder === undefined) {
   console.error("usage: npx tsx bench/digit-reference.ts mnist.zip models/digits");
   process.exit(2);
 }
-const { train } = await openDataset(path);
+const { train, test } = await openDataset(path);
 await using backend = await openBackend();
 const detector = await digitsDetector(backend);
-const chosen = Array.from({ length: 2000 }, (_, i) => Math.floor((i * train.count) / 2000));
+const evenly = (count: number): number[] => Array.from({ length: 2000 }, (_, i) => Math.floor((i * count) / 2000));
 
 async function* observations(): AsyncGenerator<Observation> {
   for (let start = 0; start < train.count; start += 1000)
@@ -35,7 +35,8 @@ async function* observations(): AsyncGenerator<Observation> {
     );
 }
 const { spatial, ...plain } = await statistics(observations(), { backend });
-const { features } = await detector.observe(gather(train, chosen).x);
+const { features } = await detector.observe(gather(train, evenly(train.count)).x);
+const real = await detector.observe(gather(test!, evenly(test!.count)).x);
 const command = "npx tsx bench/digit-reference.ts mnist.zip models/digits";
 const tensorsOf = ({ mean, covariance }: Moments, ending: string) => ({
   [`mu${ending}`]: float32([mean.length], mean),
@@ -50,5 +51,8 @@ await writeAtomically(
 );
 await writeAtomically(
   join(folder, "reference-features.safetensors"),
-  writeSafetensors({ features }, { dtype: "float16", metadata: { command, images: String(chosen.length) } }),
+  writeSafetensors(
+    { features, real: real.features, real_s: real.spatial! },
+    { dtype: "float16", metadata: { command, images: String(features.shape[0]) } },
+  ),
 );

@@ -41,6 +41,9 @@ import { type ModelRecord, modelFormat } from "./schema.ts";
 /** Folder of the models that come with the package. Asked for when it is needed: bundlers may leave `import.meta.url` empty. */
 const bundledFolder = (): string => fileURLToPath(new URL("../../models/", import.meta.url));
 
+/** The folder of a bundled model, whether there is one or not. */
+export const bundledModelFolder = (name: string): string => join(bundledFolder(), basename(name));
+
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,

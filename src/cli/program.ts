@@ -18,12 +18,14 @@ import { describeError, exitCode } from "./terminal/errors.ts";
 import { flagOf, type Option } from "./terminal/option.ts";
 import { trainClassifier } from "./train/classifier.ts";
 import { trainDenoiser } from "./train/denoiser.ts";
+import { trainDetector } from "./train/detector/command.ts";
 
 /** Every command, in the order of the help. What they do is loaded when it is asked for. */
 export const commands: readonly Command[] = [
   command(sample, async () => (await import("./sample/run.ts")).runSample),
   command(trainDenoiser, async () => (await import("./train/run.ts")).runDenoiser),
   command(trainClassifier, async () => (await import("./train/run.ts")).runClassifier),
+  command(trainDetector, async () => (await import("./train/detector/run.ts")).runDetector),
   command(distill, async () => (await import("./distill/run.ts")).runDistill),
   command(ema, async () => (await import("./ema/run.ts")).runEma),
   command(encode, async () => (await import("./encode/run.ts")).runEncode),

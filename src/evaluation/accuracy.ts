@@ -156,10 +156,16 @@ export function accuracyPlot(
   rows: readonly TimestepAccuracy[],
   { title, classes }: { title: string; classes: number },
 ): string {
-  const line = (label: string, color: string, value: (row: TimestepAccuracy) => number) => ({
+  const line = (
+    label: string,
+    color: string,
+    value: (row: TimestepAccuracy) => number,
+    error: (row: TimestepAccuracy) => number = () => 0,
+  ) => ({
     label,
     color,
     points: rows.map((row) => [row.timestep, value(row)] as const),
+    errors: rows.map((row) => [0, error(row)] as const),
   });
   return chartSvg({
     title,
@@ -171,7 +177,12 @@ export function accuracyPlot(
         scale: "linear",
         lines: [
           line("guessing", "#9aa5b1", () => 1 / classes),
-          line("classifier", "#2563a8", ({ accuracy }) => accuracy),
+          line(
+            "classifier",
+            "#2563a8",
+            ({ accuracy }) => accuracy,
+            ({ standardError }) => standardError,
+          ),
         ],
       },
       {

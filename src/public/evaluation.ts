@@ -17,10 +17,13 @@
  * @module guidestar/evaluation
  */
 
-export type { Chart, Line, Panel } from "../evaluation/chart/chart.ts";
+export type { Chart, Level, Line, Panel } from "../evaluation/chart/chart.ts";
 export { chartSvg } from "../evaluation/chart/draw.ts";
 export { type DetectorDeclaration, parseDeclaration } from "../evaluation/detectors/declaration.ts";
 export type { Detector, Observation } from "../evaluation/detectors/detector.ts";
+export { checkFits, type ImagesToSee } from "../evaluation/detectors/fits.ts";
+export type { DetectorReference, DetectorWithReference } from "../evaluation/detectors/folder-detector.ts";
+export { type LabelledBatch, type LookOptions, lookAtData, type Seen } from "../evaluation/detectors/look.ts";
 export {
   type FeatureNetwork,
   type NetworkDetectorOptions,
@@ -62,3 +65,4 @@ export {
   type StatisticsOptions,
   statistics,
 } from "../evaluation/metrics/statistics.ts";
+export { type RealReport, realAgainstReal } from "../evaluation/real.ts";

@@ -61,6 +61,8 @@ export type {
   NetworkRole,
   Shapes,
 } from "../models/family.ts";
+export type { FeaturesFamily, FeaturesNetwork, SeenFeatures } from "../models/features/family.ts";
+export { type ResidualFeaturesConfig, residualFeatures } from "../models/features/residual.ts";
 export { pixelTransformerFamily } from "../models/pixel-transformer.ts";
 export { type NetworkOfClasses, planTransfer, type Transfer } from "../models/transfer.ts";
 export type { PixelTransformerConfig } from "../models/transformer/config.ts";

@@ -17,6 +17,7 @@
 import "./node-engine.ts";
 
 export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";
+export { type DetectorRecord, type DetectorToSave, saveDetector } from "../checkpoint/detector-folder.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
 export { bundledModels, loadModel, type SaveOptions, saveModel } from "../checkpoint/model-folder.ts";
 export { type CheckpointFolderOptions, checkpointFolder } from "../checkpoint/run-folder.ts";
@@ -28,6 +29,7 @@ export { type ImageNeeds, labelsFor, openImagesFor } from "../data/model-images.
 export type { DecodeProgress } from "../data/pack.ts";
 export { type DatasetReport, formatReport, reportOf } from "../data/report.ts";
 export { digitsDetector, digitsReference } from "../evaluation/detectors/digits.ts";
+export { loadDetector } from "../evaluation/detectors/folder-detector.ts";
 export { type FileContents, writeAtomically, writeFiles } from "../files/atomic.ts";
 export { type OpenFile, openFile } from "../files/file-source.ts";
 export { type FolderLock, lockFolder } from "../files/lock.ts";

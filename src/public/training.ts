@@ -24,8 +24,16 @@
 
 export { type Batch, type BatchOptions, batchSequence, imagesAt } from "../data/batches.ts";
 export type { Split } from "../data/content.ts";
+export { type HeldOut, holdOut } from "../data/hold-out.ts";
 export { type ClassifierRecipeOptions, classifierRecipe } from "../recipes/classifier.ts";
 export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.ts";
+export {
+  type DetectorRecipe,
+  type DetectorRecipeOptions,
+  detectorPreset,
+  detectorRecipe,
+  detectorSteps,
+} from "../recipes/detector.ts";
 export { fineTuning, type StartingModel } from "../recipes/fine-tuning.ts";
 export type { NetworkChoice } from "../recipes/network.ts";
 export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
@@ -93,6 +101,7 @@ export {
   denoiserLoss,
   denoiserTask,
 } from "../training/tasks/denoiser.ts";
+export { type DetectorBatch, type DetectorTaskOptions, detectorTask } from "../training/tasks/detector.ts";
 export { type ScoreBatch, type ScoreOptions, scoreTask } from "../training/tasks/score.ts";
 export {
   type TrainOptions,

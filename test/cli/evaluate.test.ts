@@ -35,6 +35,17 @@ async function writePictures(path: string, count: number, noise: number): Promis
   }
 }
 
+/** 21 pictures of noise with the classes of digits. */
+async function writeDigits(name: string, side: number): Promise<void> {
+  const data = Uint8Array.from({ length: 21 * side * side }, (_, i) => (i * i * 37) % 251);
+  const arr_1 = {
+    dtype: "int64",
+    shape: [21],
+    data: BigInt64Array.from({ length: 21 }, (_, i) => BigInt(i % 10)),
+  } as const;
+  await writeFile(at(name), writeNpz({ arr_0: { dtype: "uint8", shape: [21, side, side, 1], data }, arr_1 }));
+}
+
 const evaluate = (...argv: string[]) => guidestar(["evaluate", ...argv, "--threads", "1"]);
 async function json(...argv: string[]) {
   const { code, out, messages } = await evaluate(...argv, "--json");
@@ -151,9 +162,15 @@ describe("evaluate images", () => {
   });
 
   test("of one size only, where the detector sees one; and not without its declaration", async () => {
-    const small = await evaluate(at("samples"), "--reference", at("photos"));
+    await writeDigits("small.npz", 8);
+    const small = await evaluate(at("small.npz"));
     expect(small).toMatchObject({ code: 3, out: "" });
-    expect(small.messages).toMatch(/8x8 .* --size 28/);
+    expect(small.messages).toMatch(/8x8, but the detector digits sees 28x28: resize them \(--size 28\)/);
+    const others = await evaluate(at("samples"), "--size", "28");
+    expect(others).toMatchObject({ code: 3, out: "" });
+    expect(others.messages).toMatch(
+      /images of circle, square, star, but the detector digits knows 0, 1, .*train detector/,
+    );
     await writeFile(at("bare.onnx"), "no model");
     const bare = await evaluate(at("samples"), "--detector", at("bare.onnx"));
     expect(bare.code).toBe(3);
@@ -161,8 +178,10 @@ describe("evaluate images", () => {
   });
 
   test("digits by the bundled detector, against the bundled reference", async () => {
-    const report = await json(at("samples"), "--size", "28");
-    expect(report).toMatchObject({ detector: "digits", samples: 21 });
+    await writeDigits("digits.npz", 28);
+    const report = await json(at("digits.npz"));
+    expect(report).toMatchObject({ detector: "digits", samples: 21, real: { images: 21 } });
+    expect(report.real.fid).toBeLessThan(report.fid);
     expect(report.reference).toBeGreaterThan(1000);
     expect(report.fid).toBeGreaterThan(0);
     expect(report.sfid).toBeGreaterThan(0);

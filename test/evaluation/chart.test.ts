@@ -204,3 +204,100 @@ test("boundCsv: a line for each timestep", () => {
   ];
   expect(boundCsv({ terms })).toBe("timestep,vb,xstart_mse,mse\n0,0.5,1e-7,2\n19,0.25,1,0.125\n");
 });
+
+describe("errors, names and levels", () => {
+  const numbers = (text: string): number[] => [...text.matchAll(/-?[\d.]+/g)].map(([value]) => Number(value));
+  /** The bars of a chart, as the two ends of each. */
+  const barsOf = (svg: string) =>
+    [...svg.matchAll(/<path d="(M[^"]*)" stroke="#123456" stroke-opacity/g)].map(([, path]) =>
+      numbers(path!).slice(0, 4),
+    );
+  const line = { label: "one", color: "#123456" };
+
+  test("a bar reaches as far as the error, in both directions, and the axis holds it", () => {
+    const points: [number, number][] = [
+      [0, 1],
+      [10, 3],
+    ];
+    const errors: [number, number][] = [
+      [0, 0.5],
+      [2, 1],
+    ];
+    const lines = [{ ...line, points, errors }];
+    const svg = chartSvg(chart([], { panels: [{ label: "y", scale: "linear", lines }] }));
+    const [[a, b] = []] = lineOf(svg);
+    const perUnit = (a![1]! - b![1]!) / 2;
+    const [first, second, third] = barsOf(svg);
+    expect(first![1]! - first![3]!).toBeCloseTo(perUnit, 1);
+    expect(second![1]! - second![3]!).toBeCloseTo(2 * perUnit, 1);
+    expect(third![2]! - third![0]!).toBeCloseTo((4 * (b![0]! - a![0]!)) / 10, 1);
+    for (const [x1, y1, x2, y2] of [first!, second!, third!] as [number, number, number, number][]) {
+      expect(Math.min(x1, x2)).toBeGreaterThanOrEqual(84);
+      expect(Math.min(y1, y2)).toBeGreaterThanOrEqual(92);
+      expect(Math.max(y1, y2)).toBeLessThanOrEqual(342);
+    }
+  });
+
+  test("on a logarithmic axis a bar that reaches zero ends at the axis; no error, no bar", () => {
+    const lines = [
+      {
+        ...line,
+        points: [
+          [0, 1],
+          [1, 2],
+          [2, 3],
+        ],
+        errors: [
+          [0, 1.5],
+          [0, 0],
+          [0, Number.NaN],
+        ],
+      },
+    ] as const;
+    const svg = chartSvg(chart([], { panels: [{ label: "y", lines }] }));
+    const bars = barsOf(svg);
+    expect(bars).toHaveLength(1);
+    expect(bars[0]![1]).toBeCloseTo(342, 0);
+    expect(svg).not.toMatch(/NaN|Infinity/);
+  });
+
+  test("shares are as far apart as their odds are, and 99% has a tick", () => {
+    const points: [number, number][] = [
+      [0, 0.1],
+      [1, 0.9],
+      [2, 0.99],
+      [3, 0.999],
+    ];
+    const svg = chartSvg(chart([], { panels: [{ label: "share", scale: "share", lines: [{ ...line, points }] }] }));
+    const ys = lineOf(svg)[0]!.map(([, y]) => y!);
+    const odds = points.map(([, p]) => Math.log(p / (1 - p)));
+    const scale = (ys[0]! - ys[3]!) / (odds[3]! - odds[0]!);
+    for (const i of [1, 2]) expect(ys[0]! - ys[i]!).toBeCloseTo(scale * (odds[i]! - odds[0]!), 1);
+    expect(labelsOf(svg)).toEqual(expect.arrayContaining(["10%", "50%", "90%", "99%"]));
+    const narrow = [
+      [0, 0.62],
+      [1, 0.64],
+    ] as [number, number][];
+    const few = chartSvg(
+      chart([], { panels: [{ label: "share", scale: "share", lines: [{ ...line, points: narrow }] }] }),
+    );
+    expect(labelsOf(few).length).toBeGreaterThanOrEqual(3);
+  });
+
+  test("names stand beside their points, and a level at its value", () => {
+    const points: [number, number][] = [
+      [0, 0],
+      [1, 4],
+    ];
+    const lines = [{ ...line, points, names: ["a<b", "second"] }];
+    const levels = [{ label: "real", y: 2, error: 1 }];
+    const svg = chartSvg(chart([], { panels: [{ label: "y", scale: "linear", lines, levels }] }));
+    expect(svg).toContain(">a&lt;b</text>");
+    const [[a, b] = []] = lineOf(svg);
+    const middle = (a![1]! + b![1]!) / 2;
+    expect(numbers(/<path d="(M[^"]*)"[^>]*stroke-dasharray/.exec(svg)![1]!)[1]).toBeCloseTo(middle, 1);
+    const [, height] = /<rect [^>]*height="([\d.]+)"[^>]*fill-opacity/.exec(svg)!;
+    expect(Number(height)).toBeCloseTo((a![1]! - b![1]!) / 2, 1);
+    expect(svg).toContain(">real</text>");
+  });
+});

@@ -14,7 +14,14 @@ export const importRules: readonly ImportRule[] = [
     may: {
       tensor: "all",
       nn: "all",
-      zod: ["adm-classifier.ts", "adm-super-resolution.ts", "adm-unet.ts", "adm/schema.ts", "pixel-transformer.ts"],
+      zod: [
+        "adm-classifier.ts",
+        "adm-super-resolution.ts",
+        "adm-unet.ts",
+        "adm/schema.ts",
+        "features/residual.ts",
+        "pixel-transformer.ts",
+      ],
     },
   },
   { room: "diffusion", may: { tensor: "all" } },
@@ -86,8 +93,8 @@ export const importRules: readonly ImportRule[] = [
       files: "all",
       training: ["average-folder.ts", "run-folder.ts", "training-file.ts"],
       fflate: ["model-files.ts"],
-      zod: ["schema.ts"],
-      "node:*": ["average-folder.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
+      zod: ["detector-folder.ts", "schema.ts"],
+      "node:*": ["average-folder.ts", "detector-folder.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
   },
 
@@ -103,6 +110,7 @@ export const importRules: readonly ImportRule[] = [
       hyparquet: ["containers/parquet.ts"],
       "node:*": [
         "cache.ts",
+        "hold-out.ts",
         "containers/archives.ts",
         "containers/disk.ts",
         "containers/parquet.ts",

@@ -4,11 +4,13 @@ import { choice, text, toggle, whole } from "../terminal/option.ts";
 
 const options = {
   reference: text("path", "real images (as for SAMPLES), or an npz of features, or of statistics (mu, sigma)", {
-    otherwise: "for the bundled detector, what it sees in the MNIST training set",
+    otherwise: "what the detector saw in the images that it was made from",
   }),
-  detector: text("name|file", "what sees features in images: bundled, or an ONNX file with its declaration beside it", {
-    fallback: "bundled",
-  }),
+  detector: text(
+    "name|path",
+    "what sees features in images: a folder of train detector, a model that carries one, or an ONNX file with its declaration beside it",
+    { otherwise: "digits, the bundled one" },
+  ),
   split: choice(["train", "test"], "which images of the reference, where it has both", { fallback: "train" }),
   ...labelOptions,
   size: whole("side that images are resized and cropped to", { otherwise: "images as they are" }),
@@ -38,6 +40,7 @@ export const evaluate = define({
   summary: "measure samples: Frechet distance, precision, recall, kernel distance, inception score, accuracy",
   examples: [
     "guidestar evaluate samples.npz --reference mnist.zip            # digits, by the bundled detector",
+    "guidestar evaluate samples.npz --detector runs/photos           # others, by one that `train detector` made",
     "guidestar evaluate samples --reference photos --detector inception.onnx --save-features samples-features.npz",
     "guidestar evaluate photos --detector inception.onnx --save-statistics photos-statistics.npz",
     "guidestar evaluate --reference-features real.npz --sample-features drawn.npz --probabilities p.npz --json",
@@ -46,7 +49,8 @@ export const evaluate = define({
   ],
   options,
   notes:
-    "Every number comes with its error over resamples of the images. Frechet distances of few images are biased upwards, which is said.\n" +
+    "Every number comes with its error over resamples of the images. Frechet distances of few images are biased upwards, which is said. Beside them " +
+    "stands what as many real images get, where there are enough of them.\n" +
     'Beside an ONNX detector NAME.onnx lies NAME.json, for example { "input": "x", "size": 299, "range": [-1, 1], "features": "pool", ' +
     '"logits": "logits" }; also resize, channels, mean, std, layout, spatial, probabilities, classes, batchSize (docs/tour.md).',
 });

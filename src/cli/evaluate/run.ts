@@ -3,8 +3,8 @@ import { type Dataset, splitOf } from "../../data/dataset.ts";
 import { tellsClasses } from "../../data/layout.ts";
 import { DataError, UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
-import { digitsReference } from "../../evaluation/detectors/digits.ts";
-import { evaluate, type ReferenceSet } from "../../evaluation/evaluate.ts";
+import { classesOf } from "../../evaluation/detectors/fits.ts";
+import { evaluate } from "../../evaluation/evaluate.ts";
 import type { FeatureSet } from "../../evaluation/features.ts";
 import {
   featuresFrom,
@@ -15,6 +15,7 @@ import {
   statisticsNpz,
 } from "../../evaluation/files.ts";
 import { moments } from "../../evaluation/metrics/statistics.ts";
+import { type RealReference, realAgainstReal } from "../../evaluation/real.ts";
 import { writeFiles } from "../../files/atomic.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { Context } from "../terminal/command.ts";
@@ -23,7 +24,7 @@ import { duration, progress } from "../terminal/progress.ts";
 import { evaluateClassifier } from "./classifier.ts";
 import type { EvaluateValues } from "./command.ts";
 import { describeReport, reportJson } from "./report.ts";
-import { openDetector, openPictures, readArrays, type Surroundings, see } from "./sources.ts";
+import { openPictures, openRuler, type Ruler, readArrays, type Surroundings, see } from "./sources.ts";
 import { evaluateCopies } from "./training.ts";
 
 /** `guidestar evaluate`. */
@@ -56,6 +57,9 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
     ...(labels && { labels }),
     onMetric: (name) => shown.say(name),
   });
+  if (reference) shown.say("real images against real ones");
+  const real =
+    reference && (await realAgainstReal(samples.features.rows, reference, { backend: engine, signal, seed, k }));
   shown.end();
   const { features, spatial } = samples;
   const statistics = async () => ({
@@ -66,8 +70,8 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
   shown.say(duration((performance.now() - began) / 1000));
   terminal.out(
     values.json
-      ? `${JSON.stringify({ detector: sources.name, ...reportJson(report), k, seed })}\n`
-      : describeReport(report, sources.name),
+      ? `${JSON.stringify({ detector: sources.name, ...reportJson(report, real), k, seed })}\n`
+      : describeReport(report, sources.name, real),
   );
   // The numbers come first: whatever becomes of the files, they are there.
   await writeFiles([
@@ -89,6 +93,7 @@ function checkTogether(values: EvaluateValues, path: string): void {
 /** Where features come from: files, or a detector that is opened when it is needed. */
 class Sources implements AsyncDisposable {
   private detector: Detector | undefined;
+  private opened: Ruler | undefined;
   private readonly values: EvaluateValues;
   private readonly around: Surroundings;
   constructor(values: EvaluateValues, around: Surroundings) {
@@ -115,7 +120,7 @@ class Sources implements AsyncDisposable {
         );
       return { samples: { ...samples, probabilities: rows } };
     }
-    const dataset = await openPictures(path, this.values, this.around);
+    const dataset = await this.open(path);
     const splits = dataset.test ? [dataset.train, dataset.test] : [dataset.train];
     const detector = await this.detectorFor(dataset);
     const samples = await see(splits, detector, this.around);
@@ -126,42 +131,49 @@ class Sources implements AsyncDisposable {
     };
   }
 
-  async reference(): Promise<ReferenceSet | undefined> {
-    const { reference, referenceFeatures, sampleFeatures, detector, split } = this.values;
+  async reference(): Promise<RealReference | undefined> {
+    const { reference, referenceFeatures, sampleFeatures, split } = this.values;
     const file = referenceFeatures ?? reference;
-    if (file === undefined)
-      return detector === "bundled" && sampleFeatures === undefined ? digitsReference() : undefined;
+    if (file === undefined) return sampleFeatures === undefined ? (await this.ruler()).known?.reference : undefined;
     if (file.endsWith(".npz")) {
       const arrays = await readArrays(file);
       if (isStatistics(arrays)) return { statistics: statisticsFrom(arrays, file) };
       if (referenceFeatures !== undefined || !("arr_0" in arrays && arrays.arr_0!.shape.length === 4))
         return featuresFrom(arrays, file);
     }
-    const dataset = await openPictures(file, this.values, this.around);
+    const dataset = await this.open(file);
     return see([splitOf(dataset, split)], await this.detectorFor(dataset), this.around);
   }
 
-  private async detectorFor({ path, imageShape }: Dataset): Promise<Detector> {
-    const { detector, backend } = { ...this.values, ...this.around };
+  private async ruler(): Promise<Ruler> {
+    this.opened ??= await openRuler(this.values.detector, this.around.backend);
+    return this.opened;
+  }
+
+  private async open(path: string): Promise<Dataset> {
+    return openPictures(path, (await this.ruler()).known, this.values, this.around);
+  }
+
+  private async detectorFor({ imageShape }: Dataset): Promise<Detector> {
     const before = this.detector?.imageShape;
     // An ONNX detector is opened for one shape of images; real and drawn ones may be of two.
     if (before && before.join() !== imageShape.join()) {
       await this.detector?.[Symbol.asyncDispose]();
       this.detector = undefined;
-      if (detector === "bundled") throw new DataError(`${path}: expected images ${before} but they are ${imageShape}`);
     }
-    this.detector ??= await openDetector(detector, imageShape, backend);
+    this.detector ??= await (await this.ruler()).open(imageShape);
     return this.detector;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.detector?.[Symbol.asyncDispose]();
+    const open = this.detector ?? this.opened?.known;
+    await open?.[Symbol.asyncDispose]();
   }
 }
 
-/** The detector's class for each of the data's, by name; undefined where it does not know them all, or there are no labels. */
-function labelsFor({ classes, layout }: Dataset, { classes: known = [] }: Detector): readonly number[] | undefined {
+/** The detector's class for each of the data's; undefined where it does not know them all, or there are no labels. */
+function labelsFor({ classes, layout }: Dataset, detector: Detector): readonly number[] | undefined {
   if (!tellsClasses(layout)) return undefined;
-  const labels = classes.map((name) => known.indexOf(name));
-  return labels.length > 0 && labels.every((label) => label >= 0) ? labels : undefined;
+  const labels = classesOf(detector, classes);
+  return labels.length > 0 && labels.every((label) => label !== undefined) ? (labels as number[]) : undefined;
 }

@@ -1,13 +1,18 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { basename, extname } from "node:path";
+import { findDetector } from "../../checkpoint/detector-folder.ts";
 import { gather } from "../../data/batches.ts";
+import { contentWith } from "../../data/channels.ts";
 import type { Split } from "../../data/content.ts";
 import type { Dataset } from "../../data/dataset.ts";
+import { tellsClasses } from "../../data/layout.ts";
 import { DataError, ModelError, UsageError } from "../../errors.ts";
 import { parseDeclaration } from "../../evaluation/detectors/declaration.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { digitsDetector } from "../../evaluation/detectors/digits.ts";
+import { checkFits } from "../../evaluation/detectors/fits.ts";
+import { type DetectorWithReference, loadDetector } from "../../evaluation/detectors/folder-detector.ts";
 import { onnxDetector } from "../../evaluation/detectors/onnx-detector.ts";
 import { collectFeatures, type FeatureSet, features } from "../../evaluation/features.ts";
 import type { NumpyArray } from "../../formats/npy.ts";
@@ -38,15 +43,12 @@ export async function readArrays(path: string): Promise<Record<string, NumpyArra
   }
 }
 
-/** The detector that an option names, for images of a shape. The name of one from a file tells it from others of the same file name. */
-export async function openDetector(
+/** A detector of an ONNX file, for images of a shape. Its name tells it from others of the same file name. */
+async function openOnnx(
   name: string,
   imageShape: readonly [number, number, number],
   backend: Backend,
 ): Promise<Detector> {
-  if (name === "bundled") return digitsDetector(backend);
-  if (extname(name) !== ".onnx")
-    throw new UsageError(`--detector must be bundled, or a file that ends in .onnx, but is "${name}"`);
   const where = name.replace(/\.onnx$/, ".json");
   const read = (path: string, what: string) =>
     readFile(path).catch((cause: Error) => {
@@ -62,20 +64,63 @@ export async function openDetector(
   return onnxDetector({ name: `${basename(name)} (${hash})`, bytes, declaration, imageShape, backend });
 }
 
-/** Opens images for a detector: the bundled one takes one size, others any. */
+/** What sees images: a detector that knows for which it is, or an ONNX file that is opened for images of a shape. */
+export interface Ruler {
+  /** Undefined for an ONNX file. */
+  readonly known: DetectorWithReference | undefined;
+  /** The detector for images of this shape; `known`, or another one each time. */
+  open(imageShape: readonly [number, number, number]): Promise<Detector>;
+}
+
+/** "bundled" is what earlier versions called it. */
+const digitsNames = ["digits", "bundled"];
+
+/**
+ * The detector that an option names: a folder, that of a model that carries one, a bundled model, or an ONNX file; that of digits without a name.
+ *
+ * @throws UsageError for another name, ModelError for a damaged detector
+ */
+export async function openRuler(name: string | undefined, backend: Backend): Promise<Ruler> {
+  if (name !== undefined && extname(name) === ".onnx")
+    return { known: undefined, open: (imageShape) => openOnnx(name, imageShape, backend) };
+  const digits = name === undefined || (digitsNames.includes(name) && findDetector(name) === undefined);
+  if (!digits && findDetector(name) === undefined)
+    throw new UsageError(
+      `--detector must be a folder with detector.json, digits, or a file that ends in .onnx, but is "${name}"; \`guidestar train detector --data DATA --out DIR\` makes one`,
+    );
+  const known = digits ? await digitsDetector(backend) : await loadDetector(name, backend);
+  return { known, open: async () => known };
+}
+
+/** The same, for images of one shape. Throws DataError where it was made for others. */
+export async function openDetector(
+  name: string | undefined,
+  imageShape: readonly [number, number, number],
+  backend: Backend,
+): Promise<Detector> {
+  const detector = await (await openRuler(name, backend)).open(imageShape);
+  checkFits(detector, { imageShape, classes: [] }, "the data");
+  return detector;
+}
+
+/**
+ * Opens images for a detector, in its size and on its background where nothing else is asked for. Throws DataError where it was made for other
+ * images.
+ */
 export async function openPictures(
   path: string,
-  { detector, size, ...reading }: Pick<EvaluateValues, "detector" | "size" | keyof typeof labelOptions>,
+  known: DetectorWithReference | undefined,
+  { size, ...reading }: Pick<EvaluateValues, "size" | keyof typeof labelOptions>,
   around: Surroundings,
 ): Promise<Dataset> {
-  const channels = detector === "bundled" ? 1 : undefined;
-  const dataset = await openImages(path, undefined, { size, channels, ...labelValues(reading), loose: true }, around);
-  const [, height, width] = dataset.imageShape;
-  if (detector === "bundled" && (height !== 28 || width !== 28))
-    throw new DataError(
-      `${path}: the images are ${width}x${height} but the bundled detector sees digits of 28x28; give --size 28 to resize them, or another --detector`,
-    );
-  return dataset;
+  const { size: ownSize, background: ownBackground } = known?.preprocessing ?? {};
+  const { background = ownBackground, ...labels } = labelValues(reading);
+  const options = { size: size ?? ownSize, ...labels, background, loose: true };
+  const dataset = await openImages(path, undefined, options, around);
+  if (!known) return dataset;
+  checkFits(known, { ...dataset, classes: tellsClasses(dataset.layout) ? dataset.classes : [] }, path, path);
+  const converted = contentWith(dataset, known.imageShape[0] === 1 ? 1 : 3);
+  return { ...dataset, ...converted, imageShape: converted.train.shape };
 }
 
 const together = 64;

@@ -56,4 +56,4 @@ function open(path: string, values: EvaluateValues, like: Dataset | undefined, a
 
 /** The detector that is asked for, and that of digits for images as they are; else pixels alone are compared. */
 const detectorFor = async ({ imageShape }: Dataset, { detector }: EvaluateValues, { backend }: Surroundings) =>
-  detector !== "bundled" || imageShape.join() === "1,28,28" ? openDetector(detector, imageShape, backend) : undefined;
+  detector !== undefined || imageShape.join() === "1,28,28" ? openDetector(detector, imageShape, backend) : undefined;

@@ -79,13 +79,13 @@ const options = {
     "data",
     "images to compare with: a folder, zip or tar of CLASS/image, WebDataset, parquet or Arrow of the hub, an npz, MNIST IDX or CIFAR-10 files",
     {
-      otherwise: "for digits, what is bundled of the MNIST training set",
+      otherwise: "what the detector saw in the images that it was made from",
     },
   ),
   referenceCount: whole("images of the reference for precision, recall and the kernel distance, spread evenly", {
     otherwise: "as many as --count",
   }),
-  detector: evaluate.options.detector,
+  detector: { ...evaluate.options.detector, otherwise: "that which the model carries, else digits" },
   batchSize: whole("most pictures at a time", { fallback: 50, aliases: ["batch"] }),
   dryRun: toggle("list the cells and estimate the time, and write nothing"),
   device: choice(["cpu", "webgpu"], "where to run", { fallback: "cpu" }),

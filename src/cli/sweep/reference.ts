@@ -1,17 +1,19 @@
 import { createHash } from "node:crypto";
 import { basename } from "node:path";
+import { findDetector } from "../../checkpoint/detector-folder.ts";
 import type { Model } from "../../checkpoint/model.ts";
 import { counted } from "../../counted.ts";
 import { gather } from "../../data/batches.ts";
 import { UsageError } from "../../errors.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
-import { digitsReference } from "../../evaluation/detectors/digits.ts";
-import type { ReferenceSet } from "../../evaluation/evaluate.ts";
+import { checkFits } from "../../evaluation/detectors/fits.ts";
+import type { DetectorWithReference } from "../../evaluation/detectors/folder-detector.ts";
 import { type Matrix, matrixOf } from "../../evaluation/metrics/matrix.ts";
 import { statistics } from "../../evaluation/metrics/statistics.ts";
+import type { RealReference } from "../../evaluation/real.ts";
 import { sizeOf } from "../../ndarray.ts";
 import type { Backend } from "../../runtime/backend.ts";
-import { openDetector } from "../evaluate/sources.ts";
+import { openRuler } from "../evaluate/sources.ts";
 import { openImages } from "../terminal/images.ts";
 import type { Progress } from "../terminal/progress.ts";
 import type { SweepValues } from "./command.ts";
@@ -22,14 +24,19 @@ export interface Surroundings {
   readonly signal: AbortSignal;
 }
 
-/** The detector that an option names. Throws UsageError where the bundled one does not look at such pictures. */
-export async function detectorFor(name: string, { imageShape, source }: Model, backend: Backend): Promise<Detector> {
-  const detector = await openDetector(name, imageShape, backend);
-  const expected = detector.imageShape;
-  if (expected === undefined || expected.join() === imageShape.join()) return detector;
-  throw new UsageError(
-    `${source}: its pictures are [${imageShape.join(", ")}], but the detector ${detector.name} looks at [${expected.join(", ")}]; give another --detector`,
-  );
+/**
+ * The detector that an option names; without one that which the model carries, or that of digits. Throws DataError where it was made for other
+ * pictures than the model's.
+ */
+export async function detectorFor(
+  name: string | undefined,
+  { imageShape, classes, source }: Model,
+  backend: Backend,
+): Promise<{ readonly detector: Detector; readonly known: DetectorWithReference | undefined }> {
+  const { known, open } = await openRuler(name ?? (findDetector(source) === undefined ? undefined : source), backend);
+  const detector = await open(imageShape);
+  checkFits(detector, { imageShape, classes }, `${source}: it draws`);
+  return { detector, known };
 }
 
 /** What cells are compared with. */
@@ -37,24 +44,23 @@ export interface Reference {
   /** Says which images they are. */
   readonly name: string;
   /** Statistics of all images, and the features of some. */
-  look(): Promise<ReferenceSet & { readonly features: Matrix }>;
+  look(): Promise<RealReference & { readonly features: Matrix }>;
 }
 
-/** The images that --reference names; the bundled ones without. */
+/** The images that --reference names; without, those that the detector was made from. */
 export async function openReference(
   values: SweepValues,
   model: Model,
-  detector: Detector,
+  { detector, known }: Awaited<ReturnType<typeof detectorFor>>,
   { backend, signal, shown }: Surroundings & { readonly shown: Progress },
 ): Promise<Reference> {
   const { reference: path, referenceCount, count } = values;
   if (path === undefined) {
     if (referenceCount !== undefined)
       throw new UsageError("--reference-count chooses among the images of --reference; give that too, or leave it out");
-    if (values.detector !== "bundled")
-      throw new UsageError(`--detector ${values.detector} has seen no real images yet; give --reference`);
-    const bundled = digitsReference();
-    return { name: bundled.name, look: async () => bundled };
+    if (!known) throw new UsageError(`--detector ${values.detector} has seen no real images yet; give --reference`);
+    const { reference } = known;
+    return { name: reference.name, look: async () => reference };
   }
   const { train } = await openImages(path, model, { labels: "none" }, { shown, signal });
   const hash = createHash("sha256").update(train.images).digest("hex").slice(0, 12);

@@ -1,28 +1,41 @@
 import { join } from "node:path";
-import type { Chart, Line } from "../../evaluation/chart/chart.ts";
+import type { Chart, Line, Panel } from "../../evaluation/chart/chart.ts";
 import { chartSvg } from "../../evaluation/chart/draw.ts";
+import type { Estimate } from "../../evaluation/metrics/bootstrap.ts";
+import type { RealReport } from "../../evaluation/real.ts";
 import { writeFiles } from "../../files/atomic.ts";
 import { classifierGuidance } from "../../guidance/kinds/classifier.ts";
 import { classifierFreeGuidance } from "../../guidance/kinds/classifier-free.ts";
 import { rasterize } from "../../images/rasterize.ts";
-import { type Finished, type MetricName, metricNames } from "./folder.ts";
+import { realJson } from "../evaluate/report.ts";
+import { type Finished, metricNames } from "./folder.ts";
 import type { SettingValue } from "./grid.ts";
 
-/** `report.csv`, `report.svg` and `report.png` of finished cells, written into their folder. Resolves to their paths. */
+/**
+ * `report.csv`, `report.svg` and `report.png` of finished cells, and `real.json` of what real images get, written into their folder. Resolves to
+ * their paths.
+ */
 export async function writeReport(folder: string, cells: readonly Finished[], about: ReportText): Promise<string[]> {
   const svg = chartSvg(sweepChart(cells, about));
+  const { real } = about;
   const files = [
     [join(folder, "report.csv"), reportCsv(cells)],
     [join(folder, "report.svg"), svg],
     [join(folder, "report.png"), await rasterize(svg)],
+    ...(real ? [[join(folder, "real.json"), `${JSON.stringify(realJson(real), null, 2)}\n`] as const] : []),
   ] as const;
   await writeFiles(files);
   return files.map(([path]) => path);
 }
 
+/** What the report says beside the cells. */
 export interface ReportText {
   readonly title: string;
   readonly subtitle: string;
+  /** Pictures of each cell. */
+  readonly count: number;
+  /** What as many real images get. */
+  readonly real?: RealReport | undefined;
 }
 
 /** The scales that lines grow over. */
@@ -77,40 +90,92 @@ interface Series {
   readonly cells: readonly Finished[];
 }
 
-/** Precision against recall; FID, and accuracy, against the scale of guidance. */
-function sweepChart(cells: readonly Finished[], { title, subtitle }: ReportText): Chart {
-  const series = seriesOf(cells);
-  const color = (n: number): string => colors[n % colors.length]!;
-  const lines = (
-    x: (cell: Finished, series: Series) => number | undefined,
-    y: MetricName,
-    keep: (series: Series) => boolean = () => true,
-  ): Line[] =>
-    series.flatMap((each, n) => {
-      if (!keep(each)) return [];
-      const points = each.cells.flatMap((cell) => {
-        const [a, b] = [x(cell, each), cell.metrics[y]?.value];
-        return a === undefined || b === undefined ? [] : [[a, b] as const];
-      });
-      return [{ label: each.label, color: color(n), points }];
+/** Grey, as what the cells are compared with. */
+const realColor = "#66727f";
+const realLabel = "real images";
+
+/** A number of a cell, with its error where it has one; undefined where it was not measured. */
+type Measure = (cell: Finished, series: Series) => Partial<Estimate> | null | undefined;
+
+/** A line for each series: points with their errors and, if `named`, the scale beside each. */
+const linesOf = (series: readonly Series[], x: Measure, y: Measure, named = false): Line[] =>
+  series.map((each, n) => {
+    const found = each.cells.flatMap((cell) => {
+      const [a, b] = [x(cell, each), y(cell, each)];
+      return a?.value === undefined || b?.value === undefined
+        ? []
+        : [{ cell, x: { ...a, value: a.value }, y: { ...b, value: b.value } }];
     });
-  const overScale = (y: MetricName): Line[] => lines(({ settings }, { scale }) => Number(settings[scale]), y);
+    return {
+      label: each.label,
+      color: colors[n % colors.length]!,
+      points: found.map(({ x, y }) => [x.value, y.value] as const),
+      errors: found.map(({ x, y }) => [x.error ?? 0, y.error ?? 0] as const),
+      ...(named && { names: found.map(({ cell }) => String(cell.settings[each.scale] ?? "")) }),
+    };
+  });
+
+/** Real images as a point. */
+const realPoint = ({ precision, recall }: Partial<RealReport>): Line[] =>
+  precision && recall
+    ? [
+        {
+          label: realLabel,
+          color: realColor,
+          points: [[recall.value, precision.value]],
+          errors: [[recall.error, precision.error]],
+          names: ["real"],
+        },
+      ]
+    : [];
+
+/** Precision against recall; FID, and accuracy, against the scale of guidance; each with its error, and with what real images get. */
+function sweepChart(cells: readonly Finished[], { title, subtitle, count, real }: ReportText): Chart {
+  const series = seriesOf(cells);
+  const scaleOf: Measure = ({ settings }, { scale }) => ({ value: Number(settings[scale]) });
+  const level = (estimate: Estimate | undefined): Pick<Panel, "levels"> =>
+    estimate ? { levels: [{ label: realLabel, y: estimate.value, error: estimate.error }] } : {};
+  const accuracy: Measure = ({ metrics }) => metrics.accuracy && insideShare(metrics.accuracy, count);
+  const names = linesOf(series, scaleOf, accuracy).map(({ label, color }) => ({ label, color }));
   return {
     title,
     subtitle,
     xLabel: "scale of guidance",
-    legend: series.map(({ label }, n) => ({ label, color: color(n) })),
+    legend: [...names, ...(real ? [{ label: realLabel, color: realColor }] : [])],
     panels: [
       {
         label: "precision",
-        xLabel: "recall",
+        xLabel: "recall (beside each point: the scale)",
         scale: "linear",
-        lines: lines(({ metrics }) => metrics.recall?.value, "precision"),
+        lines: [
+          ...linesOf(
+            series,
+            ({ metrics }) => metrics.recall,
+            ({ metrics }) => metrics.precision,
+            true,
+          ),
+          ...realPoint(real ?? {}),
+        ],
       },
-      { label: "FID (features of the detector)", lines: overScale("fid") },
-      { label: "accuracy of the class", scale: "linear", lines: overScale("accuracy") },
+      {
+        label: "FID (features of the detector)",
+        lines: linesOf(series, scaleOf, ({ metrics }) => metrics.fid),
+        ...level(real?.fid),
+      },
+      {
+        label: "accuracy of the class",
+        scale: "share",
+        lines: linesOf(series, scaleOf, accuracy),
+        ...level(real?.accuracy && insideShare(real.accuracy, 10 * count)),
+      },
     ],
   };
+}
+
+/** A share of so many pictures with a place on an axis of shares: none of them, or all, are drawn half a picture inside. */
+function insideShare({ value, error }: Estimate, count: number): Estimate {
+  const half = 0.5 / count;
+  return { value: Math.min(1 - half, Math.max(half, value)), error };
 }
 
 /**

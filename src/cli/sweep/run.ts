@@ -4,6 +4,8 @@ import { loadModel } from "../../checkpoint/model-folder.ts";
 import { counted } from "../../counted.ts";
 import { noiseRatio } from "../../diffusion/noise-level.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
+import { classesOf } from "../../evaluation/detectors/fits.ts";
+import { realAgainstReal } from "../../evaluation/real.ts";
 import { lockFolder } from "../../files/lock.ts";
 import { scalesAt } from "../../guidance/steps.ts";
 import { float32, type NDArray, sizeOf } from "../../ndarray.ts";
@@ -13,7 +15,7 @@ import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../terminal/command.ts";
 import { duration, type Progress, progress } from "../terminal/progress.ts";
 import type { SweepValues } from "./command.ts";
-import { type Finished, format, openSweep, remaining, type SweepRecord } from "./folder.ts";
+import { type Finished, format, metricNames, openSweep, remaining, type SweepRecord } from "./folder.ts";
 import { type Cell, describeCell, gridOf, kindOf } from "./grid.ts";
 import { measure, type Ruler } from "./measure.ts";
 import { detectorFor, openReference, type Surroundings } from "./reference.ts";
@@ -30,8 +32,9 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
   for (const [reason, times] of leftOut) shown.say(`${times} combinations left out: ${reason}`);
 
   await using backend = await openBackend({ device, ...(threads && { threads }) });
-  await using detector = await detectorFor(values.detector, model, backend);
-  const real = await openReference(values, model, detector, { backend, signal, shown });
+  const seeing = await detectorFor(values.detector, model, backend);
+  await using detector = seeing.detector;
+  const real = await openReference(values, model, seeing, { backend, signal, shown });
   const record: SweepRecord = {
     format,
     denoiser: model.denoiser?.sha256 ?? "",
@@ -56,12 +59,16 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     );
   }
 
+  const reference = await real.look();
+  const ruler: Ruler = { detector, reference, classes: labelsFor(model, detector), backend, signal };
+  const floor = await realAgainstReal(count, reference, { backend, signal });
+  if (floor) shown.say(`real images (${floor.what}): ${describeNumbers(floor)}`);
   const about = {
+    count,
+    real: floor,
     title: `${basename(values.model)}: guidance swept`,
     subtitle: `${counted(count, "picture")} a cell, against the ${real.name}, seen by the detector "${detector.name}"`,
   };
-  const reference = await real.look();
-  const ruler: Ruler = { detector, reference, classes: classesOf(model, detector), backend, signal };
   warnOfBias(count, detector.width, shown);
   const began = performance.now();
   for (const [n, cell] of left.entries()) {
@@ -76,7 +83,7 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
     const finished = { settings: cell.settings, metrics, count, referenceCount: reference.features.rows, seconds };
     await folder.add(finished);
     await writeReport(out, folder.finished, about);
-    shown.say(`${describeCell(cell)}: ${describeMetrics(finished)}`);
+    shown.say(`${describeCell(cell)}: ${describeNumbers(metrics)}, ${seconds} s`);
     shown.update(done + n + 1, cells.length, "cells");
   }
   shown.end();
@@ -84,10 +91,10 @@ export async function runSweep(values: SweepValues, { terminal, signal }: Contex
   terminal.out([`${out}/cells.jsonl`, ...report, ""].join("\n"));
 }
 
-/** The detector's class for each of the model's, by name. */
-function classesOf({ classes }: Model, detector: Detector): number[] | undefined {
-  const found = classes.map((name) => detector.classes?.indexOf(name) ?? -1);
-  return found.length > 0 && !found.includes(-1) ? found : undefined;
+/** The detector's class for each of the model's; undefined where it does not know them all. */
+function labelsFor({ classes }: Model, detector: Detector): number[] | undefined {
+  const found = classesOf(detector, classes);
+  return found.length > 0 && !found.includes(undefined) ? (found as number[]) : undefined;
 }
 
 /** A part at a time, so that no more than about 64 MB of pictures are on the way. */
@@ -162,11 +169,11 @@ function warnOfBias(count: number, width: number, shown: Progress): void {
     );
 }
 
-/** "FID 1.23 ± 0.1, precision 0.9 ± ..." */
-const describeMetrics = ({ metrics, seconds }: Pick<Finished, "metrics" | "seconds">): string =>
-  [
-    ...Object.entries(metrics).flatMap(([name, metric]) =>
-      metric ? [`${name} ${metric.value.toPrecision(4)} ± ${metric.error.toPrecision(1)}`] : [],
-    ),
-    `${seconds} s`,
-  ].join(", ");
+/** "fid 1.23 ± 0.1, precision 0.9 ± ..." */
+const describeNumbers = (metrics: Partial<Finished["metrics"]>): string =>
+  metricNames
+    .flatMap((name) => {
+      const metric = metrics[name];
+      return metric ? [`${name} ${metric.value.toPrecision(4)} ± ${metric.error.toPrecision(1)}`] : [];
+    })
+    .join(", ");

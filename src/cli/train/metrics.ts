@@ -20,7 +20,7 @@ const horizon = 100;
 /** Opens it for a run that has finished `step` steps. Lines of later ones, which a killed run left behind, are dropped. */
 export async function openMetrics(
   path: string,
-  network: NetworkRole,
+  network: NetworkRole | "detector",
   step: number,
   tell: (text: string) => void,
 ): Promise<MetricsFile> {

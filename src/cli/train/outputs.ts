@@ -155,7 +155,7 @@ export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 
 /** A step in a line: "321 images/s  12 min left  loss 0.1234". */
-function stepLine(
+export function stepLine(
   { imagesPerSecond, secondsLeft }: Extract<TrainingEvent, { kind: "step" }>,
   metrics: Readonly<Record<string, number>>,
 ): string {

@@ -1,20 +1,12 @@
 import { counted } from "../../counted.ts";
 import type { Split } from "../content.ts";
+import { imagesIn } from "../hold-out.ts";
 
 interface Labelled {
   readonly classes: readonly string[];
   readonly train: Split;
   readonly test?: Split | undefined;
   readonly notes?: readonly string[] | undefined;
-}
-
-/** The images of a split at some places. */
-function at(split: Split, places: readonly number[]): Split {
-  const size = split.shape[0] * split.shape[1] * split.shape[2];
-  const images = new Uint8Array(places.length * size);
-  for (const [to, from] of places.entries())
-    images.set(split.images.subarray(from * size, (from + 1) * size), to * size);
-  return { ...split, count: places.length, images, labels: Int32Array.from(places, (place) => split.labels[place]!) };
 }
 
 /**
@@ -30,7 +22,7 @@ export function trainedClasses<D extends Labelled>(dataset: D): D {
   const relabel = (split: Split): Split => ({ ...split, labels: split.labels.map((label) => places.get(label)!) });
   const left =
     test &&
-    at(
+    imagesIn(
       test,
       [...test.labels.keys()].filter((i) => present.has(test.labels[i]!)),
     );

@@ -86,6 +86,40 @@ export function linearAxis(values: readonly number[]): Axis {
   return { low, high, ticks: ticks.map((value) => ({ value, label: value.toFixed(digits).replace("-", "\u2212") })) };
 }
 
+/** log(y / (1 - y)), where y is a share; 0 and 1 stand beyond all others. */
+export const logit = (y: number): number => Math.log(y / (1 - y));
+
+/** Ticks of shares, each beside 1 less it; those that come first get their labels first. */
+const SHARES = [0.5, 0.1, 0.01, 0.001, 0.2, 0.05, 0.02, 0.005, 0.002, 0.3, 0.4];
+
+/** Range and ticks of an axis of shares that holds all values, each above 0 and below 1. */
+export function shareAxis(values: readonly number[]): Axis {
+  const [least, most] = values.reduce(([low, high], y) => [Math.min(low, y), Math.max(high, y)], [1, 0]);
+  if (!(most >= least)) return { low: 0.1, high: 0.9, ticks: [] };
+  const room = Math.max(0.06 * (logit(most) - logit(least)), 0.1);
+  const share = (z: number): number => 1 / (1 + Math.exp(-z));
+  const [low, high] = [share(logit(least) - room), share(logit(most) + room)];
+  const inside = [...new Set(SHARES.flatMap((p) => [p, 1 - p]))].filter((p) => p >= low && p <= high);
+  const label = (p: number): string => `${Number((100 * p).toPrecision(4))}%`;
+  const ticks = inside.map((value) => ({ value, label: label(value) }));
+  if (ticks.length >= 3) return { low, high, ticks: spaced(ticks, low, high) };
+  // In a narrow range, round numbers.
+  const narrow = linearAxis(values).ticks.filter(({ value }) => value > low && value < high);
+  return { low, high, ticks: narrow.map(({ value }) => ({ value, label: label(value) })) };
+}
+
+/** Ticks without the labels that would stand on earlier ones. */
+function spaced(ticks: readonly Tick[], low: number, high: number): Tick[] {
+  const least = (logit(high) - logit(low)) / 14;
+  const taken: number[] = [];
+  return ticks.map((tick) => {
+    const at = logit(tick.value);
+    if (taken.some((other) => Math.abs(at - other) < least)) return { value: tick.value };
+    taken.push(at);
+    return tick;
+  });
+}
+
 /** Where its values are, in pixels, and its ticks. */
 export interface XAxis {
   readonly at: (x: number) => number;
@@ -94,7 +128,12 @@ export interface XAxis {
 
 /** A linear x axis from `left` to `right` that holds all points of some lines. */
 export function xAxis(lines: readonly Line[], left: number, right: number): XAxis {
-  const xs = lines.flatMap(({ points }) => points.map(([x]) => x));
+  const xs = lines.flatMap(({ points, errors }) =>
+    points.flatMap(([x], i) => {
+      const error = errors?.[i]?.[0] || 0;
+      return [x - error, x + error];
+    }),
+  );
   const [first, end] = xs.reduce(([low, high], x) => [Math.min(low, x), Math.max(high, x)], [Infinity, -Infinity]);
   const last = roundedUp(first, end);
   return {

@@ -20,13 +20,16 @@ interface TextStyle {
   readonly color?: string;
   readonly weight?: number;
   readonly rotate?: number;
+  /** White around the letters, so that they can be read on lines. */
+  readonly halo?: boolean;
 }
 
 /** A text element; `content` is SVG already. */
 export function text(x: number, y: number, content: string, style: TextStyle = {}): string {
-  const { size = 12, anchor = "start", color = soft, weight = 400, rotate } = style;
+  const { size = 12, anchor = "start", color = soft, weight = 400, rotate, halo = false } = style;
   const turned = rotate === undefined ? "" : ` transform="rotate(${rotate} ${fixed(x)} ${fixed(y)})"`;
-  return `<text x="${fixed(x)}" y="${fixed(y)}" font-size="${size}" text-anchor="${anchor}" font-weight="${weight}" fill="${color}"${turned}>${content}</text>`;
+  const around = halo ? ' stroke="#ffffff" stroke-width="3" paint-order="stroke" stroke-linejoin="round"' : "";
+  return `<text x="${fixed(x)}" y="${fixed(y)}" font-size="${size}" text-anchor="${anchor}" font-weight="${weight}" fill="${color}"${around}${turned}>${content}</text>`;
 }
 
 /** A straight line. */
