@@ -44,13 +44,13 @@ export async function* blockedProducts(
 ): AsyncGenerator<ProductBlock, void, undefined> {
   const b = other ?? a;
   const width = a.columns;
-  const size = Math.min(side, Math.max(a.rows, b.rows));
-  const graph = trace({ a: f32(size, width), b: f32(size, width) }, (inputs) => ({
+  const [height, stride] = [Math.min(side, a.rows), Math.min(side, b.rows)];
+  const graph = trace({ a: f32(height, width), b: f32(stride, width) }, (inputs) => ({
     products: inputs.a.matmul(inputs.b.permute(1, 0)),
   }));
   await using program = await compile(graph, backend);
   const scale = scaleOf([a, b], centre);
-  const centred = ({ rows, data }: Matrix, first: number) => {
+  const centred = ({ rows, data }: Matrix, first: number, size: number) => {
     const block = float32([size, width]);
     const count = Math.min(size, rows - first);
     for (let i = 0, at = first * width, to = 0; i < count; i++)
@@ -58,17 +58,17 @@ export async function* blockedProducts(
     return { block, count };
   };
   let pending: Promise<ProductBlock> | undefined;
-  for (let i = 0; i < a.rows; i += size) {
-    const left = centred(a, i);
-    for (let j = other ? 0 : i; j < b.rows; j += size) {
+  for (let i = 0; i < a.rows; i += height) {
+    const left = centred(a, i, height);
+    for (let j = other ? 0 : i; j < b.rows; j += stride) {
       signal?.throwIfAborted();
-      const right = !other && i === j ? left : centred(b, j);
+      const right = !other && i === j ? left : centred(b, j, stride);
       const next = program.run({ a: left.block, b: right.block }).then(({ products }) => ({
         a: { first: i, count: left.count },
         b: { first: j, count: right.count },
         products: products.data,
         unit: scale ** -2,
-        stride: size,
+        stride,
       }));
       // Where the one before fails, nobody asks for this one, and how it ends is not to end the process.
       next.catch(() => undefined);
