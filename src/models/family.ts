@@ -128,8 +128,8 @@ export interface DenoiserFamily<Config extends object = object>
   readonly role: "denoiser";
   /**
    * For `guidestar distill`: the config of a student of the network of a config, which is told the class where that is, has no null label
-   * and no channels for a variance, and is told scales of guidance from 1 to `maxCfgScale` where that is given. What both networks
-   * have is called the same; of fewer rows, labels or channels of the output, the student's are the first. Without it there are no students.
+   * and no channels for a variance, and is told scales of guidance from 1 to `maxCfgScale` where that is given. It begins
+   * with its teacher's weights, as `planTransfer` takes them over. Without it there are no students.
    */
   student?(config: Config, told: { readonly maxCfgScale?: number | undefined }): Config;
 }

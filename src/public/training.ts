@@ -61,6 +61,7 @@ export {
   type TrajectorySource,
   trajectoryPairs,
 } from "../training/consistency/trajectory-pairs.ts";
+export { type TuningPairsOptions, tuningPairs } from "../training/consistency/tuning-pairs.ts";
 export {
   drawNoise,
   drawTimesteps,

@@ -4,10 +4,12 @@ import { ModelError, UsageError } from "../errors.ts";
 import { toldSetting } from "../guidance/guidances.ts";
 import { denoiserNetwork, denoiserSignature, familyOf, type NetworkDescription } from "../models/families.ts";
 import type { DenoiserNetwork } from "../models/family.ts";
-import { float32, type NDArray, sizeOf } from "../ndarray.ts";
+import { planTransfer } from "../models/transfer.ts";
 import { initialize } from "../nn/initialize.ts";
 import { type TrajectorySource, trajectoryPairs } from "../training/consistency/trajectory-pairs.ts";
+import { tuningPairs } from "../training/consistency/tuning-pairs.ts";
 import type { ConsistencyOptions } from "../training/tasks/consistency.ts";
+import type { BatchAt } from "../training/tasks/data.ts";
 import type { TrainOptions } from "../training/train.ts";
 import type { Recipe } from "./recipe.ts";
 
@@ -16,8 +18,10 @@ export interface StudentRecipeOptions
   extends Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** A model whose denoiser is distilled. */
   teacher: Model;
-  /** Its trajectories, as `trajectorySource` draws them. */
-  source: TrajectorySource;
+  /** Its trajectories, as `trajectorySource` draws them, under guidance of the scales that the student is told. */
+  source?: TrajectorySource | undefined;
+  /** In place of them, images in batches of `batchSize`, with the model's labels, to tune on: without guidance. */
+  images?: BatchAt | undefined;
   /** Largest scale of classifier-free guidance that the student is told, where the teacher has a null label; 4 by default. */
   maxCfgScale?: number;
   /** Updates in all; 3000 by default. */
@@ -47,7 +51,7 @@ export const studentScale = (teacher: Model, asked: number = studentDefaults.max
  * await saveModel("runs/student", recipe.model(weights));
  * ```
  *
- * @throws ModelError where the model has no denoiser, or one that cannot have students: an upsampler, a student, a family without them
+ * @throws UsageError unless there are either trajectories or images; ModelError where the model has no denoiser, or one that cannot have students: an upsampler, a student, a family without them
  */
 export function studentRecipe(
   options: StudentRecipeOptions,
@@ -55,6 +59,7 @@ export function studentRecipe(
   const {
     teacher,
     source,
+    images,
     maxCfgScale: asked,
     batchSize = studentDefaults.batchSize,
     uses = studentDefaults.uses,
@@ -62,10 +67,13 @@ export function studentRecipe(
   } = options;
   const { steps = studentDefaults.steps, seed = 0, learningRate = 1e-3 } = others;
   const record = distilled(teacher);
-  const maxCfgScale = studentScale(teacher, asked);
+  if (!source === !images) throw new UsageError("a student learns of trajectories or of images: give source or images");
+  const maxCfgScale = images ? undefined : studentScale(teacher, asked);
   const description = studentOf(record, maxCfgScale);
   const network = denoiserNetwork(description);
   const process = studentProcess(record.process);
+  const { classes } = teacher;
+  const takenOver = planTransfer("denoiser", { network: record, classes }, { network: description, classes });
   return {
     network,
     training: {
@@ -78,9 +86,17 @@ export function studentRecipe(
       steps,
       learningRate,
       network,
-      weights: () => takenOver(teacher.weights.denoiser!, initialize(network, seed)),
+      weights: () => takenOver.weights(teacher.weights.denoiser!, initialize(network, seed)),
       process,
-      pairsAt: trajectoryPairs({ process, source, batchSize, uses, seed }),
+      pairsAt: images
+        ? tuningPairs({
+            process,
+            batchAt: images,
+            steps,
+            classes: denoiserSignature(record).classes !== undefined,
+            seed,
+          })
+        : trajectoryPairs({ process, source: source!, batchSize, uses, seed }),
     },
     model: (weights, training = {}) => studentModel(teacher, { ...description, process, training }, weights),
   };
@@ -129,17 +145,4 @@ function studentOf({ kind, config }: NetworkDescription, maxCfgScale: number | u
   if (nullLabel !== undefined || signature.maxCfgScale !== maxCfgScale)
     throw new UsageError(`family ${kind}: its students must have no null label and be told scales to ${maxCfgScale}`);
   return { kind, config: student };
-}
-
-/** A student's first weights: its teacher's where both have them, the first rows where the student has fewer, else new ones. */
-function takenOver(teacher: Weights, fresh: Weights): Weights {
-  return Object.fromEntries(
-    Object.entries(fresh).map(([key, value]): [string, NDArray<"float32">] => {
-      const theirs = teacher[key];
-      const [rows = 1, ...row] = value.shape;
-      const [teacherRows = 1, ...teacherRow] = theirs?.shape ?? [0];
-      if (!theirs || row.join() !== teacherRow.join() || teacherRows < rows) return [key, value];
-      return [key, float32(value.shape, theirs.data.slice(0, sizeOf(value.shape)))];
-    }),
-  );
 }

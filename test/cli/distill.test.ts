@@ -1,4 +1,4 @@
-import { readFile } from "node:fs/promises";
+import { cp, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { loadModel, saveModel } from "../../src/checkpoint/model-folder.ts";
@@ -107,6 +107,62 @@ describe("a student", () => {
     expect(code, messages).toBe(0);
     expect((await readFile(out)).includes("guidance_scale")).toBe(what === "denoiser");
   });
+});
+
+describe("a student that is tuned on images", () => {
+  const tuned = (out: string, ...options: string[]) =>
+    guidestar(["distill", path("teacher"), "--out", path(out), ...options]);
+  beforeAll(async () => {
+    for (const [i, name] of ["circle", "square"].entries())
+      await cp(path(`images/${["dark", "light"][i]}`), path(`shapes/${name}`), { recursive: true });
+  });
+
+  test("needs none of the teacher's drawing, has no guidance, and goes on after it was stopped", async () => {
+    const options = ["--data", path("shapes"), "--steps", "6", "--batch-size", "2", "--threads", "1"];
+    const stopped = await guidestar(["distill", path("teacher"), "--out", path("tuned"), ...options], {
+      columns: 100,
+      onMessage: (text, interrupt) => {
+        if (text.includes(" 2/6 ")) interrupt();
+      },
+    });
+    expect(stopped.code, stopped.messages).toBe(130);
+    const again = await guidestar(["distill", "--out", path("tuned"), "--resume"]);
+    expect(again.code, again.messages).toBe(0);
+    expect((await tuned("whole", ...options)).code).toBe(0);
+    const file = "denoiser.safetensors";
+    expect(await sameBytes(join(path("tuned"), file), join(path("whole"), file))).toBe(true);
+    const { out } = await guidestar(["info", path("tuned")]);
+    expect(out).toContain("has no classifier-free guidance");
+    const drawn = ["sample", "--model", path("tuned"), "--count", "2", "--out", path("tuned.png")];
+    expect(await guidestar(drawn)).toMatchObject({ code: 0 });
+    expect((await guidestar([...drawn, "--cfg-scale", "2"])).messages).toContain("need a denoiser with a null label");
+  });
+
+  test.each([
+    [["--data", "images"], 'its class "dark" is none of the model\'s', 3],
+    [["--data", "shapes", "--uses", "3"], "--uses: says how the teacher draws", 2],
+  ])("%j is refused", async ([flag, data, ...rest], message, code) => {
+    const outcome = await tuned("none", flag!, path(data!), ...rest);
+    expect(outcome.messages).toContain(message);
+    expect(outcome.code).toBe(code);
+  });
+});
+
+test("no denoiser begins with a student", async () => {
+  const outcome = await guidestar([
+    "train",
+    "denoiser",
+    "--from",
+    path("student"),
+    "--data",
+    path("images"),
+    "--out",
+    path("tuned-on"),
+  ]);
+  expect(outcome.messages).toContain(
+    `is a student, which tells where the flow ends, and no denoiser to begin with; give its teacher`,
+  );
+  expect(outcome.code).toBe(2);
 });
 
 describe("a run", () => {

@@ -1,4 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
+import { labelOptions } from "../terminal/label-options.ts";
 import { real, text, whole } from "../terminal/option.ts";
 import { trainOptions } from "../train/options.ts";
 
@@ -7,6 +8,14 @@ const { checkpointMinutes, resume, fromStep, device, threads } = trainOptions;
 
 const options = {
   out: text("folder", "model folder to write", { required: true }),
+  data: text(
+    "path",
+    "images to tune on in place of the teacher's drawing, as of train denoiser; then without guidance",
+    {
+      otherwise: "none",
+    },
+  ),
+  ...labelOptions,
   maxCfgScale: real("largest --cfg-scale that the student learns, from 1 to this", { fallback: 4, least: 1 }),
   steps: whole("steps in all", { fallback: 3000 }),
   batchSize: whole("places of trajectories per step", { fallback: 32 }),

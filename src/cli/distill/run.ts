@@ -20,6 +20,7 @@ import { wayOut } from "../train/exploded.ts";
 import { follow, goOn } from "../train/outputs.ts";
 import { mayChange, resumedValues, storedOptions } from "../train/stored-options.ts";
 import type { DistillValues } from "./command.ts";
+import { tuningImages } from "./images.ts";
 
 /** Trajectories that the teacher draws at a time. */
 const blockSize = 128;
@@ -39,33 +40,24 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
   const teacher = await openTeacher(name, saved);
 
-  const maxCfgScale = studentScale(teacher, values.maxCfgScale);
+  const shown = progress(terminal);
+  const images = await tuningImages(values, given, teacher, saved?.config, { shown, signal });
+  const maxCfgScale = images ? undefined : studentScale(teacher, values.maxCfgScale);
   await using backend = await openBackend({
     device: values.device,
     ...(values.threads && { threads: values.threads }),
   });
-  const { seed, teacherSteps, steps, batchSize } = values;
-  const source = trajectorySource(teacher, {
-    size: blockSize,
-    maxCfgScale,
-    seed,
-    steps: teacherSteps,
-    backend,
-    signal,
-  });
-  const job = studentRecipe({ ...recipeOptions(values), teacher, source });
+  const { seed, teacherSteps } = values;
+  const source = images
+    ? undefined
+    : trajectorySource(teacher, { size: blockSize, maxCfgScale, seed, steps: teacherSteps, backend, signal });
+  const job = studentRecipe({ ...recipeOptions(values), teacher, source, images: images?.batchAt });
   // What could not be saved is said now, not after the first hour.
   await recordToSave(out, job.model({}, {}));
-
-  const shown = progress(terminal);
-  const drawn = Math.ceil((steps * batchSize) / values.uses);
-  shown.say(
-    `student: ${countParameters(job.network).toLocaleString("en-US")} parameters; ` +
-      `${maxCfgScale === undefined ? "no guidance" : `guidance from 1 to ${maxCfgScale}`}; teacher ${teacher.source}\n` +
-      `training: ${counted(steps, "step")} of ${counted(batchSize, "place")} of ${counted(drawn, "trajectory", "trajectories")}, which the teacher draws ${blockSize} at a time`,
-  );
+  shown.say(describe(job, values, teacher, { maxCfgScale, images: images?.dataset.train.count }));
   const config: JsonObject = {
     ...storedOptions(values),
+    ...images?.config,
     teacher: { name: teacher.source, sha256: teacher.denoiser!.sha256 },
   };
   const { checkpointEvery, checkpointMinutes, sampleEvery, storage } = values;
@@ -78,6 +70,26 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
     throw error instanceof TrainingStopped ? wayOut(error, again, values) : error;
   });
 };
+
+/** What will be trained, on what: two lines. */
+function describe(
+  { network }: ReturnType<typeof studentRecipe>,
+  { steps, batchSize, uses }: DistillValues,
+  { source }: Model,
+  { maxCfgScale, images }: { readonly maxCfgScale: number | undefined; readonly images: number | undefined },
+): string {
+  const parameters = countParameters(network).toLocaleString("en-US");
+  const guidance = maxCfgScale === undefined ? "no guidance" : `guidance from 1 to ${maxCfgScale}`;
+  const drawn = Math.ceil((steps * batchSize) / uses);
+  const from =
+    images === undefined
+      ? `of ${counted(drawn, "trajectory", "trajectories")}, which the teacher draws ${blockSize} at a time`
+      : `with noise at two levels, of ${counted(images, "image")}`;
+  return (
+    `student: ${parameters} parameters; ${guidance}; teacher ${source}\n` +
+    `training: ${counted(steps, "step")} of ${counted(batchSize, images === undefined ? "place" : "image")} ${from}`
+  );
+}
 
 /** The options that the recipe takes. */
 function recipeOptions({ microBatch, warmUpSteps, ...values }: DistillValues) {

@@ -70,6 +70,8 @@ function check({ process, timesteps = "uniform", loss = "hybrid", classes, label
   if (labelDropout > 0 && classes === undefined)
     throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
   checkProcess(process);
+  if (process.consistency)
+    throw new UsageError("this process is a student's, which consistencyTask trains: leave consistency out");
   if (loss === "simple" && learnsVariance(process))
     throw new UsageError(
       'the loss "simple" teaches nothing about the variance, which this network is to learn: choose "hybrid", or a fixed variance',
