@@ -17,6 +17,7 @@ const schema: ConfigSchema<PixelTransformerConfig> = z.strictObject({
   mlpRatio: z.number().positive().max(64).optional(),
   numClasses: count.optional(),
   nullLabel: z.boolean().optional(),
+  maxCfgScale: z.number().gt(1).max(1000).optional(),
 });
 
 /** The transformer of pixels (Peebles & Xie 2023; Li & He 2025), see `pixelTransformer`. */
@@ -24,13 +25,24 @@ export const pixelTransformerFamily = {
   role: "denoiser",
   kind: "pixel-transformer",
   schema,
-  signature: ({ inChannels, imageSize, imageWidth = imageSize, outChannels, numClasses, nullLabel }) => ({
+  signature: ({ inChannels, imageSize, imageWidth = imageSize, outChannels, numClasses, nullLabel, maxCfgScale }) => ({
     imageShape: [inChannels, imageSize, imageWidth],
     outChannels,
     classes: numClasses,
     nullLabel: nullLabel ? numClasses : undefined,
+    ...(maxCfgScale !== undefined && { maxCfgScale }),
   }),
   build: pixelTransformer,
+  dataParameters: ({ numClasses }) => ({
+    image: ["x_embedder.proj.weight"],
+    output: ["final_layer.linear.weight", "final_layer.linear.bias"],
+    classes: numClasses === undefined ? [] : ["y_embedder.embedding_table.weight"],
+  }),
+  student: ({ nullLabel: _, maxCfgScale: __, ...config }, { maxCfgScale }) => ({
+    ...config,
+    outChannels: config.inChannels,
+    ...(maxCfgScale !== undefined && { maxCfgScale }),
+  }),
   presets: {
     tiny: (data) => transformerPreset("tiny", data),
     small: (data) => transformerPreset("small", data),

@@ -122,7 +122,7 @@ describe("a student that is tuned on images", () => {
     const stopped = await guidestar(["distill", path("teacher"), "--out", path("tuned"), ...options], {
       columns: 100,
       onMessage: (text, interrupt) => {
-        if (text.includes(" 2/6 ")) interrupt();
+        if (text.includes(" 1/6 ")) interrupt();
       },
     });
     expect(stopped.code, stopped.messages).toBe(130);

@@ -1,10 +1,10 @@
 import { ShapeError, UsageError } from "../../errors.ts";
 import { groupNorm } from "../../nn/group-norm.ts";
-import { conv2d, embedding, linear, sequential, silu } from "../../nn/layers.ts";
+import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
+import { scaleEmbedding } from "../../nn/scale-embedding.ts";
 import { depthToSpace, spaceToDepth } from "../../nn/space-to-depth.ts";
-import { timestepEmbedding } from "../../nn/timestep-embedding.ts";
 import { concat } from "../../tensor/functions.ts";
 import type { Labels, Tensor } from "../../tensor/tensor.ts";
 import type { DenoiserInputs } from "../family.ts";
@@ -14,19 +14,6 @@ import { type Block, blocks, encoder, levelChannels } from "./encoder.ts";
 /** Rows of the label embedding: the classes, and the null label last. */
 export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): number | undefined =>
   numClasses === undefined ? undefined : numClasses + (nullLabel ? 1 : 0);
-
-/** A scale of guidance counts as this many timesteps, so that the fastest of the embedding's waves tells scales a tenth apart. */
-const timestepsPerScale = 25;
-
-/**
- * Learned embedding of the scale of guidance, float32 [N] -> [N, 4 channels], by waves as that of the timestep (section 3, Meng et al.
- * 2023). Zero at first, so that a student begins as its teacher.
- */
-const scaleEmbed = (channels: number) =>
-  module(
-    { 0: linear(channels, 4 * channels), 2: zeroInit(linear(4 * channels, 4 * channels)) },
-    (layers, scale: Tensor) => layers[2](silu(layers[0](timestepEmbedding(scale.mul(timestepsPerScale), channels)))),
-  );
 
 /**
  * The ADM UNet (Dhariwal & Nichol 2021): x [N, C, H, W], t float32 [N], label [N] where class-conditional and
@@ -64,7 +51,7 @@ export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: 
   const children = {
     time_embed,
     label_emb: labels === undefined ? undefined : embedding(labels, 4 * modelChannels),
-    cfg_embed: config.maxCfgScale === undefined ? undefined : scaleEmbed(modelChannels),
+    cfg_embed: config.maxCfgScale === undefined ? undefined : scaleEmbedding(modelChannels, 4 * modelChannels),
     input_blocks,
     middle_block,
     output_blocks: outputBlocks,

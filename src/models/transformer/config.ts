@@ -22,6 +22,8 @@ export interface PixelTransformerConfig {
   readonly numClasses?: number | undefined;
   /** One more label, `numClasses`, that stands for "no class". Default false. */
   readonly nullLabel?: boolean | undefined;
+  /** It is told a scale of classifier-free guidance, from 1 to this; where not given, none. */
+  readonly maxCfgScale?: number | undefined;
 }
 
 /** Width of the gated layer inside a block. */

@@ -2,6 +2,7 @@ import { ModelError, ShapeError, UsageError } from "../../errors.ts";
 import { embedding, linear, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { type Grid, sinePositions } from "../../nn/positions.ts";
+import { scaleEmbedding } from "../../nn/scale-embedding.ts";
 import { depthToSpace, spaceToDepth } from "../../nn/space-to-depth.ts";
 import { timestepEmbedding } from "../../nn/timestep-embedding.ts";
 import type { Labels, Tensor } from "../../tensor/tensor.ts";
@@ -53,17 +54,22 @@ export function pixelTransformer(
     throw new ModelError(
       `pixelTransformer: hiddenSize ${hiddenSize} does not divide into ${numHeads} heads of a multiple of 4; choose another number of heads`,
     );
+  const { maxCfgScale } = config;
   const labels = numClasses === undefined ? undefined : numClasses + (nullLabel ? 1 : 0);
   const children = {
     x_embedder: { proj: linear(inChannels * patchSize ** 2, hiddenSize) },
     t_embedder: timestepEmbedder(hiddenSize),
+    cfg_embedder: maxCfgScale === undefined ? undefined : scaleEmbedding(timestepWidth, hiddenSize),
     y_embedder: labels === undefined ? undefined : { embedding_table: embedding(labels, hiddenSize) },
     blocks: Array.from({ length: depth }, () => transformerBlock(config)),
     final_layer: finalLayer(hiddenSize, outChannels * patchSize ** 2),
   };
-  return module(children, (self, x: Tensor, t: Tensor, { label }: DenoiserInputs = {}) => {
+  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale }: DenoiserInputs = {}) => {
     checkInputs(x, label, config);
-    const time = self.t_embedder(t);
+    if (self.cfg_embedder && !guidanceScale)
+      throw new UsageError("pixelTransformer: this network is told the scale of guidance; give guidanceScale, [N]");
+    const moment = self.t_embedder(t);
+    const time = self.cfg_embedder && guidanceScale ? moment.add(self.cfg_embedder(guidanceScale)) : moment;
     const emb = self.y_embedder && label ? time.add(self.y_embedder.embedding_table(label)) : time; // [N, width]
     const patches = spaceToDepth(x, patchSize);
     const [n, , ...grid] = patches.shape as [number, number, ...Grid];
