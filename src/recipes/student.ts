@@ -24,7 +24,7 @@ export interface StudentRecipeOptions
   images?: BatchAt | undefined;
   /** Largest scale of classifier-free guidance that the student is told, where the teacher has a null label; 4 by default. */
   maxCfgScale?: number;
-  /** Updates in all; 3000 by default. */
+  /** Updates in all; 800 by default, and no limit where `minutes` are given. */
   steps?: number;
   /** Pairs of an update; 32 by default. */
   batchSize?: number;
@@ -35,7 +35,7 @@ export interface StudentRecipeOptions
 }
 
 /** What is usual of a student. */
-export const studentDefaults = { maxCfgScale: 4, steps: 3000, batchSize: 32, uses: 10 } as const;
+export const studentDefaults = { maxCfgScale: 4, steps: 800, batchSize: 32, uses: 10 } as const;
 
 /** Largest scale that a student of this model is told; undefined where the teacher cannot be guided. */
 export const studentScale = (teacher: Model, asked: number = studentDefaults.maxCfgScale): number | undefined =>
@@ -65,12 +65,14 @@ export function studentRecipe(
     uses = studentDefaults.uses,
     ...others
   } = options;
-  const { steps = studentDefaults.steps, seed = 0, learningRate = 1e-3 } = others;
+  const { steps = others.minutes === undefined ? studentDefaults.steps : undefined } = others;
+  const { seed = 0, learningRate = 1e-3 } = others;
   const record = distilled(teacher);
   if (!source === !images) throw new UsageError("a student learns of trajectories or of images: give source or images");
   const maxCfgScale = images ? undefined : studentScale(teacher, asked);
   const description = studentOf(record, maxCfgScale);
   const network = denoiserNetwork(description);
+  const signature = denoiserSignature(record);
   const process = studentProcess(record.process);
   const { classes } = teacher;
   const takenOver = planTransfer("denoiser", { network: record, classes }, { network: description, classes });
@@ -78,12 +80,12 @@ export function studentRecipe(
     network,
     training: {
       maxGradientNorm: 1,
-      warmUpSteps: Math.min(100, Math.floor(steps / 10)),
+      warmUpSteps: Math.min(100, Math.floor((steps ?? Infinity) / 10)),
       decay: "cosine",
       emaRate: 0.999,
       microBatch: Math.min(16, batchSize),
       ...others,
-      steps,
+      ...(steps !== undefined && { steps }),
       learningRate,
       network,
       weights: () => takenOver.weights(teacher.weights.denoiser!, initialize(network, seed)),
@@ -92,14 +94,20 @@ export function studentRecipe(
         ? tuningPairs({
             process,
             batchAt: images,
-            steps,
-            classes: denoiserSignature(record).classes !== undefined,
+            steps: lengthOf(steps),
+            classes: signature.classes !== undefined,
             seed,
           })
         : trajectoryPairs({ process, source: source!, batchSize, uses, seed }),
     },
     model: (weights, training = {}) => studentModel(teacher, { ...description, process, training }, weights),
   };
+}
+
+/** Throws UsageError where a run on images has no number of steps. */
+function lengthOf(steps: number | undefined): number {
+  if (steps !== undefined) return steps;
+  throw new UsageError("tuning on images goes by stages, which are parts of the steps: give steps too");
 }
 
 /** What `saveModel` takes for a student. */

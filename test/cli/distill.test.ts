@@ -109,6 +109,13 @@ describe("a student", () => {
   });
 });
 
+test("a run of so many minutes ends by itself", async () => {
+  const options = ["--minutes", "0.01", ...quick];
+  const { code, messages } = await guidestar(["distill", path("teacher"), "--out", path("minutes"), ...options]);
+  expect(code, messages).toBe(0);
+  expect(messages).toContain("at most 0.01 minutes, 4 places a step");
+});
+
 describe("a student that is tuned on images", () => {
   const tuned = (out: string, ...options: string[]) =>
     guidestar(["distill", path("teacher"), "--out", path(out), ...options]);
@@ -140,6 +147,7 @@ describe("a student that is tuned on images", () => {
 
   test.each([
     [["--data", "images"], 'its class "dark" is none of the model\'s', 3],
+    [["--data", "shapes", "--minutes", "1"], "tuning on images goes by stages", 2],
     [["--data", "shapes", "--uses", "3"], "--uses: says how the teacher draws", 2],
   ])("%j is refused", async ([flag, data, ...rest], message, code) => {
     const outcome = await tuned("none", flag!, path(data!), ...rest);

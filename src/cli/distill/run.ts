@@ -17,6 +17,7 @@ import type { Action } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
 import { wayOut } from "../train/exploded.ts";
+import { storedName } from "../train/from.ts";
 import { follow, goOn } from "../train/outputs.ts";
 import { mayChange, resumedValues, storedOptions } from "../train/stored-options.ts";
 import type { DistillValues } from "./command.ts";
@@ -58,7 +59,7 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
   const config: JsonObject = {
     ...storedOptions(values),
     ...images?.config,
-    teacher: { name: teacher.source, sha256: teacher.denoiser!.sha256 },
+    teacher: { name: await storedName(teacher.source), sha256: teacher.denoiser!.sha256 },
   };
   const { checkpointEvery, checkpointMinutes, sampleEvery, storage } = values;
   const where = { backend, store, checkpointEvery, checkpointMinutes, sampleEvery, signal };
@@ -73,29 +74,34 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
 
 /** What will be trained, on what: two lines. */
 function describe(
-  { network }: ReturnType<typeof studentRecipe>,
-  { steps, batchSize, uses }: DistillValues,
+  { network, training: { steps } }: ReturnType<typeof studentRecipe>,
+  { batchSize, uses, minutes }: DistillValues,
   { source }: Model,
   { maxCfgScale, images }: { readonly maxCfgScale: number | undefined; readonly images: number | undefined },
 ): string {
   const parameters = countParameters(network).toLocaleString("en-US");
   const guidance = maxCfgScale === undefined ? "no guidance" : `guidance from 1 to ${maxCfgScale}`;
-  const drawn = Math.ceil((steps * batchSize) / uses);
-  const from =
+  const length = [
+    ...(steps === undefined ? [] : [counted(steps, "step")]),
+    ...(minutes === undefined ? [] : [`at most ${counted(minutes, "minute")}`]),
+  ].join(", ");
+  const [each, from] =
     images === undefined
-      ? `of ${counted(drawn, "trajectory", "trajectories")}, which the teacher draws ${blockSize} at a time`
-      : `with noise at two levels, of ${counted(images, "image")}`;
+      ? ["place", `of trajectories, which the teacher draws ${blockSize} at a time; ${counted(uses, "place")} of each`]
+      : ["image", `with noise at two levels, of ${counted(images, "image")}`];
   return (
     `student: ${parameters} parameters; ${guidance}; teacher ${source}\n` +
-    `training: ${counted(steps, "step")} of ${counted(batchSize, images === undefined ? "place" : "image")} ${from}`
+    `training: ${length}, ${counted(batchSize, each)} a step ${from}`
   );
 }
 
 /** The options that the recipe takes. */
-function recipeOptions({ microBatch, warmUpSteps, ...values }: DistillValues) {
-  const { maxCfgScale, steps, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate } = values;
+function recipeOptions({ microBatch, warmUpSteps, steps, minutes, ...values }: DistillValues) {
+  const { maxCfgScale, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate } = values;
   return {
-    ...{ maxCfgScale, steps, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate },
+    ...{ maxCfgScale, batchSize, uses, seed, learningRate, decay, maxGradientNorm, emaRate },
+    ...(steps !== undefined && { steps }),
+    ...(minutes !== undefined && { minutes }),
     ...(microBatch !== undefined && { microBatch }),
     ...(warmUpSteps !== undefined && { warmUpSteps }),
   };
