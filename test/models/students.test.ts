@@ -69,9 +69,9 @@ test.each(teachers)(
     const theirs = outputOf(0, old);
     const prediction = [...theirs.slice(0, 16), ...theirs.slice(32, 48)];
     for (const [i, value] of outputOf(1, taken, 2).entries()) {
-    // Weights that were taken over are float32.
-    expect(Math.abs(value - prediction[i]!)).toBeLessThan(1e-4 * Math.max(1, Math.abs(value)));
-  }
+      // Weights that were taken over are float32.
+      expect(Math.abs(value - prediction[i]!)).toBeLessThan(1e-4 * Math.max(1, Math.abs(value)));
+    }
 
     const [weak, strong] = [1, 3].map((scale) => outputOf(1, { ...taken, ...onlyNew(fresh, isNew) }, scale));
     expect(weak!.some((value, i) => Math.abs(value - strong![i]!) > 1e-6)).toBe(true);
