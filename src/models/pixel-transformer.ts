@@ -33,11 +33,6 @@ export const pixelTransformerFamily = {
     ...(maxCfgScale !== undefined && { maxCfgScale }),
   }),
   build: pixelTransformer,
-  dataParameters: ({ numClasses }) => ({
-    image: ["x_embedder.proj.weight"],
-    output: ["final_layer.linear.weight", "final_layer.linear.bias"],
-    classes: numClasses === undefined ? [] : ["y_embedder.embedding_table.weight"],
-  }),
   student: ({ nullLabel: _, maxCfgScale: __, ...config }, { maxCfgScale }) => ({
     ...config,
     outChannels: config.inChannels,

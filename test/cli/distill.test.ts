@@ -167,9 +167,7 @@ test("no denoiser begins with a student", async () => {
     "--out",
     path("tuned-on"),
   ]);
-  expect(outcome.messages).toContain(
-    "begin with its teacher",
-  );
+  expect(outcome.messages).toContain("begin with its teacher");
   expect(outcome.code).toBe(2);
 });
 
