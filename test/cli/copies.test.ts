@@ -149,6 +149,40 @@ describe("evaluate --training", () => {
     expect(report.pairs).toHaveLength(20);
   });
 
+  test("compares by what a detector sees, too; training refuses one of other images before it begins", async () => {
+    await mkdir(at("digits"), { recursive: true });
+    for (let i = 0; i < 12; i++) {
+      const data = Uint8Array.from(normals(3, i, 784), (z) => Math.max(0, Math.min(255, 128 + 60 * z)));
+      await writeFile(at("digits", `${i}.png`), encodePng({ width: 28, height: 28, channels: 1, data }));
+    }
+    const same = ["evaluate", at("digits"), "--training", at("digits"), "--json", "--threads", "1"];
+    const seen = await guidestar([...same, "--detector", "digits"]);
+    expect(seen.code, seen.messages).toBe(0);
+    const reports: { by: string; share: number; pairs: { training: number }[] }[] = JSON.parse(seen.out).copies;
+    expect(reports.map(({ by, share }) => [by, share])).toEqual([
+      ["digits", 1],
+      ["pixels", 1],
+    ]);
+    for (const { pairs } of reports) expect(pairs.map(({ training }) => training)).toEqual([...pairs.keys()]);
+
+    const train = [
+      "train",
+      "denoiser",
+      "--data",
+      at("trained"),
+      "--labels",
+      "none",
+      "--out",
+      at("never"),
+      "--preset",
+      "tiny",
+    ];
+    const refused = await guidestar([...train, "--detector", "digits", "--threads", "1"]);
+    expect(refused).toMatchObject({ code: 3, out: "" });
+    expect(refused.messages).toMatch(/images of 8x8, but the detector .*digits.* sees 28x28/);
+    await expect(readdir(at("never"))).rejects.toThrow(/ENOENT/);
+  });
+
   test("needs images, and at least three to compare with", async () => {
     const none = await guidestar(["evaluate", "--sample-features", at("x.npz"), "--training", at("trained")]);
     expect(none).toMatchObject({ code: 2 });

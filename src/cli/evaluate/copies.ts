@@ -1,6 +1,7 @@
 import { counted } from "../../counted.ts";
 import { gather } from "../../data/batches.ts";
 import type { Split } from "../../data/content.ts";
+import { DataError } from "../../errors.ts";
 import { type Copies, type CopyDetector, copiesAmong, copyDetector } from "../../evaluation/copying.ts";
 import type { Detector } from "../../evaluation/detectors/detector.ts";
 import { pixelDetector } from "../../evaluation/detectors/pixel-detector.ts";
@@ -11,7 +12,7 @@ import type { Image } from "../../images/image.ts";
 import { toUint8 } from "../../images/planes.ts";
 import { encodePng } from "../../images/png.ts";
 import type { NDArray } from "../../ndarray.ts";
-import type { Surroundings } from "./sources.ts";
+import { openDetector, type Surroundings } from "./sources.ts";
 
 /** Most training images that samples are compared with: pixels of so many take 150 MB. */
 const most = 50_000;
@@ -81,6 +82,24 @@ export async function openCopySearch(
       ).x,
     [Symbol.asyncDispose]: () => pixels[Symbol.asyncDispose](),
   };
+}
+
+/**
+ * The detector that samples are compared by beside pixels, where one is asked for. Throws as `openDetector` does, and DataError where it sees
+ * images of another shape.
+ */
+export async function comparingDetector(
+  name: string | undefined,
+  imageShape: Split["shape"],
+  { backend }: Surroundings,
+): Promise<Detector | undefined> {
+  if (name === undefined) return undefined;
+  const detector = await openDetector(name, imageShape, backend);
+  if (detector.imageShape === undefined || detector.imageShape.join() === imageShape.join()) return detector;
+  await detector[Symbol.asyncDispose]();
+  throw new DataError(
+    `--detector ${name} sees images [${detector.imageShape}] but these are [${imageShape}]; \`guidestar train detector\` makes one for them`,
+  );
 }
 
 /** Images seen at a time. */

@@ -8,8 +8,8 @@ import { openImages } from "../terminal/images.ts";
 import { labelValues } from "../terminal/label-options.ts";
 import { checkOutput } from "../terminal/output.ts";
 import type { EvaluateValues } from "./command.ts";
-import { copiesJson, describeCopies, openCopySearch, pairsPng } from "./copies.ts";
-import { openDetector, type Surroundings } from "./sources.ts";
+import { comparingDetector, copiesJson, describeCopies, openCopySearch, pairsPng } from "./copies.ts";
+import type { Surroundings } from "./sources.ts";
 
 /** `guidestar evaluate SAMPLES --training DATA`: how many of the samples are copies of the images that their model was trained on. */
 export async function evaluateCopies(
@@ -24,7 +24,7 @@ export async function evaluateCopies(
   if (pairs !== undefined) await checkOutput(terminal, "--pairs", pairs, ".png");
   const samples = await open(path, values, undefined, around);
   const data = await open(training, values, samples, around);
-  const detector = await detectorFor(samples, values, around);
+  const detector = await comparingDetector(values.detector, samples.imageShape, around);
   try {
     await using search = await openCopySearch(data.train, data.test, detector ? [detector] : [], around);
     if (!search)
@@ -53,7 +53,3 @@ function open(path: string, values: EvaluateValues, like: Dataset | undefined, a
   }
   return openImages(path, undefined, { size: values.size, ...labelValues(values), loose: true }, around);
 }
-
-/** The detector that is asked for, and that of digits for images as they are; else pixels alone are compared. */
-const detectorFor = async ({ imageShape }: Dataset, { detector }: EvaluateValues, { backend }: Surroundings) =>
-  detector !== undefined || imageShape.join() === "1,28,28" ? openDetector(detector, imageShape, backend) : undefined;

@@ -3,7 +3,7 @@ import type { Dataset } from "../../data/dataset.ts";
 import { writeFiles } from "../../files/atomic.ts";
 import { toUint8 } from "../../images/planes.ts";
 import type { NDArray } from "../../ndarray.ts";
-import { type CopySearch, countCopies, openCopySearch, pairsPng } from "../evaluate/copies.ts";
+import { type CopySearch, comparingDetector, countCopies, openCopySearch, pairsPng } from "../evaluate/copies.ts";
 import type { Surroundings } from "../evaluate/sources.ts";
 
 /** Looks at the samples of a training run for copies of its images. */
@@ -12,19 +12,24 @@ export interface CopyWatch extends AsyncDisposable {
   look(images: NDArray<"float32">): Promise<boolean>;
 }
 
-/** A watch on a data set, if there is one; the images are seen when it first looks. */
-export function copyWatch(
+/**
+ * A watch on a data set, if there is one; the images are seen when it first looks, by their pixels and by the detector of this name. Throws as
+ * `comparingDetector` does.
+ */
+export async function copyWatch(
   dataset: Pick<Dataset, "train" | "test"> | undefined,
+  detectorName: string | undefined,
   out: string,
   around: Surroundings,
-): CopyWatch {
+): Promise<CopyWatch> {
   const { shown } = around;
+  const detector = dataset && (await comparingDetector(detectorName, dataset.train.shape, around));
   let opened: Promise<CopySearch | undefined> | undefined;
   let warned = false;
   return {
     async look(images) {
       if (!dataset) return false;
-      opened ??= openCopySearch(dataset.train, dataset.test, [], around);
+      opened ??= openCopySearch(dataset.train, dataset.test, detector ? [detector] : [], around);
       const search = await opened;
       if (!search) return false;
       const reports = await search.look(images);
@@ -41,6 +46,9 @@ export function copyWatch(
       warned ||= copying;
       return copying;
     },
-    [Symbol.asyncDispose]: async () => (await opened?.catch(() => undefined))?.[Symbol.asyncDispose](),
+    async [Symbol.asyncDispose]() {
+      await (await opened?.catch(() => undefined))?.[Symbol.asyncDispose]();
+      await detector?.[Symbol.asyncDispose]();
+    },
   };
 }

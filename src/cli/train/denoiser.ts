@@ -1,5 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
-import { choice, negatable, real, toggle, whole, withEarlier } from "../terminal/option.ts";
+import { choice, negatable, real, text, toggle, whole, withEarlier } from "../terminal/option.ts";
 import { familyOption, trainOptions } from "./options.ts";
 
 const { data, out, ...common } = trainOptions;
@@ -48,6 +48,7 @@ const options = {
     "keep averages of the weights whose length `guidestar ema` chooses afterwards; takes memory and disk",
   ),
   sampleEvery: whole("steps between sample sheets", { fallback: 1000 }),
+  detector: text("folder|file", "what sees features in samples and training images, to tell copies by beside pixels"),
   stopWhenCopying: negatable(
     toggle(
       "end the run at a sheet whose samples copy training images: more of them are as near to one than chance allows",

@@ -36,6 +36,8 @@ export interface Outputs {
   readonly terminal: Terminal;
   readonly shown: Progress;
   readonly signal: AbortSignal;
+  /** Name of the detector by which samples are compared with training images, beside pixels. */
+  readonly detector?: string | undefined;
   /** Ends the run, with a checkpoint, where samples copy training images; undefined where that is only said. */
   readonly stopCopying?: AbortController | undefined;
 }
@@ -43,7 +45,7 @@ export interface Outputs {
 /** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
   const { network, out, shown, signal, stopCopying } = outputs;
-  await using copies = copyWatch(outputs.dataset, out, outputs);
+  await using copies = await copyWatch(outputs.dataset, outputs.detector, out, outputs);
   let metrics: MetricsFile;
   let config: JsonObject = {};
   let saved: { readonly step: number; readonly model: Model } | undefined;

@@ -89,7 +89,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     signal: AbortSignal.any([signal, stop.signal]),
   });
   const { storage } = values;
-  const run = { backend, terminal, shown, signal, stopCopying: stopsCopying(values) ? stop : undefined };
+  const run = { backend, terminal, shown, signal, ...copiesOf(values, stop) };
   await follow(events, { network, out, storage, dataset, job, ...run }).catch((error) =>
     throwWithAWayOn(error, goOn(`train ${network}`, out), values, store),
   );
@@ -121,7 +121,11 @@ function checkChoice(network: NetworkRole, values: DenoiserValues | ClassifierVa
   if (problem) throw new UsageError(`--${problem}`);
 }
 
-const stopsCopying = (values: object): boolean => "stopWhenCopying" in values && values.stopWhenCopying === true;
+/** How copies of training images are looked for, and what ends the run where that is asked for. */
+const copiesOf = (values: DenoiserValues | ClassifierValues, stop: AbortController) =>
+  "stopWhenCopying" in values
+    ? { detector: values.detector, stopCopying: values.stopWhenCopying ? stop : undefined }
+    : {};
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
 
