@@ -14,8 +14,8 @@ import { chart, type Point, type Result, table } from "./report.ts";
 import { openRuler, type Ruler } from "./ruler.ts";
 
 /**
- * How good pictures are after minutes of training, by recipe: the same data, seeds and detector, one training after the other. Drawing and
- * measuring take no time of the budget. Finished recipes are in results.jsonl and are not done again.
+ * How good pictures are after minutes of training, by recipe: the same data, seeds and detector, one training after the other. Minutes are of
+ * processors' work, see `worked`; drawing and measuring take none of the budget. Finished recipes are in results.jsonl and are not done again.
  */
 export async function quality(args: readonly string[]): Promise<void> {
   const options = readOptions(args);
@@ -64,6 +64,15 @@ interface Around {
   readonly ruler: Ruler;
 }
 
+/**
+ * Milliseconds that processors worked for this process, which others on the machine don't change. With one thread these are the milliseconds of a
+ * clock, where nothing else runs.
+ */
+function worked(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Trains by a recipe, and measures on the way. */
 async function measured(name: string, seed: number, { options, dataset, backend, ruler }: Around) {
   const { minutes, points: wanted, scale, out } = options;
@@ -71,7 +80,7 @@ async function measured(name: string, seed: number, { options, dataset, backend,
   const { batchSize = 64 } = recipes[name]!.options;
   // A clock that stands still while pictures are drawn and measured.
   let away = 0;
-  const clock = (): number => performance.now() - away;
+  const clock = (): number => worked() - away;
   const points: Point[] = [];
   let guided: Result["guided"] = null;
   let reached = { seconds: 0, step: 0 };
@@ -85,7 +94,7 @@ async function measured(name: string, seed: number, { options, dataset, backend,
         );
     }
     if (event.kind !== "samples" && event.kind !== "done") continue;
-    const began = performance.now();
+    const began = worked();
     const folder = join(out, `${name}-${seed}`);
     const saved = await saveModel(folder, recipe.model(event.averaged, { recipe: name, step: event.step }));
     const model = { ...saved, source: folder, weights: { denoiser: event.averaged } };
@@ -105,7 +114,7 @@ async function measured(name: string, seed: number, { options, dataset, backend,
     );
     if (event.kind === "done" && recipe.training.labelDropout! > 0)
       guided = { scale, ...(await ruler.measure(model, scale)) };
-    away += performance.now() - began;
+    away += worked() - began;
   }
   return { parameters: countParameters(recipe.network), points, guided };
 }

@@ -12,6 +12,14 @@ export interface QualityRecipe {
 /** The one that all others are compared with. */
 export const baseline = "baseline";
 
+/** What `train denoiser` did before it chose by the images. */
+const before = {
+  preset: "small",
+  process: ddpmProcess({ variance: "learned-range" }),
+  batchSize: 64,
+  learningRate: 1e-3,
+} as const;
+
 const x0Flow = flowProcess({ prediction: "x0" });
 const logitNormal = (mean: number, std: number) => ({ timesteps: { mean, std } }) as const;
 
@@ -25,6 +33,7 @@ export const recipes: Readonly<Record<string, QualityRecipe>> = {
   [baseline]: {
     about: "ADM UNet, cosine chain, eps, learned variances, Adam 1e-4 constant: the recipe of openai/guided-diffusion",
     options: {
+      ...before,
       process: ddpmProcess({ schedule: "cosine", variance: "learned-range" }),
       learningRate: 1e-4,
       decay: "none",
@@ -35,25 +44,36 @@ export const recipes: Readonly<Record<string, QualityRecipe>> = {
   },
   small: {
     about: "what `train denoiser` did before budgets: 1e-3 with cosine decay, clipping, labels dropped",
-    options: {},
+    options: { ...before },
   },
-  simple: { about: "small without learned variances", options: { process: ddpmProcess(), loss: "simple" } },
-  v: { about: "small, predicting v", options: { process: ddpmProcess({ prediction: "v" }) } },
-  "min-snr": {
-    about: "small without learned variances, min-SNR weights",
-    options: { process: ddpmProcess(), lossWeight: "min-snr" },
+  "small-16": { about: "small, 16 images a step", options: { ...before, batchSize: 16 } },
+  "min-snr-16": {
+    about: "small-16 without learned variances, min-SNR weights",
+    options: { ...before, process: ddpmProcess(), lossWeight: "min-snr", batchSize: 16 },
   },
-  batch16: { about: "small, 16 images a step", options: { batchSize: 16 } },
-  edm: { about: "EDM: preconditioning, log-normal noise", options: { process: edmProcess() } },
-  "edm-16": { about: "EDM, 16 images a step", options: { process: edmProcess(), batchSize: 16 } },
-  flow: { about: "flow, velocity, logit-normal times", options: { process: flowProcess(), timesteps: "logit-normal" } },
+  "edm-16": { about: "EDM, 16 images a step", options: { ...before, process: edmProcess(), batchSize: 16 } },
   "flow-16": {
     about: "flow, velocity, logit-normal times, 16 images a step",
-    options: { process: flowProcess(), timesteps: "logit-normal", batchSize: 16 },
+    options: { ...before, process: flowProcess(), timesteps: "logit-normal", batchSize: 16 },
   },
-  "x0-flow": {
-    about: "flow, predicting the image (JiT, arXiv 2511.13720), more noise",
-    options: { process: x0Flow, ...logitNormal(0.8, 0.8) },
+  "patch-tiny-edm": {
+    about: "UNet on patches of 2x2 (space to depth), the least, EDM, 16 images a step",
+    options: { ...before, preset: "patch-tiny", process: edmProcess(), batchSize: 16 },
   },
-  augment: { about: "EDM, images mirrored", options: { process: edmProcess(), flip: true } },
+  "patch-small-edm": {
+    about: "UNet on patches of 2x2 (space to depth), EDM, 16 images a step",
+    options: { ...before, preset: "patch-small", process: edmProcess(), batchSize: 16 },
+  },
+  "patch-small-flow": {
+    about: "the same, flow, velocity, logit-normal times",
+    options: { ...before, preset: "patch-small", process: flowProcess(), timesteps: "logit-normal", batchSize: 16 },
+  },
+  "patch-small-x0": {
+    about: "the same, flow, predicting the image (JiT, arXiv 2511.13720) at more noise",
+    options: { ...before, preset: "patch-small", process: x0Flow, ...logitNormal(0.8, 0.8), batchSize: 16 },
+  },
+  "patch-small-ddpm": {
+    about: "the same, cosine chain, eps and learned variances",
+    options: { ...before, preset: "patch-small", batchSize: 16 },
+  },
 };

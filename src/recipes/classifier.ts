@@ -1,16 +1,16 @@
 import { trainedClasses } from "../data/labels/trained-classes.ts";
-import { ddpmProcess, type NoiseConfig, noiseOf } from "../diffusion/process-config.ts";
+import { type NoiseConfig, noiseOf } from "../diffusion/process-config.ts";
 import type { ClassifierNetwork } from "../models/family.ts";
 import type { ClassifierOptions } from "../training/tasks/classifier.ts";
 import type { TrainOptions } from "../training/train.ts";
-import { beginning, fineTuning, recordOfStart, startOf } from "./fine-tuning.ts";
+import { beginning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseClassifier } from "./network.ts";
-import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
+import { commonOptions, describeData, type RecipeOptions, type SettledRecipe, settledOf, withUsual } from "./recipe.ts";
 
 /** Choices of `classifierRecipe`. */
 export interface ClassifierRecipeOptions extends RecipeOptions {
-  /** The noise that it reads classes in: that of the denoiser which it will guide. By default that of `from`, else the cosine schedule of T = 1000. */
-  process?: NoiseConfig;
+  /** The noise that it reads classes in: that of the denoiser which it will guide. By default that of `from`, else as `usualTraining` says. */
+  process?: NoiseConfig | undefined;
 }
 
 /**
@@ -19,11 +19,12 @@ export interface ClassifierRecipeOptions extends RecipeOptions {
  * @throws UsageError for a family or a preset that does not exist.
  */
 export function classifierRecipe(
-  options: ClassifierRecipeOptions,
-): Recipe<ClassifierNetwork, Omit<ClassifierOptions & TrainOptions, "backend">> {
-  const { from, seed = 0 } = options;
+  asked: ClassifierRecipeOptions,
+): SettledRecipe<ClassifierNetwork, Omit<ClassifierOptions & TrainOptions, "backend">> {
+  const { from, seed = 0 } = asked;
   const start = from && startOf("classifier", from);
-  const { process = start?.process ?? ddpmProcess() } = options;
+  const options = withUsual("classifier", { ...asked, process: asked.process ?? start?.process });
+  const process = options.process!;
   const dataset = trainedClasses(options.dataset);
   const noise = noiseOf(process);
   const { imageShape, classes } = dataset;
@@ -33,9 +34,10 @@ export function classifierRecipe(
   return {
     network,
     ...plan,
+    settled: settledOf(options, process),
     training: {
       weightDecay: 0.05,
-      ...commonOptions({ ...options, dataset }, from ? fineTuning.classifier : { steps: 6000, learningRate: 1e-3 }),
+      ...commonOptions({ ...options, dataset }),
       network,
       weights,
       // What denoisers predict is nothing to a classifier.

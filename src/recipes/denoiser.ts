@@ -2,18 +2,18 @@ import { trainedClasses } from "../data/labels/trained-classes.ts";
 import type { TimestepSampling } from "../diffusion/level-sampler.ts";
 import type { LossOptions } from "../diffusion/losses.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
-import { checkProcess, ddpmProcess, learnsVariance, processKind } from "../diffusion/process-config.ts";
+import { checkProcess, learnsVariance, processKind } from "../diffusion/process-config.ts";
 import type { DenoiserNetwork } from "../models/family.ts";
 import type { DenoiserOptions } from "../training/tasks/denoiser.ts";
 import type { TrainOptions } from "../training/train.ts";
-import { beginning, fineTuning, recordOfStart, startOf } from "./fine-tuning.ts";
+import { beginning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseDenoiser } from "./network.ts";
-import { commonOptions, describeData, type Recipe, type RecipeOptions } from "./recipe.ts";
+import { commonOptions, describeData, type RecipeOptions, type SettledRecipe, settledOf, withUsual } from "./recipe.ts";
 
 /** Choices of `denoiserRecipe`. */
 export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
   /** What the network learns to undo; by default that of `from`, else the cosine schedule of T = 1000, predicting eps and variances. */
-  process?: ProcessConfig;
+  process?: ProcessConfig | undefined;
   /** How noise levels are picked: by default `log-normal` for `edm`, else `uniform`. */
   timesteps?: TimestepSampling | undefined;
   /**
@@ -39,11 +39,12 @@ export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
  * @throws UsageError for a family or a preset that does not exist, and for options that contradict each other.
  */
 export function denoiserRecipe(
-  options: DenoiserRecipeOptions,
-): Recipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
-  const { from, seed = 0 } = options;
+  asked: DenoiserRecipeOptions,
+): SettledRecipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
+  const { from, seed = 0 } = asked;
   const start = from && startOf("denoiser", from);
-  const { process = start?.process ?? ddpmProcess({ variance: "learned-range" }) } = options;
+  const options = withUsual("denoiser", { ...asked, process: asked.process ?? start?.process });
+  const process = options.process!;
   checkProcess(process);
   const dataset = trainedClasses(options.dataset);
   const { classes } = dataset;
@@ -60,8 +61,9 @@ export function denoiserRecipe(
   return {
     network,
     ...plan,
+    settled: settledOf(options, process),
     training: {
-      ...commonOptions({ ...options, dataset }, from ? fineTuning.denoiser : { steps: 20_000, learningRate: 1e-3 }),
+      ...commonOptions({ ...options, dataset }),
       network,
       weights,
       process,

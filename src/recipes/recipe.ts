@@ -1,31 +1,33 @@
-import { type Background, usualBackground } from "../background.ts";
+import { usualBackground } from "../background.ts";
 import type { ModelToSave } from "../checkpoint/model.ts";
-import { batchSequence } from "../data/batches.ts";
+import { type Batch, batchSequence, gather } from "../data/batches.ts";
+import type { Split } from "../data/content.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { type NoiseConfig, type ProcessKind, processKind } from "../diffusion/process-config.ts";
+import type { NetworkRole } from "../models/family.ts";
 import type { Transfer } from "../models/transfer.ts";
 import type { JsonObject } from "../training/checkpoint.ts";
 import type { Weights } from "../training/events.ts";
 import type { TrainOptions } from "../training/train.ts";
-import type { StartingModel } from "./fine-tuning.ts";
-import type { NetworkChoice } from "./network.ts";
+import { fineTuning, type StartingModel } from "./fine-tuning.ts";
+import { defaultPreset, type NetworkChoice } from "./network.ts";
+import { imagesToLearn, usualTraining } from "./usual.ts";
 
 /** What the recipes of both kinds of networks take. What is not given is as `guidestar train` has it. */
 export interface RecipeOptions
   extends NetworkChoice,
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** Images and their classes, as `openDataset` gives them. */
-  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & { readonly background?: Background };
+  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & Partial<Pick<Dataset, "background" | "test">>;
   /**
    * A model, as `loadModel` gives it, to begin with: fine-tuning. Its network is followed where neither `family` nor `preset` is given, its
    * process where none is, and its weights are taken over as `planTransfer` says.
    */
   from?: StartingModel | undefined;
-  /**
-   * Updates in all; 20 000 by default, 6000 of a classifier, fewer of one that begins with a model, and no limit where `minutes` are given.
-   */
+  /** Updates in all. Without them, and without `minutes`, as `usualTraining` says; of one that begins with a model as `fineTuning` does. */
   steps?: number | undefined;
-  /** Images of an update; 64 by default. */
-  batchSize?: number;
+  /** Images of an update; as `usualTraining` says by default, 64 of one that begins with a model. */
+  batchSize?: number | undefined;
   /** Of weights, order of images, noise; 0 by default. */
   seed?: number;
   /** Mirror half of the images, left to right; not for digits or letters. Off by default. */
@@ -45,6 +47,69 @@ export interface Recipe<Network, Options> {
   model(weights: Weights, record?: JsonObject): ModelToSave;
 }
 
+/** A training of images, with what was chosen by them. */
+export interface SettledRecipe<Network, Options> extends Recipe<Network, Options> {
+  /** What was chosen of what was left open, and what was asked for beside it: as `guidestar train` calls it. */
+  readonly settled: SettledOptions;
+}
+
+/** Options with all choices made that depend on the images. */
+export interface SettledOptions {
+  /** Undefined where the network is like that of a model to begin with. */
+  readonly preset: string | undefined;
+  readonly process: ProcessKind;
+  /** Of `edm`. */
+  readonly sigmaData: number | undefined;
+  readonly batchSize: number;
+  readonly learningRate: number;
+  readonly steps: number | undefined;
+  readonly minutes: number | undefined;
+  /** Stored, so that a run that is made longer keeps it. */
+  readonly warmUpSteps: number;
+}
+
+/**
+ * Options with what is usual for the images in place of what was left open: network, noise, batch, rate and length. One that begins with a model
+ * follows that.
+ */
+export function withUsual<O extends RecipeOptions & { process?: NoiseConfig | undefined }>(
+  role: NetworkRole,
+  options: O,
+): O {
+  const { dataset, from, family, preset, steps, minutes, learningRate } = options;
+  const { batchSize = 64 } = options;
+  if (from) {
+    const usual = fineTuning[role];
+    const length = steps === undefined && minutes === undefined ? { steps: usual.steps } : { steps };
+    const { warmUpSteps = usualWarmUp(length.steps, usual.warmUpSteps) } = options;
+    return { ...options, batchSize, learningRate: learningRate ?? usual.learningRate, ...length, warmUpSteps };
+  }
+  const usual = usualTraining(role, imagesToLearn(dataset.train));
+  return {
+    ...options,
+    preset: preset ?? (family === undefined ? usual.preset : defaultPreset),
+    process: options.process ?? usual.process,
+    batchSize: options.batchSize ?? usual.batchSize,
+    learningRate: learningRate ?? usual.learningRate,
+    ...(steps === undefined && minutes === undefined && usual.length),
+  };
+}
+
+/** What of options is settled. */
+export const settledOf = (
+  { preset, batchSize, learningRate, steps, minutes, warmUpSteps = usualWarmUp(steps) }: RecipeOptions,
+  process: NoiseConfig,
+): SettledOptions => ({
+  ...{
+    preset,
+    process: processKind(process),
+    sigmaData: process.sigmaData,
+    batchSize: batchSize!,
+    learningRate: learningRate!,
+  },
+  ...{ steps, minutes, warmUpSteps },
+});
+
 /** Images in memory at once: few of a large network, whose activations are most of the memory; more of a small one, for speed. */
 export const usualMicroBatch = (preset: string | undefined): number => (preset === "base" ? 4 : 16);
 
@@ -52,23 +117,34 @@ export const usualMicroBatch = (preset: string | undefined): number => (preset =
 export const usualWarmUp = (steps: number | undefined, most = 200): number =>
   Math.min(most, Math.floor((steps ?? Number.POSITIVE_INFINITY) / 10));
 
+/** Most images whose loss is measured at checkpoints, of those that are never trained on. */
+const heldOutImages = 512;
+
+/** Images at even places of a split, in batches of one size. */
+function heldOutBatches(split: Split, size: number): Batch[] {
+  const each = Math.min(size, split.count);
+  const batches = Math.floor(Math.min(heldOutImages, split.count) / each);
+  return Array.from({ length: batches }, (_, batch) =>
+    gather(
+      split,
+      Array.from({ length: each }, (_, i) => Math.floor(((batch * each + i) * split.count) / (batches * each))),
+    ),
+  );
+}
+
 /** Options of `train` and its data that do not depend on what is learnt. */
-export function commonOptions(
-  options: RecipeOptions,
-  usual: { readonly steps: number; readonly learningRate: number; readonly warmUpSteps?: number },
-) {
+export function commonOptions(options: RecipeOptions) {
   const { dataset, from: _from, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
-  const { steps = options.minutes === undefined ? usual.steps : undefined } = options;
-  const { seed = 0, microBatch = usualMicroBatch(preset), learningRate = usual.learningRate } = options;
-  const { warmUpSteps = usualWarmUp(steps, usual.warmUpSteps), decay = "cosine" } = options;
+  const { steps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
+  const { warmUpSteps = usualWarmUp(steps), decay = "cosine" } = options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,
     batchAt: batchSequence(dataset.train, { batchSize, seed, flip, crop }),
+    ...(dataset.test && { heldOut: heldOutBatches(dataset.test, Math.min(64, Math.max(microBatch, 16))) }),
     steps,
     seed,
     microBatch: Math.min(microBatch, batchSize),
-    learningRate,
     warmUpSteps,
     decay,
     maxGradientNorm,

@@ -1,4 +1,5 @@
 import type { TrackedAverage } from "./averages.ts";
+import type { Best } from "./held-out.ts";
 import type { Pace } from "./pace.ts";
 import type { Weights } from "./step/values.ts";
 import type { Watch } from "./watch.ts";
@@ -31,6 +32,8 @@ export interface Checkpoint {
   readonly watch: Watch;
   /** How far the run is, where its budget is in minutes: see pace.ts. */
   readonly pace?: Pace;
+  /** The best so far, where the task holds images out: see held-out.ts. */
+  readonly best?: Best;
   /** What the run was started with. */
   readonly config: JsonObject;
 }

@@ -1,6 +1,7 @@
 import { RuntimeFailure } from "../errors.ts";
 import type { JsonObject } from "./checkpoint.ts";
 import type { SkippedCheckpoint } from "./go-back.ts";
+import type { Best } from "./held-out.ts";
 import type { Weights } from "./step/values.ts";
 
 export type { Weights };
@@ -18,6 +19,8 @@ export type TrainingEvent =
       readonly skipped?: readonly SkippedCheckpoint[];
       /** What the run keeps in its checkpoints: the config that was given, with the changes of options since it began. */
       readonly config: JsonObject;
+      /** The best checkpoint so far of a run that goes on, where images are held out. */
+      readonly best?: Best;
     }
   | {
       readonly kind: "step";
@@ -38,7 +41,16 @@ export type TrainingEvent =
       readonly imagesPerSecond: number;
       readonly secondsLeft: number;
     }
-  | { readonly kind: "checkpoint"; readonly step: number; readonly path: string; readonly averaged: Weights }
+  | {
+      readonly kind: "checkpoint";
+      readonly step: number;
+      readonly path: string;
+      readonly averaged: Weights;
+      /** Mean objective of the averaged weights on images that were never trained on, where the task holds some out. */
+      readonly heldOut?: number;
+      /** The checkpoint whose measure was the least so far; of this step, where it is this one. */
+      readonly best?: Best;
+    }
   /** Time for a sample sheet; the run goes on when the next event is asked for. */
   | { readonly kind: "samples"; readonly step: number; readonly averaged: Weights }
   /** The signal was raised; everything up to `step` is in the checkpoint at `path`, where there is a store. */

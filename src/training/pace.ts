@@ -34,6 +34,8 @@ export interface Pace {
   /** Seconds of an update, smoothed, and over how many updates. */
   readonly secondsPerStep: number;
   readonly smoothedOver: number;
+  /** The budget that it is a share of. */
+  readonly minutes: number;
 }
 
 /** Follows the pace of a run. */
@@ -63,14 +65,14 @@ function check({ steps, minutes }: Budget): void {
     throw new UsageError(`minutes must be a positive number but is ${minutes}`);
 }
 
-const beginning: Pace = { seconds: 0, progress: 0, secondsPerStep: 0, smoothedOver: 0 };
-
 /** The pace of a run that begins, or goes on from `before`. */
-export function pacer(options: PaceOptions, before: Pace = beginning): Pacer {
+export function pacer(options: PaceOptions, before?: Pace): Pacer {
   check(options);
   const { steps = Number.POSITIVE_INFINITY, minutes, clock = () => performance.now(), recordedProgress } = options;
   const limit = 60 * (minutes ?? Number.POSITIVE_INFINITY);
-  let { seconds, progress, secondsPerStep, smoothedOver } = before;
+  let { seconds = 0, secondsPerStep = 0, smoothedOver = 0 } = before ?? {};
+  // Under another budget the share is another one.
+  let progress = before?.minutes === minutes ? (before?.progress ?? 0) : Math.min(1, seconds / limit);
   let last = clock();
 
   /** Updates that are left after `step`, as a number that need not be whole. */
@@ -103,6 +105,6 @@ export function pacer(options: PaceOptions, before: Pace = beginning): Pacer {
         secondsLeft: Math.max(0, Math.min(limit - seconds, left(step) * secondsPerStep)),
       }),
     }),
-    state: () => (minutes === undefined ? undefined : { seconds, progress, secondsPerStep, smoothedOver }),
+    state: () => (minutes === undefined ? undefined : { seconds, progress, secondsPerStep, smoothedOver, minutes }),
   };
 }

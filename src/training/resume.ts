@@ -10,11 +10,11 @@ import type { Json, JsonObject } from "./checkpoint.ts";
 /** Options of how a run learns: they change neither the network's shape, nor its noise, nor the images. */
 export const changeable = [
   ...["learningRate", "warmUpSteps", "decay", "finalLearningRate", "weightDecay", "maxGradientNorm", "emaRate"],
-  ...["batchSize", "microBatch", "flip", "crop", "labelDropout", "lossWeight", "vlbWeight", "steps"],
+  ...["batchSize", "microBatch", "flip", "crop", "labelDropout", "lossWeight", "vlbWeight", "steps", "minutes"],
 ] as const satisfies readonly string[];
 
 /** Changes of these are not recorded: the record has the run's length anyway, and micro-batches change nothing that is computed. */
-const unrecorded: readonly string[] = ["steps", "microBatch"];
+const unrecorded: readonly string[] = ["steps", "minutes", "microBatch"];
 
 /** The key of the record of changes. */
 const historyKey = "changes";

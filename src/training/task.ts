@@ -32,6 +32,11 @@ export interface Task<B extends Tree<NDArray> = Tree<NDArray>> {
   loss(params: Tensors, batch: TensorsOf<SpecsOf<B>>): Loss;
   /** For tasks whose batches depend on what was learnt before. */
   readonly memory?: TaskMemory;
+  /**
+   * Batches that are never trained on, of the same shapes each: the mean of their objective is measured, of the average of the weights, at
+   * every checkpoint. Each gives the same values whenever it is asked for.
+   */
+  readonly heldOut?: readonly (() => B | Promise<B>)[];
 }
 
 /** Weights, or what makes them. */

@@ -1,11 +1,13 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
+import { type CalendarOptions, calendar } from "./calendar.ts";
 import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
+import { type Best, betterOf, heldOutOf } from "./held-out.ts";
 import { type LearningRateOptions, learningRateAt, learningRateAtProgress } from "./learning-rate.ts";
-import { type Pace, type PaceOptions, type Pacer, pacer } from "./pace.ts";
+import { type Pace, type PaceOptions, pacer } from "./pace.ts";
 import { checkResume, withHistory } from "./resume.ts";
 import type { StepOptions } from "./step/graph.ts";
 import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
@@ -19,23 +21,13 @@ import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
 
 /** Settings of `train`; those of AdamW, of the learning rate, of the averages and of the run's length are among them. */
-export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions, PaceOptions {
+export interface TrainOptions extends LearningRateOptions, StepOptions, UpdateOptions, PaceOptions, CalendarOptions {
   /** Where it runs. */
   backend: Backend;
   /** Where checkpoints go and a run is resumed from; nothing is kept without. */
   store?: CheckpointStore;
-  /** Updates between checkpoints; 1000 by default, and always after the last. */
-  checkpointEvery?: number;
-  /** Minutes between checkpoints, where so many updates take longer; 10 by default, 0 for no limit. */
-  checkpointMinutes?: number;
   /** Goes on from the checkpoint of this step in place of the newest; those of later steps are removed when the next one is safe. */
   fromStep?: number;
-  /** With `powerEma`: updates between the snapshots of its averages; by default a fortieth of the run, and always the last. */
-  snapshotEvery?: number;
-  /** Updates between `samples` events; none by default. */
-  sampleEvery?: number;
-  /** Minutes between `samples` events, beside those of `sampleEvery`; none by default. The first comes after a quarter of that. */
-  sampleMinutes?: number;
   /** Stops the run when the smoothed loss is this many times the first loss; 20 by default. */
   lossLimit?: number;
   /**
@@ -62,99 +54,82 @@ export async function* train<const B extends Tree<NDArray>>(
   task: Task<B>,
   options: TrainOptions,
 ): AsyncGenerator<TrainingEvent, void, undefined> {
-  const { store, lossLimit = 20, signal } = options;
+  const { store, signal } = options;
   const start = await open(task, options);
   await using program = start.program;
   const { config, skipped } = start;
-  let { step, watch, memory, path } = start;
-  let savedStep = path === undefined ? -1 : step;
+  let { path, best } = start;
+  let now: Moment = start;
+  let savedStep = path === undefined ? -1 : now.step;
   const pace = pacer(options, start.pace);
   const due = calendar(options, pace);
+  await using held = heldOutOf(task, options.backend);
   // All that falls on one step reads the state once.
   let read: Promise<TrainingState> | undefined;
   const state = (): Promise<TrainingState> => (read ??= program.readState());
   const save = async (): Promise<void> => {
-    const { averages, ...weights } = await state();
-    const where = notFinite({ ...weights, ...averages });
-    if (where !== undefined) throw await stopped(step, `${where} holds numbers that are not finite`, store, watch);
-    const now = pace.state();
-    path = await store?.save({ ...(await state()), step, watch, ...(now && { pace: now }), task: memory, config });
-    savedStep = step;
+    const kept = { pace: pace.state(), best };
+    path = (await saveChecked(await state(), now, kept, config, store)) ?? path;
+    savedStep = now.step;
     due.saved();
   };
-  const clock = stopwatch();
-  yield {
-    kind: "start",
-    step,
-    steps: options.steps,
-    config,
-    ...(path !== undefined && { resumedFrom: path, skipped }),
-  };
+  const resumed = path !== undefined && { resumedFrom: path, skipped, ...(best && { best }) };
+  yield { kind: "start", step: now.step, steps: options.steps, config, ...resumed };
 
-  while (!pace.isOver(step)) {
+  const clock = stopwatch();
+  while (!pace.isOver(now.step)) {
     if (signal?.aborted) {
-      if (store && step > savedStep) await save();
-      yield { kind: "interrupted", step, ...(path !== undefined && { path }), averaged: (await state()).ema };
+      if (store && now.step > savedStep) await save();
+      yield { kind: "interrupted", step: now.step, ...(path !== undefined && { path }), averaged: (await state()).ema };
       return;
     }
     clock.start();
     read = undefined;
-    const update = step + 1;
-    const progress = pace.progressOf(update);
-    const batch = await unlessAborted(async () => task.batchAt(update, memory), signal);
+    const progress = pace.progressOf(now.step + 1);
+    const { step: before, memory } = now;
+    const batch = await unlessAborted(async () => task.batchAt(before + 1, memory), signal);
     if (!batch) continue;
-    const { objective, ...report } = await updateOnce(program, batch, update, progress, options);
-    const observed = observe(watch, report, lossLimit);
-    if ("problem" in observed) throw await stopped(update, observed.problem, store, watch);
-    watch = observed;
-    if (task.memory) memory = task.memory.after(memory, update, objective);
-    step = update;
+    const made = await updateOnce(program, { task, batch }, now, progress, options);
+    now = made;
+    const { step } = now;
     pace.note();
     if (store?.saveAverages && due.snapshot(step, progress)) await store.saveAverages(step, (await state()).averages!);
     const secondsPerStep = clock.stop();
     const { seconds, steps, secondsLeft = (steps - step) * secondsPerStep } = pace.outlook(step);
-    const imagesPerSecond = objective.length / secondsPerStep;
-    yield { kind: "step", step, steps, progress, seconds, ...report, imagesPerSecond, secondsLeft };
+    const imagesPerSecond = made.images / secondsPerStep;
+    yield { kind: "step", step, steps, progress, seconds, ...made.report, imagesPerSecond, secondsLeft };
     if (store && due.checkpoint(step)) {
+      const heldOut = await held.measure((await state()).ema);
+      if (heldOut !== undefined) best = betterOf(best, { step, heldOut });
       await save();
-      yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema };
+      const quality = heldOut !== undefined && best && { heldOut, best };
+      yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema, ...quality };
     }
     if (due.samples(step)) yield { kind: "samples", step, averaged: (await state()).ema };
   }
-  yield { kind: "done", step, averaged: (await state()).ema };
+  yield { kind: "done", step: now.step, averaged: (await state()).ema };
 }
 
-/** What is to be done after a step. */
-function calendar(options: TrainOptions, pace: Pacer) {
-  const { steps, minutes, powerEma = false, checkpointEvery = 1000, sampleEvery = 0, clock } = options;
-  const usual = steps !== undefined && minutes === undefined ? Math.max(1, Math.round(steps / snapshots)) : undefined;
-  const { snapshotEvery = usual } = options;
-  const pause = timer(options.checkpointMinutes ?? 10, 1, clock);
-  const sheet = timer(options.sampleMinutes ?? 0, firstSheet, clock);
-  const every = (count: number, step: number): boolean => step % count === 0 || pace.isOver(step);
-  let taken = 0;
-  return {
-    snapshot(step: number, progress: number): boolean {
-      if (!powerEma) return false;
-      if (snapshotEvery !== undefined) return every(snapshotEvery, step);
-      const before = taken;
-      taken = Math.floor(progress * snapshots);
-      return taken > before || pace.isOver(step);
-    },
-    checkpoint: (step: number): boolean => every(checkpointEvery, step) || pause.isOver(),
-    saved: pause.begin,
-    samples(step: number): boolean {
-      const byTime = sheet.isOver();
-      if (byTime) sheet.begin();
-      return byTime || (sampleEvery > 0 && step % sampleEvery === 0);
-    },
-  };
+/** What a run knows after a step, beside its weights. */
+interface Moment {
+  readonly step: number;
+  readonly watch: Watch;
+  readonly memory: Json;
 }
 
-/** Snapshots of the averages in a run. */
-const snapshots = 40;
-/** Share of the time between sheets after which the first comes. */
-const firstSheet = 0.25;
+/** Saves a checkpoint; nothing without a store. Throws TrainingStopped where numbers are not finite. */
+async function saveChecked(
+  state: TrainingState,
+  { step, watch, memory }: Moment,
+  { pace, best }: { readonly pace: Pace | undefined; readonly best: Best | undefined },
+  config: JsonObject,
+  store: CheckpointStore | undefined,
+): Promise<string | undefined> {
+  const { averages, ...weights } = state;
+  const where = notFinite({ ...weights, ...averages });
+  if (where !== undefined) throw await stopped(step, `${where} holds numbers that are not finite`, store, watch);
+  return store?.save({ ...state, step, watch, ...(pace && { pace }), ...(best && { best }), task: memory, config });
+}
 
 /** What `make` gives; nothing where the signal ended it, as a batch that takes long to make lets it. */
 async function unlessAborted<T>(make: () => Promise<T>, signal: AbortSignal | undefined): Promise<T | undefined> {
@@ -166,35 +141,42 @@ async function unlessAborted<T>(make: () => Promise<T>, signal: AbortSignal | un
   }
 }
 
-/** Makes update number `update`: the objective of the batch [N], and what is told of the step. */
-async function updateOnce(
+/** Makes the next update: what is known after it, and what is told of it. Throws TrainingStopped where the loss is not what it should be. */
+async function updateOnce<B extends Tree<NDArray>>(
   program: TrainingProgram,
-  batch: Tree<NDArray>,
-  update: number,
+  { task, batch }: { readonly task: Pick<Task<B>, "memory">; readonly batch: B },
+  { step, watch, memory }: Moment,
   progress: number,
   options: TrainOptions,
 ) {
-  const { steps, minutes } = options;
+  const { steps, minutes, store, lossLimit = 20 } = options;
+  const update = step + 1;
   const learningRate =
     minutes === undefined ? learningRateAt(update, steps!, options) : learningRateAtProgress(update, progress, options);
   const inputs = { batch, update: updateValues(update, learningRate, options) };
   const { objective, metrics, gradientNorm } = await program.run(inputs);
-  return {
-    objective: objective.data,
+  const report = {
     loss: mean(objective.data),
     metrics: mapValues(metrics, ({ data }) => mean(data)),
     gradientNorm: gradientNorm.data[0]!,
     learningRate,
   };
+  const observed = observe(watch, report, lossLimit);
+  if ("problem" in observed) throw await stopped(update, observed.problem, store, watch);
+  return {
+    step: update,
+    watch: observed,
+    memory: task.memory ? task.memory.after(memory, update, objective.data) : memory,
+    images: objective.data.length,
+    report,
+  };
 }
 
 /** Where a run begins. */
-interface Start {
+interface Start extends Moment {
   readonly program: TrainingProgram;
-  readonly step: number;
-  readonly watch: Watch;
   readonly pace: Pace | undefined;
-  readonly memory: Json;
+  readonly best: Best | undefined;
   readonly config: JsonObject;
   readonly skipped: readonly SkippedCheckpoint[];
   /** The checkpoint that the run goes on from. */
@@ -210,15 +192,20 @@ async function open<B extends Tree<NDArray>>(
   const path = found?.saved.path;
   if (found) checkResume(found.saved.path, found.checkpoint.config, asked, mayChange);
   const config = found ? withHistory(found.checkpoint, asked) : asked;
-  const begin = () => ({ ...beginning(task, powerEma), task: task.memory?.initial ?? null, pace: undefined });
-  const { step, watch, pace, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
+  const begin = () => ({
+    ...beginning(task, powerEma),
+    task: task.memory?.initial ?? null,
+    pace: undefined,
+    best: undefined,
+  });
+  const { step, watch, pace, best, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
   if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
       `${path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
   const graph = taskGraph(task, state.params, await task.batchAt(step + 1, memory), { ...options, powerEma });
   const program = await compileTraining(graph, backend, state);
-  return { program, step, watch, pace, memory, config, skipped: found?.skipped ?? [], path };
+  return { program, step, watch, pace, best, memory, config, skipped: found?.skipped ?? [], path };
 }
 
 /** A run before its first update. */
@@ -227,17 +214,6 @@ function beginning({ weights: initial }: Pick<Task, "weights">, powerEma: boolea
   const zeros = mapValues(weights, ({ shape }) => float32(shape));
   const averages = powerEma && { averages: { short: weights, long: weights } };
   return { step: 0, watch: freshWatch, params: weights, m: zeros, v: zeros, ema: weights, ...averages };
-}
-
-/** Tells when so many minutes are over since it began; the first time after a share of them. Never with 0 minutes. */
-function timer(minutes: number, first: number, clock = () => performance.now()) {
-  let began = clock() - 60_000 * minutes * (1 - first);
-  return {
-    begin(): void {
-      began = clock();
-    },
-    isOver: (): boolean => minutes > 0 && clock() - began >= 60_000 * minutes,
-  };
 }
 
 /** Seconds of a step, smoothed over about ten. */

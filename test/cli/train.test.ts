@@ -39,6 +39,7 @@ describe("training", () => {
       "denoiser.safetensors",
       "metrics.jsonl",
       "model.json",
+      "pairs.png",
       "samples",
     ]);
     expect((await readdir(at("straight", "checkpoints", "denoiser"))).length).toBeGreaterThan(1);

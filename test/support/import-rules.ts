@@ -120,7 +120,10 @@ export const importRules: readonly ImportRule[] = [
       ],
     },
   },
-  { room: "training", may: { tensor: "all", diffusion: "all", runtime: ["step/program.ts", "train.ts"] } },
+  {
+    room: "training",
+    may: { tensor: "all", diffusion: "all", runtime: ["held-out.ts", "step/program.ts", "train.ts"] },
+  },
   {
     room: "sampling",
     may: {

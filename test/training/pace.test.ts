@@ -64,11 +64,19 @@ describe("a budget in minutes", () => {
   });
 
   test("goes on from what a checkpoint holds", () => {
-    const before = { seconds: 30, progress: 0.4, secondsPerStep: 1, smoothedOver: 10 };
+    const before = { seconds: 30, progress: 0.4, secondsPerStep: 1, smoothedOver: 10, minutes: 1 };
     const { shares } = follow(1, () => 1, before, 10);
     expect(shares.length).toBe(30);
     expect(shares[0]).toBeCloseTo(0.4 + 0.6 / 30, 12);
     expect(shares.at(-1)).toBe(1);
+  });
+
+  test("that is longer than before begins at its own share", () => {
+    const done = { seconds: 60, progress: 1, secondsPerStep: 1, smoothedOver: 60, minutes: 1 };
+    const { shares } = follow(2, () => 1, done, 60);
+    expect(shares).toHaveLength(60);
+    expect(shares[0]).toBeCloseTo(0.5 + 0.5 / 60, 12);
+    expect(follow(1, () => 1, done, 60).shares).toEqual([]);
   });
 
   test("may be given beside steps; the first to end ends the run", () => {

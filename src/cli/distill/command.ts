@@ -3,7 +3,7 @@ import { labelOptions } from "../terminal/label-options.ts";
 import { real, text, whole } from "../terminal/option.ts";
 import { trainOptions } from "../train/options.ts";
 
-const { seed, microBatch, learningRate, decay, maxGradientNorm, emaRate, storage, checkpointEvery } = trainOptions;
+const { seed, microBatch, decay, maxGradientNorm, emaRate, storage, checkpointEvery } = trainOptions;
 const { checkpointMinutes, resume, fromStep, device, threads } = trainOptions;
 
 const options = {
@@ -24,7 +24,7 @@ const options = {
   teacherSteps: whole("steps of the teacher's sampler, dpm++2m", { fallback: 10 }),
   microBatch,
   seed: { ...seed, help: "of trajectories, classes, scales" },
-  learningRate,
+  learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
   warmUpSteps: whole("steps over which the learning rate rises", {
     least: 0,
     otherwise: "a tenth of --steps, at most 100",

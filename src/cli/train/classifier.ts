@@ -1,5 +1,5 @@
 import { define, type ValuesOf } from "../terminal/command.ts";
-import { real, whole } from "../terminal/option.ts";
+import { real } from "../terminal/option.ts";
 import { familyOption, trainOptions } from "./options.ts";
 
 const { data, out, ...common } = trainOptions;
@@ -8,7 +8,6 @@ const options = {
   out,
   family: familyOption("classifier"),
   ...common,
-  steps: whole("steps in all", { fallback: 6000 }),
   weightDecay: real("decoupled weight decay of AdamW", { fallback: 0.05, least: 0 }),
 };
 export const trainClassifier = define({

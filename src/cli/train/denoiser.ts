@@ -54,6 +54,10 @@ const options = {
       "end the run at a sheet whose samples copy training images: more of them are as near to one than chance allows",
     ),
   ),
+  sampleMinutes: real("minutes between sample sheets, beside those; the first after a quarter of that; 0 for none", {
+    fallback: 8,
+    least: 0,
+  }),
 };
 export const trainDenoiser = define({
   name: "train denoiser",
@@ -61,6 +65,7 @@ export const trainDenoiser = define({
   examples: [
     "guidestar train denoiser --data photos.zip --out runs/photos --dry-run",
     "guidestar train denoiser --data photos.zip --out runs/photos --size 32 --flip",
+    "guidestar train denoiser --data photos.zip --out runs/photos --minutes 30",
     "guidestar train denoiser --out runs/photos --resume        # after Ctrl-C or a crash",
   ],
   options,

@@ -4,7 +4,9 @@ import type { Dataset } from "../../data/dataset.ts";
 import { describeBackground, describeLabels } from "../../data/report.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import type { NetworkRole } from "../../models/family.ts";
+import type { SettledOptions } from "../../recipes/recipe.ts";
 import type { Backend } from "../../runtime/backend.ts";
+import { flagOf } from "../terminal/option.ts";
 import { duration, type Progress } from "../terminal/progress.ts";
 import type { ClassifierValues } from "./classifier.ts";
 import type { DenoiserValues } from "./denoiser.ts";
@@ -27,22 +29,45 @@ const adviceForFew = (epochs: number, images: number, steps: number): string =>
 /** What will be trained, on what: a few lines. */
 export function describeJob(
   network: NetworkRole,
-  { parameters, process, microBatch, transfer }: Job,
+  { parameters, process, microBatch, transfer, settled }: Job,
   dataset: Dataset,
-  { from, preset, steps, batchSize }: DenoiserValues | ClassifierValues,
+  values: DenoiserValues | ClassifierValues,
 ): string {
   const { path, train, classes, imageShape } = dataset;
+  const { preset } = settled;
   const [channels, height, width] = imageShape;
   const known = classes.length > 0 ? `${counted(classes.length, "class", "classes")}, ` : "";
-  const epochs = (steps * batchSize) / train.count;
   const behind = describeBackground(dataset);
-  const often = epochs > manyEpochs ? `\n${adviceForFew(epochs, train.count, steps)}` : "";
+  const chosen = describeChoices(settled, values);
   return [
     `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)}${behind === undefined ? "" : `, ${behind}`} (${path})`,
-    `${network}: ${preset === undefined ? `as in ${from}` : `preset ${preset}`}, ${count(parameters)} parameters; ${describeNoise(process)}`,
-    ...(transfer ? [describeTransfer(transfer, from!)] : []),
-    `training: ${counted(steps, "step")} of ${counted(batchSize, "image")} (${microBatch} at a time), ${timesThrough(epochs)} through the data${often}`,
+    ...(chosen === undefined ? [] : [`chosen for such images: ${chosen}`]),
+    `${network}: ${preset === undefined ? `as in ${values.from}` : `preset ${preset}`}, ${count(parameters)} parameters; ${describeNoise(process)}`,
+    ...(transfer ? [describeTransfer(transfer, values.from!)] : []),
+    describeLength(settled, microBatch, train.count),
   ].join("\n");
+}
+
+/** What nobody asked for, as the options that would ask for it; undefined where that is nothing. */
+function describeChoices(
+  { warmUpSteps: _, ...settled }: SettledOptions,
+  values: DenoiserValues | ClassifierValues,
+): string | undefined {
+  const open = Object.entries(settled).filter(
+    ([key, value]) => value !== undefined && values[key as keyof typeof settled] === undefined,
+  );
+  return open.length === 0 ? undefined : open.map(([key, value]) => `${flagOf(key)} ${value}`).join(" ");
+}
+
+/** How long the training is, and how often it sees each image. */
+function describeLength({ steps, minutes, batchSize }: SettledOptions, microBatch: number, images: number): string {
+  const each = `of ${counted(batchSize, "image")} (${microBatch} at a time)`;
+  const time = minutes === undefined ? [] : [duration(60 * minutes)];
+  if (steps === undefined) return `training: ${time[0]}, in steps ${each}`;
+  const epochs = (steps * batchSize) / images;
+  const often = epochs > manyEpochs ? `\n${adviceForFew(epochs, images, steps)}` : "";
+  const length = [...time, counted(steps, "step")].join(", at most ");
+  return `training: ${length} ${each}, ${timesThrough(epochs)} through the data${often}`;
 }
 
 /** Steps to time: the first is slower, for memory is fresh. Where one takes longer than `patience`, in seconds, it is enough. */
@@ -53,10 +78,8 @@ const patience = 15;
 const speed = 15e9;
 
 /** What the timing will take, by the cost of a step, before there is anything to measure. */
-function earlyWord(
-  job: Job,
-  { batchSize, threads = availableParallelism() }: DenoiserValues | ClassifierValues,
-): string {
+function earlyWord(job: Job, { threads = availableParallelism() }: DenoiserValues | ClassifierValues): string {
+  const { batchSize } = job.settled;
   const seconds = (job.flops() * batchSize) / (speed * threads);
   const word = `timing ${counted(timedSteps, "step")}, or the first if it is slow`;
   return seconds < patience / 3
@@ -72,10 +95,10 @@ export async function estimate(
   shown: Progress,
   signal: AbortSignal,
 ): Promise<string> {
-  const { steps, batchSize } = values;
+  const { minutes, batchSize, steps } = job.settled;
   shown.say(earlyWord(job, values));
   const times = [performance.now()];
-  for await (const event of job.start({ backend, steps: timedSteps, warmUpSteps: 0, signal })) {
+  for await (const event of job.start({ backend, steps: timedSteps, minutes: undefined, warmUpSteps: 0, signal })) {
     if (event.kind !== "step") continue;
     times.push(performance.now());
     shown.update(event.step, timedSteps, "steps timed");
@@ -87,5 +110,7 @@ export async function estimate(
   // The first step makes the program too, so alone it is an upper bound.
   const fastest = Math.min(...(others.length > 0 ? others : [first!]));
   const about = others.length > 0 ? "about" : "at most about";
-  return `time: ${about} ${duration(fastest * steps)} (${(batchSize / fastest).toPrecision(3)} images/s)`;
+  const seconds = Math.min(fastest * (steps ?? Number.POSITIVE_INFINITY), 60 * (minutes ?? Number.POSITIVE_INFINITY));
+  const number = steps === undefined ? `, about ${counted(Math.round(seconds / fastest), "step")}` : "";
+  return `time: ${about} ${duration(seconds)}${number} (${(batchSize / fastest).toPrecision(3)} images/s)`;
 }

@@ -5,8 +5,7 @@ import { ModelError, UsageError } from "../../errors.ts";
 import { holderOf } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { Transfer } from "../../models/transfer.ts";
-import { fineTuning, type StartingModel, startOf } from "../../recipes/fine-tuning.ts";
-import { usualWarmUp } from "../../recipes/recipe.ts";
+import { type StartingModel, startOf } from "../../recipes/fine-tuning.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { Values } from "../terminal/option.ts";
 import type { trainOptions } from "./options.ts";
@@ -64,28 +63,11 @@ const isModelFolder = (name: string): Promise<boolean> =>
 
 type Common = Values<typeof trainOptions>;
 
-/**
- * Options of a run that begins with a model: what was not given is as is usual there. Images become as large as the model's, and show its
- * background, unless they join another model.
- */
-export function valuesOfStart<V extends Common>(
-  network: NetworkRole,
-  values: V,
-  given: ReadonlySet<string>,
-  start: StartingModel,
-  joined: boolean,
-): V {
-  const usual = fineTuning[network];
-  const { learningRate } = usual;
-  const steps = given.has("steps") ? values.steps : usual.steps;
-  return {
-    ...values,
-    steps,
-    warmUpSteps: values.warmUpSteps ?? usualWarmUp(steps, usual.warmUpSteps),
-    ...(!given.has("learningRate") && { learningRate }),
-    ...(!joined && imagesOfStart(values, start)),
-  };
-}
+/** Options of a run that begins with a model: images become as large as the model's, and show its background, unless they join another model. */
+export const valuesOfStart = <V extends Common>(values: V, start: StartingModel, joined: boolean): V => ({
+  ...values,
+  ...(!joined && imagesOfStart(values, start)),
+});
 
 const imagesOfStart = (
   { size, background }: Common,

@@ -18,6 +18,7 @@ import { countParameters } from "../../nn/module.ts";
 import { classifierRecipe } from "../../recipes/classifier.ts";
 import { denoiserRecipe } from "../../recipes/denoiser.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
+import type { SettledOptions } from "../../recipes/recipe.ts";
 import { i32, input } from "../../tensor/trace.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
@@ -36,6 +37,8 @@ export interface Job {
   flops(): number;
   /** Images in memory at once. */
   readonly microBatch: number;
+  /** What was chosen of what was left open. */
+  readonly settled: SettledOptions;
   start(options: TrainOptions): AsyncGenerator<TrainingEvent, void, undefined>;
   /** The model with these weights; `training` is its record of how it came about. */
   model(weights: Weights, training: JsonObject): ModelToSave;
@@ -43,15 +46,30 @@ export interface Job {
 
 type Common = Pick<DenoiserValues, keyof DenoiserValues & keyof ClassifierValues>;
 
+/** What a network is trained beside, and begins with. */
+export interface Beside {
+  /** The model in the folder, which it joins. */
+  readonly existing: ModelRecord | undefined;
+  /** The model that it begins with. */
+  readonly from: StartingModel | undefined;
+  /** Does the run go on that a checkpoint is of? Then nothing is left open. */
+  readonly resumed: boolean;
+}
+
+/** Is nothing asked of the noise, and nothing known of it? Then it is the usual one for the images. */
+const isOpen = (values: Common & Partial<DenoiserValues>, { existing, from, resumed }: Beside): boolean => {
+  const { process, schedule, zeroTerminalSnr, diffusionSteps, sigmaData } = values;
+  const { prediction, loss, lossWeight = "none", vlbWeight, timesteps } = values;
+  const asked = [process, schedule, diffusionSteps, sigmaData, prediction, loss, vlbWeight, timesteps];
+  const isAsked = zeroTerminalSnr || lossWeight !== "none" || asked.some((value) => value !== undefined);
+  return !isAsked && !resumed && !from && !existing?.denoiser && !existing?.classifier;
+};
+
 /** A denoiser that the options ask for, on the noise of the model in the folder where they ask for none. */
-export function denoiserJob(
-  values: DenoiserValues,
-  dataset: Dataset,
-  existing: ModelRecord | undefined,
-  from: StartingModel | undefined,
-): Job {
+export function denoiserJob(values: DenoiserValues, dataset: Dataset, beside: Beside): Job {
+  const { existing, from } = beside;
   const { loss, lossWeight, vlbWeight, timesteps, labelDropout, powerEma } = values;
-  const process = denoiserProcess(values, existing, from);
+  const process = isOpen(values, beside) ? undefined : denoiserProcess(values, existing, from);
   const recipe = denoiserRecipe({
     ...commonOptions(values, dataset),
     from,
@@ -63,12 +81,13 @@ export function denoiserJob(
     powerEma,
     ...(loss && { loss }),
   });
-  const { network, training, model, transfer } = recipe;
+  const { network, training, model, transfer, settled } = recipe;
   return {
     transfer,
     parameters: countParameters(network),
-    process,
+    process: training.process,
     microBatch: training.microBatch!,
+    settled,
     flops: () =>
       trainingFlops(network, dataset.imageShape, (parameters, x, t) =>
         network(parameters, x, t, training.classes === undefined ? {} : { label: input("y", i32(1)) }),
@@ -79,24 +98,19 @@ export function denoiserJob(
 }
 
 /** The same for a classifier. */
-export function classifierJob(
-  values: ClassifierValues,
-  dataset: Dataset,
-  existing: ModelRecord | undefined,
-  from: StartingModel | undefined,
-): Job {
-  const process = processOf(
-    values,
-    existing?.denoiser?.process ?? existing?.classifier?.process ?? from?.classifier?.process,
-  );
+export function classifierJob(values: ClassifierValues, dataset: Dataset, beside: Beside): Job {
+  const { existing, from } = beside;
+  const known = existing?.denoiser?.process ?? existing?.classifier?.process ?? from?.classifier?.process;
+  const process = isOpen(values, beside) ? undefined : processOf(values, known);
   const { weightDecay } = values;
   const recipe = classifierRecipe({ ...commonOptions(values, dataset), from, process, weightDecay });
-  const { network, training, model, transfer } = recipe;
+  const { network, training, model, transfer, settled } = recipe;
   return {
     transfer,
     parameters: countParameters(network),
-    process,
+    process: noiseOf(training.process),
     microBatch: training.microBatch!,
+    settled,
     flops: () => trainingFlops(network, dataset.imageShape, network),
     start: (options) => trainClassifier({ ...training, ...options }),
     model,
@@ -105,10 +119,12 @@ export function classifierJob(
 
 /** Options that the recipes of both take. */
 const commonOptions = (values: Common, dataset: Dataset) => {
-  const { family, preset, steps, batchSize, microBatch, seed, flip, crop, warmUpSteps } = values;
+  const { family, preset, steps, minutes, batchSize, microBatch, seed, flip, crop, warmUpSteps } = values;
   const { learningRate, decay, maxGradientNorm, emaRate } = values;
   return {
-    ...{ dataset, family, preset, steps, batchSize, seed, flip, crop, learningRate, decay, maxGradientNorm, emaRate },
+    ...{ dataset, family, preset, steps, batchSize, seed, flip, crop, decay, maxGradientNorm, emaRate },
+    ...(learningRate !== undefined && { learningRate }),
+    ...(minutes !== undefined && { minutes }),
     ...(microBatch !== undefined && { microBatch }),
     ...(warmUpSteps !== undefined && { warmUpSteps }),
   };

@@ -11,6 +11,8 @@ type StepEvent = Extract<TrainingEvent, { kind: "step" }>;
 export interface MetricsFile {
   /** Adds a step. A line that cannot be written, for the disk is full, is lost; that is told once, and training goes on. */
   add(event: StepEvent): Promise<void>;
+  /** Adds a line of the loss of the averaged weights on held-out images: `heldOut`. */
+  addHeldOut(step: number, heldOut: number): Promise<void>;
   /** Means of the loss, and of what else steps report, over the last hundred steps. */
   recent(): Readonly<Record<string, number>>;
 }
@@ -28,7 +30,7 @@ export async function openMetrics(
   const before = (await readFile(path, "utf8").catch(() => "")).split("\n").flatMap(parseLine);
   const kept = before.filter((line) => line.network !== network || line.step <= step);
   if (before.length > 0) await writeAtomically(path, kept.map((line) => `${JSON.stringify(line)}\n`).join(""));
-  const values = kept.filter((line) => line.network === network).map(({ metrics }) => metrics);
+  const values = kept.filter((line) => line.network === network).flatMap(({ metrics }) => (metrics ? [metrics] : []));
   let window = values.slice(-horizon);
 
   let told = false;
@@ -37,11 +39,13 @@ export async function openMetrics(
     told = true;
   };
 
+  const write = (line: object): Promise<void> => appendFile(path, `${JSON.stringify(line)}\n`).catch(lost);
   return {
+    addHeldOut: (step, heldOut) => write({ network, step, heldOut }),
     add({ kind: _, loss, metrics, secondsLeft: __, ...event }) {
       const line = { network, ...event, metrics: { loss, ...metrics } };
       window = [...window, line.metrics].slice(-horizon);
-      return appendFile(path, `${JSON.stringify(line)}\n`).catch(lost);
+      return write(line);
     },
     recent: () =>
       Object.fromEntries(
@@ -56,7 +60,7 @@ export async function openMetrics(
 interface Line {
   readonly network: string;
   readonly step: number;
-  readonly metrics: Readonly<Record<string, number>>;
+  readonly metrics?: Readonly<Record<string, number>>;
 }
 
 /** A line of the file; none where it is empty, or cut short by a crash. */

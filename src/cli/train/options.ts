@@ -3,6 +3,9 @@ import { defaultFamilies } from "../../models/family.ts";
 import { labelOptions } from "../terminal/label-options.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../terminal/option.ts";
 
+/** Said of what the rule of src/recipes/usual.ts chooses. */
+const usual = "chosen by number and size of the images, and said";
+
 /** Options of both kinds of training. */
 export const trainOptions = {
   data: text(
@@ -16,13 +19,17 @@ export const trainOptions = {
   from: text("name|folder", "begin with the weights of this model: fine-tuning (docs/training.md)"),
   ...labelOptions,
   preset: text("name", `size of the network: ${presetNames.join(", ")}, or what its family calls them`, {
-    otherwise: "small; with --from that of the model",
+    otherwise: `${usual}; with --from that of the model`,
   }),
-  steps: whole("steps in all", { fallback: 20000 }),
-  batchSize: whole("images per step", { fallback: 64, aliases: ["batch"] }),
+  steps: whole("steps in all", { otherwise: usual }),
+  minutes: real("minutes of training, those before --resume included; the learning rate falls to 0 at their end", {
+    least: 0,
+    otherwise: usual,
+  }),
+  batchSize: whole("images per step", { otherwise: usual, aliases: ["batch"] }),
   microBatch: whole("images in memory at once; same result in less memory", { otherwise: "16, for base 4" }),
   seed: whole("of weights, order, noise", { fallback: 0, least: 0 }),
-  learningRate: real("highest learning rate of AdamW", { fallback: 1e-3, least: 0 }),
+  learningRate: real("highest learning rate of AdamW", { otherwise: usual, least: 0 }),
   warmUpSteps: whole("steps over which the learning rate rises", {
     least: 0,
     otherwise: "a tenth of --steps, at most 200",
@@ -44,7 +51,7 @@ export const trainOptions = {
     ["ddpm", "flow", "edm"],
     "kind of noise: in T steps (ddpm), straight to noise (flow matching), variance-exploding (edm)",
     {
-      otherwise: "that of the model in --out, else ddpm",
+      otherwise: `that of the model in --out, else ddpm with options of its noise or its prediction, else ${usual}`,
     },
   ),
   sigmaData: real("standard deviation of pixel values, -1 to 1, for --process edm", {
@@ -66,6 +73,11 @@ export const trainOptions = {
   crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
   strict: toggle("stop at files that cannot be read, instead of skipping them"),
   storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
+  keep: choice(
+    ["best", "last"],
+    "which weights the model keeps: with the least loss on held-out images, measured at checkpoints, or the newest",
+    { fallback: "best" },
+  ),
   checkpointEvery: whole("steps between checkpoints", { fallback: 500 }),
   checkpointMinutes: real("minutes between checkpoints, where so many steps take longer; 0 for no limit", {
     fallback: 10,

@@ -1,6 +1,7 @@
 import { basename, join } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
-import { saveModel } from "../../checkpoint/model-folder.ts";
+import { loadModel, recordToSave, saveModel } from "../../checkpoint/model-folder.ts";
+import { counted } from "../../counted.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { RuntimeFailure } from "../../errors.ts";
 import { accuracyTable } from "../../evaluation/accuracy.ts";
@@ -15,6 +16,7 @@ import { Interrupted } from "../terminal/errors.ts";
 import { duration, type Progress } from "../terminal/progress.ts";
 import { copyWatch } from "./copies.ts";
 import type { Job } from "./job.ts";
+import { type Keeper, keeper } from "./keeper.ts";
 import { type MetricsFile, openMetrics } from "./metrics.ts";
 import { writeSheet } from "./sheet.ts";
 import { trainingRecord } from "./stored-options.ts";
@@ -27,6 +29,8 @@ export interface Outputs {
   readonly network: NetworkRole;
   readonly out: string;
   readonly storage: "float32" | "float16";
+  /** Which weights the folder keeps where images are held out; `best` by default. */
+  readonly keep?: "best" | "last";
   /** What it is trained on; of students, which learn from a teacher, none. */
   readonly dataset?: Dataset;
   readonly job: Pick<Job, "model">;
@@ -44,30 +48,27 @@ export interface Outputs {
 
 /** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
-  const { network, out, shown, signal, stopCopying } = outputs;
+  const { network, out, shown } = outputs;
   await using copies = await copyWatch(outputs.dataset, outputs.detector, out, outputs);
   let metrics: MetricsFile;
   let config: JsonObject = {};
-  let saved: { readonly step: number; readonly model: Model } | undefined;
+  let kept = keeper(outputs.keep ?? "best", undefined);
+  let began = 0;
+  let made: { readonly step: number; readonly model: Model } | undefined;
   // What falls on one step saves its model once and draws its sheet once; between steps no weights are kept.
   const save = async (step: number, averaged: Weights): Promise<Model> => {
-    if (saved?.step !== step)
-      saved = {
-        step,
-        model: await saveNetwork(outputs, averaged, { ...trainingRecord(config), step, metrics: metrics.recent() }),
-      };
-    return saved.model;
+    if (made?.step !== step) {
+      const record = { ...trainingRecord(config), step, metrics: metrics.recent() };
+      made = { step, model: await (kept.keeps(step) ? saveNetwork : networkInMemory)(outputs, averaged, record) };
+    }
+    return made.model;
   };
   let sheet: number | undefined;
   const draw = async (step: number, averaged: Weights): Promise<void> => {
     const model = await save(step, averaged);
     if (sheet === step || network !== "denoiser") return;
     sheet = step;
-    const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
-    const drawn = await aside(outputs, path, writeSheet(path, model, outputs.backend, signal));
-    if (!drawn) return;
-    shown.say(`samples: ${path}`);
-    if (await aside(outputs, join(out, "pairs.png"), copies.look(drawn))) stopCopying?.abort();
+    await drawSheet(outputs, copies, step, model);
   };
 
   for await (const event of events)
@@ -77,13 +78,21 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
         for (const { problem } of event.skipped ?? []) shown.say(`${problem}; going back to the one before`);
         if (event.resumedFrom) shown.say(`going on from step ${event.step}: ${event.resumedFrom}`);
         config = event.config;
+        kept = keeper(outputs.keep ?? "best", event.best);
+        began = event.step;
         break;
       case "step":
-        saved = undefined;
+        made = undefined;
         await metrics!.add(event);
+        if (event.step === began + speedKnown) shown.say(expectation(event));
         shown.update(event.step, event.steps, stepLine(event, metrics!.recent()));
         break;
       case "checkpoint":
+        if (event.heldOut !== undefined) {
+          await metrics!.addHeldOut(event.step, event.heldOut);
+          for (const line of kept.note({ step: event.step, heldOut: event.heldOut, best: event.best! }))
+            shown.say(line);
+        }
         await save(event.step, event.averaged);
         break;
       case "samples":
@@ -92,37 +101,72 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
       case "interrupted":
         await save(event.step, event.averaged);
         shown.end();
-        endStopped(outputs, event.step);
+        endStopped(outputs, kept, event.step);
         break;
       case "done":
-        await draw(event.step, event.averaged);
-        shown.end();
-        if (network === "classifier") await report(outputs, await save(event.step, event.averaged));
-        outputs.terminal.out(`${out}\n`);
+        await finish(outputs, kept, event.step, () => draw(event.step, event.averaged));
     }
 }
 
 /** Says why a run ended before its last step. Throws Interrupted unless it was to end where samples are copies. */
-function endStopped({ network, out, terminal, shown, signal, again, stopCopying }: Outputs, step: number): void {
+function endStopped(outputs: Outputs, kept: Keeper, step: number): void {
+  const { network, out, terminal, shown, signal, again, stopCopying } = outputs;
   const command = again ?? goOn(`train ${network}`, out);
   if (signal.aborted || !stopCopying?.signal.aborted)
     throw new Interrupted(`stopped after step ${step}; to go on: ${command}`);
   shown.say(
-    `stopped after step ${step}, for the samples copy training images; the model of this step is in ${out}. To go on all the same: ${command} --no-stop-when-copying`,
+    `stopped after step ${step}, for the samples copy training images; ${kept.inPlaceOf(step) ?? `the model of this step is in ${out}`}. To go on all the same: ${command} --no-stop-when-copying`,
   );
   terminal.out(`${out}\n`);
 }
 
-/** The folder's model with these weights. */
-async function saveNetwork(
-  { network, out, storage, dataset, job }: Outputs,
-  averaged: Weights,
-  { step, metrics, ...options }: JsonObject & { readonly step: number; readonly metrics: JsonObject },
-): Promise<Model> {
+/** The end of a run: its sheet, what the folder holds, and of a classifier how good it is. */
+async function finish(outputs: Outputs, kept: Keeper, step: number, draw: () => Promise<void>): Promise<void> {
+  const { network, out, shown, terminal } = outputs;
+  await draw();
+  shown.end();
+  const why = kept.inPlaceOf(step);
+  if (why !== undefined) shown.say(why);
+  if (network === "classifier") await report(outputs, await loadModel(out));
+  terminal.out(`${out}\n`);
+}
+
+type TrainingRecord = JsonObject & { readonly step: number; readonly metrics: JsonObject };
+
+/** What is saved of these weights. */
+function toSave({ dataset, job }: Outputs, averaged: Weights, { step, metrics, ...options }: TrainingRecord) {
   const data = dataset ? { data: basename(dataset.path), images: dataset.train.count } : {};
-  const record = { ...options, ...data, step, metrics };
-  const model = await saveModel(out, job.model(averaged, record), { storage });
+  return job.model(averaged, { ...options, ...data, step, metrics });
+}
+
+/** The folder's model with these weights, saved. */
+async function saveNetwork(outputs: Outputs, averaged: Weights, record: TrainingRecord): Promise<Model> {
+  const { network, out, storage } = outputs;
+  const model = await saveModel(out, toSave(outputs, averaged, record), { storage });
   return { ...model, source: out, weights: { [network]: averaged } };
+}
+
+/** The same in memory alone: the folder keeps what it holds. */
+async function networkInMemory(outputs: Outputs, averaged: Weights, record: TrainingRecord): Promise<Model> {
+  const { network, out } = outputs;
+  const recordWith = await recordToSave(out, toSave(outputs, averaged, record));
+  const model = recordWith((name) => ({ file: `${name}.safetensors`, sha256: "0".repeat(64), parameters: 1 }));
+  return { ...model, source: out, weights: { [network]: averaged } };
+}
+
+/** Draws a sheet, and looks whether it copies training images. */
+async function drawSheet(
+  outputs: Outputs,
+  copies: Awaited<ReturnType<typeof copyWatch>>,
+  step: number,
+  model: Model,
+): Promise<void> {
+  const { out, backend, shown, signal, stopCopying } = outputs;
+  const path = join(out, "samples", `step-${String(step).padStart(8, "0")}.png`);
+  const drawn = await aside(outputs, path, writeSheet(path, model, backend, signal));
+  if (!drawn) return;
+  shown.say(`samples: ${path}`);
+  if (await aside(outputs, join(out, "pairs.png"), copies.look(drawn))) stopCopying?.abort();
 }
 
 /**
@@ -155,6 +199,13 @@ async function report({ out, dataset, backend, signal, shown }: Outputs, model: 
 /** A word of a shell's command line. */
 export const quoted = (word: string): string =>
   /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
+
+/** Steps after which the speed is known well enough to say how long the run will take. */
+const speedKnown = 20;
+
+/** How long the run will take, by the speed so far. */
+const expectation = ({ step, steps, secondsLeft, imagesPerSecond }: Extract<TrainingEvent, { kind: "step" }>): string =>
+  `by the speed so far (${imagesPerSecond.toPrecision(3)} images/s): ${duration(secondsLeft)} for ${counted(steps - step, "step")} to come`;
 
 /** A step in a line: "321 images/s  12 min left  loss 0.1234". */
 export function stepLine(

@@ -8,8 +8,7 @@ import { ModelError, UsageError, WriteFailure } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
-import { choiceProblem, defaultPreset } from "../../recipes/network.ts";
-import { usualWarmUp } from "../../recipes/recipe.ts";
+import { choiceProblem } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
 import type { CheckpointStore, JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
 import { candidates, TrainingStopped } from "../../training/go-back.ts";
@@ -22,7 +21,7 @@ import type { DenoiserValues } from "./denoiser.ts";
 import { describeJob, estimate } from "./dry-run.ts";
 import { wayOut } from "./exploded.ts";
 import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
-import { classifierJob, denoiserJob, type Job } from "./job.ts";
+import { type Beside, classifierJob, denoiserJob, type Job } from "./job.ts";
 import { follow, goOn } from "./outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, upgradeOptions } from "./stored-options.ts";
 
@@ -38,7 +37,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   network: NetworkRole,
   asked: V,
   { terminal, signal, given }: Context,
-  jobOf: (values: V, dataset: Dataset, existing: ModelRecord | undefined, from: StartingModel | undefined) => Job,
+  jobOf: (values: V, dataset: Dataset, beside: Beside) => Job,
 ): Promise<void> {
   const { out } = asked;
   await checkOutputFolder("--out", out);
@@ -59,7 +58,8 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.config);
-  const job = jobOf(values, dataset, existing, start);
+  const resumed = saved !== undefined;
+  const job = jobOf(values, dataset, { existing, from: start, resumed });
   // What could not be saved is said now, not after the first hour.
   await recordToSave(out, job.model({}, {}));
 
@@ -74,24 +74,27 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   }
   shown.say(description);
 
-  const config = { ...configOf(values, dataset), ...(start && { start: storedStart(network, start) }), fingerprint };
+  const config = {
+    ...configOf(resumed ? values : { ...values, ...job.settled }, dataset),
+    ...(start && { start: storedStart(network, start) }),
+    fingerprint,
+  };
   const stop = new AbortController();
   const events = job.start({
     backend,
-    steps: values.steps,
     store,
     checkpointEvery: values.checkpointEvery,
     checkpointMinutes: values.checkpointMinutes,
     ...(asked.fromStep !== undefined && { fromStep: asked.fromStep }),
-    ...("sampleEvery" in values && { sampleEvery: values.sampleEvery }),
+    ...("sampleEvery" in values && { sampleEvery: values.sampleEvery, sampleMinutes: values.sampleMinutes }),
     config,
     mayChange,
     signal: AbortSignal.any([signal, stop.signal]),
   });
-  const { storage } = values;
+  const { storage, keep } = values;
   const run = { backend, terminal, shown, signal, ...copiesOf(values, stop) };
-  await follow(events, { network, out, storage, dataset, job, ...run }).catch((error) =>
-    throwWithAWayOn(error, goOn(`train ${network}`, out), values, store),
+  await follow(events, { network, out, storage, keep, dataset, job, ...run }).catch((error) =>
+    throwWithAWayOn(error, goOn(`train ${network}`, out), { ...values, ...job.settled }, store),
   );
 }
 
@@ -107,13 +110,9 @@ async function begin<V extends DenoiserValues | ClassifierValues>(
     const stored = saved.config.start as JsonObject | undefined;
     return { values: resumedValues(named, given, saved.config), start: stored && restoredStart(network, stored) };
   }
-  // The warm-up is stored, so that a run that is made longer keeps it.
-  if (named.from === undefined) {
-    const { preset = defaultPreset, warmUpSteps = usualWarmUp(named.steps) } = named;
-    return { values: { ...named, preset, warmUpSteps }, start: undefined };
-  }
+  if (named.from === undefined) return { values: named, start: undefined };
   const start = await openStart(network, asked.from!, asked.out);
-  return { values: valuesOfStart(network, named, given, start, existing !== undefined), start };
+  return { values: valuesOfStart(named, start, existing !== undefined), start };
 }
 
 function checkChoice(network: NetworkRole, values: DenoiserValues | ClassifierValues): void {
@@ -133,7 +132,7 @@ const configOf = (values: object, { path }: Dataset): JsonObject => storedOption
 async function throwWithAWayOn(
   error: unknown,
   command: string,
-  values: DenoiserValues | ClassifierValues,
+  values: Parameters<typeof wayOut>[2],
   store: CheckpointStore,
 ): Promise<never> {
   if (error instanceof TrainingStopped) throw wayOut(error, command, values);

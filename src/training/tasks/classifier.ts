@@ -7,7 +7,7 @@ import type { Tensor } from "../../tensor/tensor.ts";
 import { noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
 import type { InitialWeights, Task } from "../task.ts";
-import type { DataOptions } from "./data.ts";
+import { type Batch, type DataOptions, heldOutSeed } from "./data.ts";
 
 /** What the loss of a noisy classifier depends on. */
 export interface ClassifierLossOptions {
@@ -47,16 +47,18 @@ export const classifierLoss =
 
 /** Training a noisy classifier: timesteps, all alike, and noise are drawn afresh for every image. */
 export function classifierTask(options: ClassifierOptions): Task<ClassifierBatch> {
-  const { weights, process, batchAt, seed = 0 } = options;
+  const { weights, process, batchAt, seed = 0, heldOut = [] } = options;
+  const noised = (noiseAt: ReturnType<typeof noiseSampler>, step: number, { x, y }: Batch): ClassifierBatch => {
+    const { noise, coefficients } = noiseAt(step, x.shape);
+    const { timestep, alpha, sigma } = coefficients;
+    return { x0: x, noise, timestep, alpha, sigma, y };
+  };
   const noiseAt = noiseSampler(process, { seed });
+  const heldNoiseAt = noiseSampler(process, { seed: heldOutSeed });
   return {
     weights,
-    async batchAt(step) {
-      const { x, y } = await batchAt(step);
-      const { noise, coefficients } = noiseAt(step, x.shape);
-      const { timestep, alpha, sigma } = coefficients;
-      return { x0: x, noise, timestep, alpha, sigma, y };
-    },
+    batchAt: async (step) => noised(noiseAt, step, await batchAt(step)),
     loss: classifierLoss(options),
+    ...(heldOut.length > 0 && { heldOut: heldOut.map((batch, i) => () => noised(heldNoiseAt, i + 1, batch)) }),
   };
 }

@@ -17,4 +17,9 @@ export interface DataOptions {
   batchAt: BatchAt;
   /** Of every random draw: noise, timesteps, dropped labels. 0 by default. */
   seed?: number;
+  /** Images that are never trained on, in batches of one size: their loss is measured at checkpoints, always with the same noise. */
+  heldOut?: readonly Batch[];
 }
+
+/** Seed of the noise of held-out images, the same in every run: so that runs can be compared. */
+export const heldOutSeed = 7919;

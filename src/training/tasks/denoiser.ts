@@ -11,7 +11,7 @@ import type { Json } from "../checkpoint.ts";
 import { drawNoise, drawTimesteps, dropLabels, noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
 import type { InitialWeights, Task, TaskMemory } from "../task.ts";
-import type { DataOptions } from "./data.ts";
+import { type Batch, type DataOptions, heldOutSeed } from "./data.ts";
 
 /** What the loss of a denoiser depends on. */
 export interface DenoiserLossOptions extends LossOptions {
@@ -87,23 +87,27 @@ function check({ process, timesteps = "uniform", loss = "hybrid", classes, label
 /** Training a denoiser: timesteps, noise and dropped labels are drawn afresh for every image. */
 export function denoiserTask(options: DenoiserOptions): Task<DenoiserBatch> {
   check(options);
-  const { weights, batchAt, seed = 0, classes, labelDropout = 0 } = options;
+  const { weights, batchAt, seed = 0, classes, labelDropout = 0, heldOut = [] } = options;
   const { drawAt, memory } = levels(options);
+  const batchOf = ({ x, y }: Batch, draws: ReturnType<Draws>): DenoiserBatch => ({
+    x0: x,
+    ...draws,
+    ...(classes === undefined ? {} : { y }),
+  });
+  const held = levels({ ...options, seed: heldOutSeed });
+  const initial = held.memory?.initial ?? null;
   return {
     weights,
     async batchAt(step, memory) {
       const { x, y } = await batchAt(step);
-      const { noise, weight, coefficients } = drawAt(step, x.shape, memory);
-      return {
-        x0: x,
-        noise,
-        weight,
-        coefficients,
-        ...(classes === undefined ? {} : { y: dropLabels(seed, step, y, classes, labelDropout) }),
-      };
+      const labels = classes === undefined ? y : dropLabels(seed, step, y, classes, labelDropout);
+      return batchOf({ x, y: labels }, drawAt(step, x.shape, memory));
     },
     loss: denoiserLoss(options) as Task<DenoiserBatch>["loss"],
     ...(memory && { memory }),
+    ...(heldOut.length > 0 && {
+      heldOut: heldOut.map((batch, i) => () => batchOf(batch, held.drawAt(i + 1, batch.x.shape, initial))),
+    }),
   };
 }
 
