@@ -1,7 +1,7 @@
 import * as z from "zod";
 import { encoderUnet } from "./adm/classifier.ts";
 import { type ClassifierConfig, type Pool, pools } from "./adm/config.ts";
-import { classifierPreset } from "./adm/presets.ts";
+import { bySize, classifierPreset } from "./adm/presets.ts";
 import { firstKernel, refitBackbone } from "./adm/refit.ts";
 import { backboneFields } from "./adm/schema.ts";
 import type { ClassifierFamily, ConfigSchema } from "./family.ts";
@@ -29,11 +29,7 @@ export const admClassifier = {
     classes: outChannels,
   }),
   build: encoderUnet,
-  presets: {
-    tiny: (data) => classifierPreset("tiny", data),
-    small: (data) => classifierPreset("small", data),
-    base: (data) => classifierPreset("base", data),
-  },
+  presets: bySize((name) => (data) => classifierPreset(name, data)),
   refit: (config, { imageShape, classes }) => ({ ...refitBackbone(config, imageShape), outChannels: classes }),
   dataParameters: ({ pool = "attention" }) => ({
     image: [firstKernel],

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { UNetConfig } from "./adm/config.ts";
-import { denoiserPreset } from "./adm/presets.ts";
+import { bySize, denoiserPreset } from "./adm/presets.ts";
 import { firstKernel, refitBackbone } from "./adm/refit.ts";
 import { unetFields } from "./adm/schema.ts";
 import { unet } from "./adm/unet.ts";
@@ -37,11 +37,7 @@ export const admUnet = {
     outChannels: config.inChannels,
     ...(maxCfgScale !== undefined && { maxCfgScale }),
   }),
-  presets: {
-    tiny: (data) => denoiserPreset("tiny", data),
-    small: (data) => denoiserPreset("small", data),
-    base: (data) => denoiserPreset("base", data),
-  },
+  presets: bySize((name) => (data) => denoiserPreset(name, data)),
   refit: ({ numClasses: _, nullLabel: __, ...config }, { imageShape, classes, learnedVariance, nullLabel }) => ({
     ...refitBackbone(config, imageShape),
     outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],

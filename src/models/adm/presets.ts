@@ -6,6 +6,10 @@ export const presetNames = ["tiny", "small", "base", "patch-tiny", "patch-small"
 /** Names of the sizes. */
 export type PresetName = (typeof presetNames)[number];
 
+/** Something for each size. */
+export const bySize = <T>(make: (name: PresetName) => T): Readonly<Record<PresetName, T>> =>
+  Object.fromEntries(presetNames.map((name) => [name, make(name)])) as Record<PresetName, T>;
+
 /** A size, apart from what the data determine. */
 type Preset = Pick<
   BackboneConfig,
