@@ -57,8 +57,8 @@ function usualMinutes({ images, imageShape: [, height, width] }: ImagesToLearn):
 }
 
 /**
- * How a network of a role is trained on images of which nothing more is asked: what `npm run bench -- quality` found to get furthest in
- * minutes (docs/training.md). Networks work on patches of 2x2 pixels, a UNet with a quarter of the pixels and more channels, where images have
+ * How a network of a role is trained on images of which nothing more is asked. Chosen by what a step costs and by the literature;
+ * `npm run bench -- quality` is to decide it (docs/training.md). Networks work on patches of 2x2 pixels, a UNet with a quarter of the pixels and more channels, where images have
  * even sides; and learn EDM's noise, for images of that deviation, in small batches. A classifier is trained a third as long, on the noise of its denoiser.
  */
 export function usualTraining(role: NetworkRole, about: ImagesToLearn): UsualTraining {

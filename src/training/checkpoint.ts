@@ -1,5 +1,5 @@
 import type { TrackedAverage } from "./averages.ts";
-import type { Best } from "./held-out.ts";
+import type { Best } from "./best.ts";
 import type { Pace } from "./pace.ts";
 import type { Weights } from "./step/values.ts";
 import type { Watch } from "./watch.ts";

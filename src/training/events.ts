@@ -1,7 +1,7 @@
 import { RuntimeFailure } from "../errors.ts";
+import type { Best } from "./best.ts";
 import type { JsonObject } from "./checkpoint.ts";
 import type { SkippedCheckpoint } from "./go-back.ts";
-import type { Best } from "./held-out.ts";
 import type { Weights } from "./step/values.ts";
 
 export type { Weights };

@@ -10,12 +10,6 @@ import type { Task } from "./task.ts";
  * that two measures differ by the weights alone.
  */
 
-/** The best of a run by its held-out loss: part of its checkpoints. */
-export interface Best {
-  readonly step: number;
-  readonly heldOut: number;
-}
-
 /** A program that gives the mean objective of a task's held-out batches to weights of these shapes. */
 async function heldOutMeasure<B extends Tree<NDArray>>(
   { loss, heldOut = [] }: Pick<Task<B>, "loss" | "heldOut">,
@@ -56,6 +50,3 @@ export function heldOutOf<B extends Tree<NDArray>>(task: Task<B>, backend: Backe
     },
   };
 }
-
-/** The better one of the best so far and what was just measured; the earlier one of equals. */
-export const betterOf = (best: Best | undefined, now: Best): Best => (best && best.heldOut <= now.heldOut ? best : now);

@@ -1,11 +1,12 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
+import { type Best, betterOf } from "./best.ts";
 import { type CalendarOptions, calendar } from "./calendar.ts";
 import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
-import { type Best, betterOf, heldOutOf } from "./held-out.ts";
+import { heldOutOf } from "./held-out.ts";
 import { type LearningRateOptions, learningRateAt, learningRateAtProgress } from "./learning-rate.ts";
 import { type Pace, type PaceOptions, pacer } from "./pace.ts";
 import { checkResume, withHistory } from "./resume.ts";

@@ -14,17 +14,19 @@ import {
 } from "../../diffusion/process-config.ts";
 import { UsageError } from "../../errors.ts";
 import type { Transfer } from "../../models/transfer.ts";
-import { countParameters } from "../../nn/module.ts";
+import type { Shape } from "../../ndarray.ts";
+import { countParameters, type Network, parameterShapes } from "../../nn/module.ts";
 import { classifierRecipe } from "../../recipes/classifier.ts";
 import { denoiserRecipe } from "../../recipes/denoiser.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
 import type { SettledOptions } from "../../recipes/recipe.ts";
-import { i32, input } from "../../tensor/trace.ts";
+import { countFlops } from "../../tensor/cost.ts";
+import type { Tensor } from "../../tensor/tensor.ts";
+import { f32, i32, input } from "../../tensor/trace.ts";
 import type { JsonObject } from "../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../training/events.ts";
 import { type TrainOptions, trainClassifier, trainDenoiser } from "../../training/train.ts";
 import type { ClassifierValues } from "./classifier.ts";
-import { trainingFlops } from "./cost.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 
 /** What is to be trained, with all choices made. */
@@ -170,4 +172,18 @@ function denoiserProcess(
     ...(prediction && { prediction }),
     variance: loss === "simple" ? fixed : learned,
   };
+}
+
+/**
+ * Operations that training takes for one image: of `apply`, from parameters, x [1, C, H, W] and t [1], three times over, for gradients
+ * cost two more.
+ */
+function trainingFlops(
+  network: Network,
+  imageShape: Shape,
+  apply: (parameters: Record<string, Tensor>, x: Tensor, t: Tensor) => Tensor,
+): number {
+  const shapes = Object.entries(parameterShapes(network));
+  const parameters = Object.fromEntries(shapes.map(([name, shape]) => [name, input(name, f32(...shape))]));
+  return 3 * countFlops([apply(parameters, input("x", f32(1, ...imageShape)), input("t", f32(1)))]);
 }

@@ -1,4 +1,4 @@
-import type { Best } from "../../training/held-out.ts";
+import type { Best } from "../../training/best.ts";
 
 /** A checkpoint's loss on held-out images, and the best so far. */
 interface Measured {
