@@ -87,7 +87,11 @@ const source = (path: string): string => fileURLToPath(new URL(path, import.meta
 /** The page of the tests and the engine's worker, bundled from the sources. */
 async function bundles(page: string): Promise<Record<string, Uint8Array>> {
   const { outputFiles } = await build({
-    entryPoints: { page, worker: source("../../../src/runtime/web/worker.ts") },
+    entryPoints: {
+      page,
+      inner: source("./inner.ts"),
+      worker: source("../../../src/runtime/web/worker.ts"),
+    },
     bundle: true,
     format: "esm",
     platform: "browser",

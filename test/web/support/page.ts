@@ -1,7 +1,6 @@
 /** What the tests ask a page to do. Bundled for the browser from the sources, with the entry that a user's bundle gets. */
 
 import type { Model } from "../../../src/checkpoint/model.ts";
-import { ModelError } from "../../../src/errors.ts";
 import { float32 } from "../../../src/ndarray.ts";
 import { collect, sample } from "../../../src/public/everywhere.ts";
 import { toUint8 } from "../../../src/public/formats.ts";
@@ -119,26 +118,30 @@ const inPage = {
     return y.data[0];
   },
 
-  /** The longest time, in ms, between two turns of the page's own thread while something is under way. */
-  async longestTask(what: "draw" | "train", run?: SettledRun) {
-    const observed: number[] = [];
+  /** Calls functions, one after the other, in a worker of the page; gives the last one's answer, and the longest task of the page meanwhile. */
+  async inWorker(calls: readonly (readonly [name: string, ...args: unknown[]])[]) {
+    const worker = new Worker("/inner.js", { type: "module" });
+    const ask = (name: string, args: unknown[]) =>
+      new Promise<unknown>((resolve, reject) => {
+        worker.onmessage = ({ data }: { data: { value?: unknown; error?: string } }) =>
+          data.error === undefined ? resolve(data.value) : reject(new Error(data.error));
+        worker.onerror = ({ message }) => reject(new Error(message));
+        worker.postMessage([name, args]);
+      });
+    const tasks: number[] = [];
     const observer = new PerformanceObserver((list) => {
-      for (const entry of list.getEntries()) observed.push(entry.duration);
+      for (const { duration } of list.getEntries()) tasks.push(duration);
     });
     observer.observe({ entryTypes: ["longtask"] });
-    if (what === "draw") await inPage.draw(run!);
-    else await inPage.unetLosses(10);
+    let value: unknown;
+    for (const [name, ...args] of calls) value = await ask(name, args);
     await new Promise((resolve) => setTimeout(resolve, 100));
     observer.disconnect();
-    return Math.max(0, ...observed);
+    worker.terminate();
+    return { value, longest: Math.max(0, ...tasks) };
   },
 
   isolatePage,
-  errorsAreOurs: async (address: string) =>
-    loadModel(address).then(
-      () => false,
-      (error) => error instanceof ModelError,
-    ),
 };
 export type InPage = typeof inPage;
 
