@@ -96,9 +96,9 @@ function platformOf(ort: typeof Ort, { device }: WebSettings): Platform {
   return { tensor, open, stateOf, explain };
 }
 
-/** C++ exceptions come as bare numbers, and those that are not caught are failed allocations. */
+/** C++ exceptions come as bare numbers, and those that are not caught are failed allocations; SafeInt finds sizes beyond all of memory. */
 const outOfMemory =
-  /bad_alloc|out of memory|OOM|failed to allocate|allocation fail|could not allocate|memory access out of bounds/i;
+  /bad_alloc|out of memory|OOM|failed to allocate|allocation fail|could not allocate|memory access out of bounds|SafeInt/i;
 
 function explain(error: unknown): string {
   const message = typeof error === "number" ? "" : messageOf(error);

@@ -105,7 +105,7 @@ const inPage = {
   checkpointDatabases,
   removeCheckpoints,
 
-  /** Runs out of memory: a tensor alone that takes nearly all that WebAssembly can address. */
+  /** Runs out of memory: a tensor alone of 8.5 GB, where WebAssembly can address 4. */
   async memory() {
     const graph = trace({ x: f32(1) }, ({ x }) => ({
       y: full([2 ** 30 - 2 ** 24], 2)
