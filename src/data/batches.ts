@@ -2,6 +2,7 @@ import { UsageError } from "../errors.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { valueOfByte } from "../pixel-range.ts";
 import { permutation, uniforms } from "../random.ts";
+import { reflect } from "../reflect.ts";
 import type { Split } from "./content.ts";
 
 /** Images [N, C, H, W] in [-1, 1] and their labels [N]. */
@@ -37,9 +38,6 @@ const AUGMENT = 2 ** 41;
 
 const MODEL_RANGE = Float32Array.from({ length: 256 }, (_, byte) => valueOfByte(byte));
 const AS_IS: View = { flip: false, dx: 0, dy: 0 };
-
-/** Index in 0 .. n - 1 of position i of a line continued by reflection at both ends, which stay single: 2 1 | 0 1 2 | 1 0. */
-const reflect = (i: number, n: number): number => (i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i);
 
 /** The images of the given indices, each taken as its view says, unchanged where there is none. */
 export function gather(split: Split, indices: ArrayLike<number>, views: readonly View[] = []): Batch {

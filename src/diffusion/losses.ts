@@ -1,5 +1,5 @@
 import { UsageError } from "../errors.ts";
-import type { Tensor } from "../tensor/tensor.ts";
+import { full, type Tensor } from "../tensor/tensor.ts";
 import { vbTerm } from "./likelihood.ts";
 import type { Coefficients, NoiseSchedule, ProcessConfig } from "./noise-schedule.ts";
 import { type Noised, predict, splitOutput, targetOf } from "./prediction.ts";
@@ -24,8 +24,13 @@ export interface Losses {
   readonly vb?: Tensor;
 }
 
-/** Weight of an image's squared error: 1, or its signal-to-noise ratio, at most `minSnrLimit`. See `minSnrWeight`. */
-export type LossWeight = "none" | "min-snr";
+/**
+ * Weight of an image's squared error: 1, its signal-to-noise ratio, at most `minSnrLimit` (see `minSnrWeight`), or that which makes it the
+ * error of the flow's velocity (see `velocityWeight`).
+ */
+export const lossWeights = ["none", "min-snr", "velocity"] as const;
+/** One of `lossWeights`. */
+export type LossWeight = (typeof lossWeights)[number];
 
 /** Settings of `trainingLoss`. */
 export interface LossOptions {
@@ -65,6 +70,32 @@ export function minSnrWeight(
   );
 }
 
+/** Least share of noise by which a velocity is divided. Li & He 2025. */
+const leastNoise = 0.05;
+
+/**
+ * Weight that makes the squared error of what a network of the flow predicts that of the velocity eps - x_0, [N]. With x_0 predicted the
+ * velocity is (x_t - x_0) / t, so that its error is 1 / t^2 times that of the image, t at least 0.05. Table 1 (x-prediction, v-loss), Li &
+ * He 2025, "Back to basics: let denoising generative models denoise", where t runs the other way.
+ *
+ * @throws UsageError for another process than the flow.
+ */
+export function velocityWeight(
+  { sigma }: Pick<Coefficients, "sigma">,
+  { schedule, prediction }: Pick<ProcessConfig, "schedule" | "prediction">,
+): Tensor {
+  if (schedule !== "flow")
+    throw new UsageError(
+      `velocity weights are for the flow, but the schedule is ${schedule}; choose the process flow, or min-SNR weights`,
+    );
+  return prediction === "velocity" ? full(sigma.shape, 1) : sigma.maximum(leastNoise).square().reciprocal();
+}
+
+const weightOf = {
+  "min-snr": minSnrWeight,
+  velocity: velocityWeight,
+} as const;
+
 /**
  * Loss of each image.
  *
@@ -84,7 +115,7 @@ export function trainingLoss(
     return { loss: vb, vb };
   }
   const squaredError = meanPerImage(targetOf(images, c, config).sub(value).square());
-  const mse = lossWeight === "min-snr" ? squaredError.mul(minSnrWeight(c, config)) : squaredError;
+  const mse = lossWeight === "none" ? squaredError : squaredError.mul(weightOf[lossWeight](c, config));
   if (!spread || loss === "simple") return { loss: mse, mse };
   // The bound teaches the variance only: its gradient to the mean is stopped. Section 3.1, Nichol & Dhariwal 2021.
   const frozen = predict({ value: value.stopGradient(), spread }, xt, c, config);

@@ -15,12 +15,14 @@ export const unetSignature = ({
   numClasses,
   nullLabel,
   maxCfgScale,
+  augmentSize,
 }: UNetConfig): DenoiserSignature => ({
   imageShape: [inChannels, imageSize, imageWidth],
   outChannels,
   classes: numClasses,
   nullLabel: nullLabel ? numClasses : undefined,
   ...(maxCfgScale !== undefined && { maxCfgScale }),
+  augmentSize,
 });
 
 const schema: ConfigSchema<UNetConfig> = z.strictObject(unetFields);
@@ -38,10 +40,14 @@ export const admUnet = {
     ...(maxCfgScale !== undefined && { maxCfgScale }),
   }),
   presets: bySize((name) => (data) => denoiserPreset(name, data)),
-  refit: ({ numClasses: _, nullLabel: __, ...config }, { imageShape, classes, learnedVariance, nullLabel }) => ({
+  refit: (
+    { numClasses: _, nullLabel: __, augmentSize: ___, ...config },
+    { imageShape, classes, learnedVariance, nullLabel, augmentSize },
+  ) => ({
     ...refitBackbone(config, imageShape),
     outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],
     ...(classes > 0 && { numClasses: classes, nullLabel }),
+    ...(augmentSize !== undefined && { augmentSize }),
   }),
   dataParameters: () => ({
     image: [firstKernel],

@@ -127,15 +127,16 @@ export const denoiserSignature = ({ kind, config }: NetworkDescription): Denoise
  */
 export function denoiserNetwork({ kind, config }: NetworkDescription): DenoiserNetwork {
   const family = familyOf("denoiser", kind);
-  const { classes, lowRes: small, maxCfgScale } = family.signature(config);
+  const { classes, lowRes: small, maxCfgScale, augmentSize } = family.signature(config);
   return adapt(
     family.build(config),
     (denoise) =>
-      (x: Tensor, t: Tensor, { label, lowRes, guidanceScale }: DenoiserInputs) =>
+      (x: Tensor, t: Tensor, { label, lowRes, guidanceScale, augment }: DenoiserInputs) =>
         denoise(x, t, {
           ...(classes !== undefined && { label }),
           ...(small && { lowRes }),
           ...(maxCfgScale !== undefined && { guidanceScale }),
+          ...(augmentSize !== undefined && { augment }),
         }),
   );
 }

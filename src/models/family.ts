@@ -15,6 +15,8 @@ export interface DenoiserInputs {
   readonly lowRes?: Tensor | undefined;
   /** Scale of classifier-free guidance, [N], which a student learnt to follow. */
   readonly guidanceScale?: Tensor | undefined;
+  /** How training changed each image, [N, augmentSize]; left out, the network takes images to be as they are. */
+  readonly augment?: Tensor | undefined;
 }
 
 /** x [N, C, H, W], t float32 [N] -> [N, outChannels, H, W]. */
@@ -37,6 +39,8 @@ export interface DenoiserSignature {
   readonly lowRes?: ImageShape | undefined;
   /** Largest scale of classifier-free guidance that it is told, from 1; undefined where it is told none. */
   readonly maxCfgScale?: number | undefined;
+  /** How many numbers tell it how training changed an image; undefined where it is told none. */
+  readonly augmentSize?: number | undefined;
 }
 
 /** What a classifier of noised images takes and gives. */
@@ -74,6 +78,8 @@ export interface DenoiserDataShape extends DataShape {
   readonly learnedVariance: boolean;
   /** It has a null label, for classifier-free guidance. */
   readonly nullLabel: boolean;
+  /** Numbers that tell it how an image was changed, where training does that; see `augmented`. */
+  readonly augmentSize?: number | undefined;
 }
 
 /** For `refit`: throws UsageError unless both sides of images are multiples of a number. */

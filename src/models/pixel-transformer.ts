@@ -18,6 +18,7 @@ const schema: ConfigSchema<PixelTransformerConfig> = z.strictObject({
   numClasses: count.optional(),
   nullLabel: z.boolean().optional(),
   maxCfgScale: z.number().gt(1).max(1000).optional(),
+  augmentSize: count.optional(),
 });
 
 /** The transformer of pixels (Peebles & Xie 2023; Li & He 2025), see `pixelTransformer`. */
@@ -25,12 +26,22 @@ export const pixelTransformerFamily = {
   role: "denoiser",
   kind: "pixel-transformer",
   schema,
-  signature: ({ inChannels, imageSize, imageWidth = imageSize, outChannels, numClasses, nullLabel, maxCfgScale }) => ({
+  signature: ({
+    inChannels,
+    imageSize,
+    imageWidth = imageSize,
+    outChannels,
+    numClasses,
+    nullLabel,
+    maxCfgScale,
+    augmentSize,
+  }) => ({
     imageShape: [inChannels, imageSize, imageWidth],
     outChannels,
     classes: numClasses,
     nullLabel: nullLabel ? numClasses : undefined,
     ...(maxCfgScale !== undefined && { maxCfgScale }),
+    augmentSize,
   }),
   build: pixelTransformer,
   student: ({ nullLabel: _, maxCfgScale: __, ...config }, { maxCfgScale }) => ({
@@ -43,13 +54,17 @@ export const pixelTransformerFamily = {
     small: (data) => transformerPreset("small", data),
     base: (data) => transformerPreset("base", data),
   },
-  refit({ imageWidth: _, numClasses: __, nullLabel: ___, ...config }, { imageShape, classes, ...data }) {
+  refit(
+    { imageWidth: _, numClasses: __, nullLabel: ___, augmentSize: ____, ...config },
+    { imageShape, classes, ...data },
+  ) {
     const [inChannels, imageSize, imageWidth] = imageShape;
     checkSides(config.patchSize, [imageSize, imageWidth]);
     return {
       ...{ ...config, inChannels, imageSize, outChannels: data.learnedVariance ? 2 * inChannels : inChannels },
       ...(imageWidth !== imageSize && { imageWidth }),
       ...(classes > 0 && { numClasses: classes, nullLabel: data.nullLabel }),
+      ...(data.augmentSize !== undefined && { augmentSize: data.augmentSize }),
     };
   },
   dataParameters: () => ({

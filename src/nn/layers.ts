@@ -42,6 +42,12 @@ export const linear = (inputs: number, outputs: number) =>
     ({ weight, bias }, x: Tensor) => x.matmul(weight.transpose()).add(bias),
   );
 
+/** A layer, x W^T: [N, I] -> [N, O]. Zeros stay zeros. */
+export const linearMap = (inputs: number, outputs: number) =>
+  module({ weight: parameter([outputs, inputs], fanIn(inputs)) }, ({ weight }, x: Tensor) =>
+    x.matmul(weight.transpose()),
+  );
+
 /**
  * A layer with a learned row for each of `rows` labels: int32 or int64 [N] -> [N, width]. A label outside gives zeros. Labels of few
  * classes are multiplied as one-hot rows; for thousands of rows, as of tokens, `weight.gather(0, labels)` is much faster.

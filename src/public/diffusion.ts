@@ -44,8 +44,10 @@ export {
   type LossKind,
   type LossOptions,
   type LossWeight,
+  lossWeights,
   minSnrWeight,
   trainingLoss,
+  velocityWeight,
 } from "../diffusion/losses.ts";
 export { type NoiseLevel, type NoiseRange, noiseRange } from "../diffusion/noise-level.ts";
 export {

@@ -25,7 +25,7 @@ export { attentionBlock, attentionPool } from "../nn/attention.ts";
 export { groupNorm } from "../nn/group-norm.ts";
 export { initialize } from "../nn/initialize.ts";
 export { layerNorm } from "../nn/layer-norm.ts";
-export { conv2d, embedding, gelu, identity, linear, pointwise, sequential, silu } from "../nn/layers.ts";
+export { conv2d, embedding, gelu, identity, linear, linearMap, pointwise, sequential, silu } from "../nn/layers.ts";
 export {
   type Bound,
   type Child,

@@ -47,6 +47,8 @@ export {
   reconstruct,
   type TrackedAverage,
 } from "../training/averages.ts";
+export { assignNoise } from "../training/batch/assignment.ts";
+export { type Augmented, augmented, augmentSize } from "../training/batch/augment.ts";
 export type {
   Averages,
   Checkpoint,

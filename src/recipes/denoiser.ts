@@ -4,6 +4,7 @@ import type { LossOptions } from "../diffusion/losses.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
 import { checkProcess, learnsVariance, processKind } from "../diffusion/process-config.ts";
 import type { DenoiserNetwork } from "../models/family.ts";
+import { augmentSize } from "../training/batch/augment.ts";
 import type { DenoiserOptions } from "../training/tasks/denoiser.ts";
 import type { TrainOptions } from "../training/train.ts";
 import { beginning, recordOfStart, startOf } from "./fine-tuning.ts";
@@ -21,6 +22,13 @@ export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
    * without labels.
    */
   labelDropout?: number;
+  /** Give a batch's noise to the images that it is nearest to. Off by default; see `assignNoise`. */
+  immiscible?: boolean | undefined;
+  /**
+   * Probability of each change of an image - mirrored, turned, shifted - of which the network is told, so that it draws none. 0 by default;
+   * see `augmented`.
+   */
+  augment?: number | undefined;
 }
 
 /** How a network for these variances is usually trained. */
@@ -41,7 +49,7 @@ export const usualLoss = (process: ProcessConfig): "hybrid" | "simple" =>
 export function denoiserRecipe(
   asked: DenoiserRecipeOptions,
 ): SettledRecipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
-  const { from, seed = 0 } = asked;
+  const { from, seed = 0, augment = 0 } = asked;
   const start = from && startOf("denoiser", from);
   const options = withUsual("denoiser", { ...asked, process: asked.process ?? start?.process });
   const process = options.process!;
@@ -54,6 +62,7 @@ export function denoiserRecipe(
   const data = {
     ...{ imageShape, classes: classes.length },
     ...{ learnedVariance: learnsVariance(process), nullLabel: labelDropout > 0 },
+    ...(augment > 0 && { augmentSize }),
   };
   const followed = from && start && { source: from.source, network: start };
   const { description, network } = chooseDenoiser(options, data, followed);
@@ -71,6 +80,7 @@ export function denoiserRecipe(
       timesteps: options.timesteps ?? (processKind(process) === "edm" ? "log-normal" : "uniform"),
       ...(classes.length > 0 && { classes: classes.length }),
       labelDropout,
+      augment,
     },
     model: (weights, training = {}) => ({
       ...describeData(dataset),

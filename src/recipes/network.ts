@@ -107,6 +107,10 @@ export function chooseDenoiser(
     throw new UsageError(
       `family ${description.kind}: its networks enlarge images, and there are no small ones for them`,
     );
+  if (signature.augmentSize !== data.augmentSize)
+    throw new UsageError(
+      `family ${description.kind}: its networks are not told how images were changed, and would draw such changes; leave augment out`,
+    );
   return { description, network: denoiserNetwork(description) };
 }
 

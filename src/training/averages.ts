@@ -3,7 +3,10 @@ import type { Tensor } from "../tensor/tensor.ts";
 
 /** The running average of the weights, with which one samples. */
 export interface EmaOptions {
-  /** Share of the old running average of the weights that an update keeps; 0.9999 by default. */
+  /**
+   * Share of the old running average of the weights that an update keeps; 0.9999 by default. With `emaWarmUp` that is reached after 90,000
+   * updates only: until then the average is the power-function one of length 0.09, a share of the run.
+   */
   emaRate?: number;
   /** Forget the random first weights sooner: the rate starts low and rises with the updates. On by default. */
   emaWarmUp?: boolean;

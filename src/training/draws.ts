@@ -8,7 +8,7 @@ import { normals, uniforms } from "../random.ts";
  * Every random number of a run is a function of its seed, its purpose and the step, so that a resumed run needs nothing but the step.
  * The purpose is the high 32-bit word of the stream, the step the low one; streams below 2^32 stay free for initial weights and data.
  */
-const purposes = { noise: 1, timesteps: 2, labels: 3, places: 4 } as const;
+const purposes = { noise: 1, timesteps: 2, labels: 3, places: 4, augmentations: 5 } as const;
 const streamOf = (purpose: keyof typeof purposes, step: number): number => purposes[purpose] * 2 ** 32 + step;
 
 /** The noise of a step's images, N(0, 1): the same for the same seed, step and shape. */
@@ -18,6 +18,10 @@ export const drawNoise = (seed: number, step: number, shape: Shape): NDArray<"fl
 /** One number in [0, 1) for each of a step's images, to pick its timestep with. */
 export const drawTimesteps = (seed: number, step: number, count: number): Float64Array =>
   uniforms(seed, streamOf("timesteps", step), count);
+
+/** Numbers in [0, 1) that decide how a step's images are changed. */
+export const drawAugmentations = (seed: number, step: number, count: number): Float64Array =>
+  uniforms(seed, streamOf("augmentations", step), count);
 
 /** One number of N(0, 1) for each of a step's images, to pick its noise level with. */
 export const drawLevelNormals = (seed: number, step: number, count: number): Float32Array =>

@@ -10,7 +10,18 @@ import type { Json, JsonObject } from "./checkpoint.ts";
 /** Options of how a run learns: they change neither the network's shape, nor its noise, nor the images. */
 export const changeable = [
   ...["learningRate", "warmUpSteps", "decay", "finalLearningRate", "weightDecay", "maxGradientNorm", "emaRate"],
-  ...["batchSize", "microBatch", "flip", "crop", "labelDropout", "lossWeight", "vlbWeight", "steps", "minutes"],
+  ...[
+    "batchSize",
+    "microBatch",
+    "flip",
+    "crop",
+    "labelDropout",
+    "lossWeight",
+    "vlbWeight",
+    "immiscible",
+    "steps",
+    "minutes",
+  ],
 ] as const satisfies readonly string[];
 
 /** Changes of these are not recorded: the record has the run's length anyway, and micro-batches change nothing that is computed. */
@@ -31,7 +42,8 @@ const changesBetween = (before: JsonObject, now: JsonObject): Change[] =>
   [...new Set([...Object.keys(before), ...Object.keys(now)])]
     .filter((key) => key !== historyKey)
     .map((key) => ({ key, before: before[key], now: now[key] }))
-    .filter(({ before, now }) => JSON.stringify(before) !== JSON.stringify(now));
+    // A switch that came after a run began was off in it.
+    .filter(({ before = false, now = false }) => JSON.stringify(before) !== JSON.stringify(now));
 
 /** Whether there is a null label is a matter of the network's shape; how often it is trained is not. */
 const changesShape = ({ key, before, now }: Change): boolean =>

@@ -1,10 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { parseRecord } from "../../src/checkpoint/model.ts";
-import { minSnrWeight, trainingLoss } from "../../src/diffusion/losses.ts";
+import { minSnrWeight, trainingLoss, velocityWeight } from "../../src/diffusion/losses.ts";
 import { coefficients, noiseSchedule, type ProcessConfig } from "../../src/diffusion/noise-schedule.ts";
 import { predict, targetOf } from "../../src/diffusion/prediction.ts";
 import { meanPerImage, qSample, vOf } from "../../src/diffusion/process.ts";
-import { ddpmProcess } from "../../src/diffusion/process-config.ts";
+import { ddpmProcess, flowProcess } from "../../src/diffusion/process-config.ts";
 import { betas, zeroTerminalSnr } from "../../src/diffusion/schedule.ts";
 import { score, shiftScore } from "../../src/diffusion/score.ts";
 import { ModelError, UsageError } from "../../src/errors.ts";
@@ -94,6 +94,42 @@ describe("min-SNR weights", () => {
   test("are refused for other predictions", () => {
     return expect(compute({ c }, ({ c }) => ({ w: minSnrWeight(c, { prediction: "previous" }) }))).rejects.toThrow(
       /known for networks that predict eps, x0 or v, but this one predicts previous/,
+    );
+  });
+});
+
+describe("velocity weights", () => {
+  const flow = flowProcess({ prediction: "x0", steps: 100 });
+  // Shares of noise of 0.01, 0.3, 0.7 and 1.
+  const c = coefficients(noiseSchedule(flow), [0, 29, 69, 99]);
+  const values = { x0: random(0), noise: random(1), guess: random(2), c };
+
+  test("make the squared error of an image that of the velocity that leads to it, with at least 0.05 of noise", async () => {
+    const { loss, sigma } = await compute(values, ({ x0, noise, guess, c }) => {
+      const xt = qSample(x0, noise, c);
+      const { loss } = trainingLoss(guess, { x0, noise, xt }, c, noiseSchedule(flow), { lossWeight: "velocity" });
+      return { loss, sigma: c.sigma };
+    });
+    const direct = Array.from(sigma!.data, (t, n) => {
+      let sum = 0;
+      for (let i = 18 * n; i < 18 * (n + 1); i++) {
+        const [x0, noise, guess] = [values.x0.data[i]!, values.noise.data[i]!, values.guess.data[i]!];
+        const xt = (1 - t) * x0 + t * noise;
+        const divisor = Math.max(t, 0.05);
+        sum += ((xt - guess) / divisor - (xt - x0) / divisor) ** 2;
+        // Where it is not held back, the velocity is that of the flow.
+        if (t > 0.05) expect((xt - x0) / divisor).toBeCloseTo(noise - x0, 4);
+      }
+      return sum / 18;
+    });
+    expectClose(loss!, { shape: [4], data: direct }, 1e-5, "loss");
+  });
+
+  test("change nothing where the velocity is predicted, and are refused beside other noise", async () => {
+    const { w } = await compute({ c }, ({ c }) => ({ w: velocityWeight(c, flowProcess()) }));
+    expect(Array.from(w!.data)).toEqual([1, 1, 1, 1]);
+    await expect(compute({ c }, ({ c }) => ({ w: velocityWeight(c, ddpmProcess()) }))).rejects.toThrow(
+      /velocity weights are for the flow, but the schedule is cosine/,
     );
   });
 });

@@ -90,6 +90,22 @@ describe("the UNet", () => {
     for (const { data } of changed) expect(data).not.toEqual(base);
   });
 
+  test("told how an image was changed, it gives another output; told of none, that of an image as it is", () => {
+    const network = unet({ ...config, augmentSize: 3 });
+    const told = (...numbers: number[]) => {
+      const augment = input("augment", f32(2, 3));
+      const data = [...numbers, ...numbers];
+      return outputOf(network, (bound) => bound(x, t, { label: y, augment }), undefined, {
+        augment: { shape: [2, 3], data },
+      }).data;
+    };
+    const asIs = outputOf(network, (bound) => bound(x, t, { label: y })).data;
+    expect(told(0, 0, 0)).toEqual(asIs);
+    expect(told(0, 1, 0)).not.toEqual(asIs);
+    const start = initialize(network, 7)["augment_emb.weight"]!;
+    expect([start.shape, start.data.every((value) => value === 0)]).toEqual([[16, 3], true]);
+  });
+
   test("says whether it wants labels", () => {
     const without = unet({ ...config, numClasses: undefined });
     expect(() => unet(config)(tensorsOf(unet(config)), x, t)).toThrow(UsageError);

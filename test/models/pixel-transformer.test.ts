@@ -86,6 +86,32 @@ describe("the transformer of pixels", () => {
     expect(parameterShapes(told)["y_embedder.embedding_table.weight"]).toEqual([3, 16]);
   });
 
+  test("told how an image was changed, it gives another output; told of none, that of an image as it is", () => {
+    const told = pixelTransformer({ ...config, augmentSize: 3 });
+    const values: Record<string, Numbers> = { ...parameters, "a_embedder.weight": numbers([16, 3], 9) };
+    const given = {
+      x: image,
+      t: { shape: [2], data: timesteps },
+      y: { shape: [2], data: [0, 3] },
+      augment: numbers([2, 3], 4),
+    };
+    const label = input("y", i32(2));
+    const run = (factor: number) => {
+      const augment = input("augment", f32(2, 3)).mul(factor);
+      const own = leaves(values);
+      return evaluate(
+        { out: told(own, input("x", f32(2, 3, 4, 6)), input("t", f32(2)), { label, augment }) },
+        {
+          ...values,
+          ...given,
+        },
+      ).out.data;
+    };
+    const asIs = outputOf(told, values).data;
+    expect(run(0)).toEqual(asIs);
+    expect(run(1)).not.toEqual(asIs);
+  });
+
   test("says whether it wants labels, and what it cannot cut", () => {
     const { numClasses: _, nullLabel: __, ...unconditional } = config;
     const own = leaves(parameters);

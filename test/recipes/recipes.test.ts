@@ -14,6 +14,7 @@ import {
   trained,
   UsageError,
 } from "../../src/index.ts";
+import { parameterShapes } from "../../src/nn/module.ts";
 import { flowProcess } from "../../src/public/diffusion.ts";
 import { guidestar, sameBytes, temporaryFolder, writeImages } from "../cli/world.ts";
 
@@ -57,6 +58,36 @@ describe("what is not asked for", () => {
     const flow = denoiserRecipe({ dataset, process: flowProcess(), steps: 100, preset: "base" });
     expect(flow.training).toMatchObject({ loss: "simple", warmUpSteps: 10, microBatch: 4 });
     expect(classifierRecipe({ dataset }).training).toMatchObject({ steps: 6000, weightDecay: 0.05 });
+  });
+
+  test("of changed images the network is told, in any family that can be", () => {
+    for (const family of ["adm-unet", "pixel-transformer"]) {
+      const { model, training, network } = denoiserRecipe({
+        dataset,
+        family,
+        preset: "tiny",
+        augment: 0.2,
+        immiscible: true,
+      });
+      expect(training).toMatchObject({ augment: 0.2, immiscible: true });
+      const { denoiser } = model({}, {});
+      expect(denoiser!.record).toMatchObject({ kind: family, config: { augmentSize: 6 } });
+      expect(Object.keys(parameterShapes(network)).some((key) => /^a(ugment_emb|_embedder)\.weight$/.test(key))).toBe(
+        true,
+      );
+      expect(
+        denoiserRecipe({ dataset, family, preset: "tiny" }).model({}, {}).denoiser!.record.config,
+      ).not.toHaveProperty("augmentSize");
+    }
+  });
+
+  test("presets of patches are sizes of both networks", () => {
+    const preset = "patch-small";
+    expect(denoiserRecipe({ dataset, preset }).model({}, {}).denoiser!.record.config).toHaveProperty("patchSize", 2);
+    expect(classifierRecipe({ dataset, preset }).model({}, {}).classifier!.record.config).toHaveProperty(
+      "patchSize",
+      2,
+    );
   });
 
   test("is refused where it cannot be had", () => {

@@ -8,7 +8,7 @@ import { ModelError, UsageError } from "../../src/errors.ts";
 import { normals } from "../../src/random.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
-import { powerEmaWeight, powerExponent, reconstruct } from "../../src/training/averages.ts";
+import { emaWeight, powerEmaWeight, powerExponent, reconstruct } from "../../src/training/averages.ts";
 import type { Weights } from "../../src/training/events.ts";
 import { trainDenoiser } from "../../src/training/train.ts";
 import { tinyRun } from "./support/tiny.ts";
@@ -28,6 +28,22 @@ describe("power-function averages", () => {
     expect(powerExponent(0.1)).toBeCloseTo(6.94, 2);
     expect(() => powerExponent(0.3)).toThrow(UsageError);
     expect(() => powerExponent(0)).toThrow(/from 0.001 to 0.289, as a share of the run, but is 0/);
+  });
+
+  test("of length 0.09 is the one that is kept anyway, where runs are shorter than its rate can reach", () => {
+    const steps = 2000;
+    let weights = new Float64Array(steps);
+    for (let s = 0; s < steps; s++) {
+      const share = emaWeight(s + 1);
+      weights = weights.map((weight) => (1 - share) * weight);
+      weights[s]! += share;
+    }
+    const moment = (power: number): number =>
+      weights.reduce((sum, weight, s) => sum + weight * ((s + 0.5) / steps) ** power, 0);
+    expect(Math.sqrt(moment(2) - moment(1) ** 2)).toBeCloseTo(0.09, 2.5);
+    expect(powerExponent(0.0905)).toBeCloseTo(8, 1);
+    expect(1 - emaWeight(89_000)).toBeLessThan(0.9999);
+    expect(1 - emaWeight(91_000)).toBe(0.9999);
   });
 
   test.each([0.03, 0.1, 0.25])("of length %d weigh steps with that deviation, as a share of the run", (length) => {

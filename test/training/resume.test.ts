@@ -58,6 +58,18 @@ async function trainAndKill(folder: string, steps: number, line: string, writing
   expect((await exited)[1]).toBe("SIGKILL");
 }
 
+test("a run with assigned noise and changed images goes on to the same bytes", async () => {
+  const options = { immiscible: true, augment: 0.5, decay: "none" } as const;
+  const [whole, parts, plain] = [freshFolder(), freshFolder(), freshFolder()];
+  await run(whole, 5, options);
+  await run(parts, 2, options);
+  await run(parts, 5, options);
+  await run(plain, 5, { decay: "none" });
+  const end = await newest(whole);
+  expect(end.equals(await newest(parts))).toBe(true);
+  expect(end.equals(await newest(plain))).toBe(false);
+});
+
 test("a run killed at any moment and resumed ends in the same bytes as one never stopped", {
   timeout: 60_000,
 }, async () => {

@@ -10,6 +10,7 @@ import { openBackend } from "../../src/runtime/node.ts";
 import type { Checkpoint, CheckpointStore } from "../../src/training/checkpoint.ts";
 import { noiseSampler } from "../../src/training/draws.ts";
 import { type TrainingEvent, trained, type Weights } from "../../src/training/events.ts";
+import { refusedChanges, withHistory } from "../../src/training/resume.ts";
 import type { Task } from "../../src/training/task.ts";
 import { classifierTask } from "../../src/training/tasks/classifier.ts";
 import { denoiserTask } from "../../src/training/tasks/denoiser.ts";
@@ -141,6 +142,8 @@ describe("batches are functions of the step", () => {
   const denoiser = { ...common, network, classes: 3, labelDropout: 0.5 };
   const tasks: Record<string, Task> = {
     "denoiser, uniform": denoiserTask({ ...denoiser, process: ddpmProcess() }),
+    "denoiser, noise given to near images": denoiserTask({ ...denoiser, process: ddpmProcess(), immiscible: true }),
+    "denoiser, told how images were changed": denoiserTask({ ...denoiser, process: ddpmProcess(), augment: 0.5 }),
     "denoiser, log-normal": denoiserTask({ ...denoiser, process: edmProcess(), timesteps: "log-normal" }),
     "denoiser, flow": denoiserTask({ ...denoiser, process: flowProcess() }),
     "denoiser, loss-second-moment": denoiserTask({
@@ -195,6 +198,16 @@ test("the state is read once, however much falls on a step", async () => {
 });
 
 describe("resuming", () => {
+  test("a switch that came after a run began was off in it", () => {
+    expect(refusedChanges({ seed: 1 }, { seed: 1, powerEma: false })).toEqual([]);
+    expect(refusedChanges({ seed: 1 }, { seed: 1, powerEma: true })).toHaveLength(1);
+    const saved = { step: 3, config: { seed: 1 } };
+    expect(withHistory(saved, { seed: 1, immiscible: false })).toEqual({ seed: 1, immiscible: false });
+    expect(withHistory(saved, { seed: 1, immiscible: true })).toMatchObject({
+      changes: [{ step: 3, immiscible: { before: null, now: true } }],
+    });
+  });
+
   test("options may change where they are declared to", async () => {
     const store = memoryStore();
     const run = (steps: number, config: Record<string, number>, mayChange?: string[]) =>

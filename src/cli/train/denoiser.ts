@@ -1,3 +1,4 @@
+import { lossWeights } from "../../diffusion/losses.ts";
 import { define, type ValuesOf } from "../terminal/command.ts";
 import { choice, negatable, real, text, toggle, whole, withEarlier } from "../terminal/option.ts";
 import { familyOption, trainOptions } from "./options.ts";
@@ -30,8 +31,8 @@ const options = {
     otherwise: "T with vlb, T/1000 with hybrid",
   }),
   lossWeight: choice(
-    ["none", "min-snr"],
-    "of the squared error at each noise level; min-snr is quicker with eps, x0 and v",
+    lossWeights,
+    "of the squared error at each noise level; min-snr is quicker with eps, x0 and v, velocity is for --process flow --prediction x0",
     { fallback: "none" },
   ),
   prediction: choice(
@@ -43,6 +44,11 @@ const options = {
     ["uniform", "loss-second-moment", "log-normal", "logit-normal"],
     "how training picks noise levels: log-normal as EDM, logit-normal for the flow",
     { otherwise: "uniform; log-normal with edm" },
+  ),
+  immiscible: toggle("give each batch's noise to the images that it is nearest to"),
+  augment: real(
+    "probability that an image is mirrored, turned, shifted, of each; the network is told, so that it draws none such (EDM)",
+    { least: 0, most: 1, otherwise: "0" },
   ),
   powerEma: toggle(
     "keep averages of the weights whose length `guidestar ema` chooses afterwards; takes memory and disk",

@@ -70,7 +70,7 @@ const isOpen = (values: Common & Partial<DenoiserValues>, { existing, from, resu
 /** A denoiser that the options ask for, on the noise of the model in the folder where they ask for none. */
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, beside: Beside): Job {
   const { existing, from } = beside;
-  const { loss, lossWeight, vlbWeight, timesteps, labelDropout, powerEma } = values;
+  const { loss, lossWeight, vlbWeight, timesteps, labelDropout, immiscible, augment, powerEma } = values;
   const process = isOpen(values, beside) ? undefined : denoiserProcess(values, existing, from);
   const recipe = denoiserRecipe({
     ...commonOptions(values, dataset),
@@ -80,6 +80,8 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, beside: Be
     vlbWeight,
     timesteps,
     labelDropout,
+    immiscible,
+    augment,
     powerEma,
     ...(loss && { loss }),
   });

@@ -44,6 +44,8 @@ export interface UNetConfig extends BackboneConfig {
   readonly numClasses?: number | undefined;
   /** One more label, `numClasses`, that stands for "no class". Default false. */
   readonly nullLabel?: boolean | undefined;
+  /** Numbers that tell how training changed an image, see `DenoiserInputs`; none by default. */
+  readonly augmentSize?: number | undefined;
   /** Attention heads of the upward half. Default `numHeads`. */
   readonly numHeadsUpsample?: number | undefined;
   /** It is told a scale of classifier-free guidance, from 1 to this; where not given, none. */

@@ -106,11 +106,18 @@ function backbone(
 /** A denoiser that is told the class; with `learnedVariance` it has C more output channels, with `nullLabel` one more label. */
 export const denoiserPreset = (
   name: PresetName,
-  { imageShape, classes, learnedVariance = true, nullLabel = true }: DataShape & Partial<DenoiserDataShape>,
+  {
+    imageShape,
+    classes,
+    learnedVariance = true,
+    nullLabel = true,
+    augmentSize,
+  }: DataShape & Partial<DenoiserDataShape>,
 ): UNetConfig => ({
   ...backbone(denoisers[name], imageShape),
   outChannels: learnedVariance ? 2 * imageShape[0] : imageShape[0],
   ...(classes > 0 && { numClasses: classes, nullLabel }),
+  ...(augmentSize !== undefined && { augmentSize }),
 });
 
 /** A noisy classifier with attention pooling. */

@@ -30,6 +30,7 @@ export const unetFields = {
   ...backboneFields,
   numClasses: count.optional(),
   nullLabel: z.boolean().optional(),
+  augmentSize: count.optional(),
   numHeadsUpsample: count.optional(),
   maxCfgScale: z.number().gt(1).max(1000).optional(),
 };

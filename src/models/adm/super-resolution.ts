@@ -17,8 +17,8 @@ export const superResUnet = (config: UNetConfig): DenoiserNetwork =>
   adapt(
     unet({ ...config, inChannels: 2 * config.inChannels }),
     (denoise) =>
-      (x: Tensor, t: Tensor, { label, lowRes }: DenoiserInputs) => {
+      (x: Tensor, t: Tensor, { label, lowRes, augment }: DenoiserInputs) => {
         if (!lowRes) throw new UsageError("superResUnet: this network enlarges small images; give lowRes [N, C, h, w]");
-        return denoise(concat([x, resizeBilinear(lowRes, x.shape[2]!, x.shape[3]!)], 1), t, { label });
+        return denoise(concat([x, resizeBilinear(lowRes, x.shape[2]!, x.shape[3]!)], 1), t, { label, augment });
       },
   );

@@ -1,6 +1,6 @@
 import { ShapeError, UsageError } from "../../errors.ts";
 import { groupNorm } from "../../nn/group-norm.ts";
-import { conv2d, embedding, sequential, silu } from "../../nn/layers.ts";
+import { conv2d, embedding, linearMap, sequential, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { convUpsample, double } from "../../nn/resample.ts";
 import { scaleEmbedding } from "../../nn/scale-embedding.ts";
@@ -24,7 +24,8 @@ export const labelCount = ({ numClasses, nullLabel = false }: UNetConfig): numbe
  */
 export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: DenoiserInputs]> {
   const { modelChannels, outChannels, numResBlocks, attentionResolutions, channelMult } = config;
-  const { numHeadsUpsample, resblockUpdown = true, convResample = true, normGroups = 32, patchSize = 1 } = config;
+  const { numHeadsUpsample, augmentSize, normGroups = 32, patchSize = 1 } = config;
+  const { resblockUpdown = true, convResample = true } = config;
   const { residual, attention } = blocks(config);
   const labels = labelCount(config);
   const down = encoder(config);
@@ -52,17 +53,19 @@ export function unet(config: UNetConfig): Module<[x: Tensor, t: Tensor, given?: 
     time_embed,
     label_emb: labels === undefined ? undefined : embedding(labels, 4 * modelChannels),
     cfg_embed: config.maxCfgScale === undefined ? undefined : scaleEmbedding(modelChannels, 4 * modelChannels),
+    augment_emb: augmentSize === undefined ? undefined : zeroInit(linearMap(augmentSize, 4 * modelChannels)),
     input_blocks,
     middle_block,
     output_blocks: outputBlocks,
     out: [groupNorm(channels, normGroups), silu, zeroInit(conv2d(channels, outChannels * patchSize ** 2, 3))],
   };
-  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale }: DenoiserInputs = {}) => {
+  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale, augment }: DenoiserInputs = {}) => {
     checkInputs(x, label, down.factor, config);
     if (self.cfg_embed && !guidanceScale)
       throw new UsageError("unet: this network is told the scale of guidance; give guidanceScale, float32 [N]");
     const moment = self.time_embed(t);
-    const time = self.cfg_embed && guidanceScale ? moment.add(self.cfg_embed(guidanceScale)) : moment;
+    const changed = self.augment_emb && augment ? moment.add(self.augment_emb(augment)) : moment;
+    const time = self.cfg_embed && guidanceScale ? changed.add(self.cfg_embed(guidanceScale)) : changed;
     const emb = self.label_emb && label ? time.add(self.label_emb(label)) : time; // [N, 4 modelChannels]
     let h = spaceToDepth(x, patchSize);
     const kept: Tensor[] = [];

@@ -24,6 +24,8 @@ export interface PixelTransformerConfig {
   readonly nullLabel?: boolean | undefined;
   /** It is told a scale of classifier-free guidance, from 1 to this; where not given, none. */
   readonly maxCfgScale?: number | undefined;
+  /** Numbers that tell how training changed an image, see `DenoiserInputs`; none by default. */
+  readonly augmentSize?: number | undefined;
 }
 
 /** Width of the gated layer inside a block. */

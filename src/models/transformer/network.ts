@@ -1,5 +1,5 @@
 import { ModelError, ShapeError, UsageError } from "../../errors.ts";
-import { embedding, linear, silu } from "../../nn/layers.ts";
+import { embedding, linear, linearMap, silu } from "../../nn/layers.ts";
 import { type Module, module, zeroInit } from "../../nn/module.ts";
 import { type Grid, sinePositions } from "../../nn/positions.ts";
 import { scaleEmbedding } from "../../nn/scale-embedding.ts";
@@ -49,7 +49,8 @@ const tokensOf = (x: Tensor): Tensor => {
 export function pixelTransformer(
   config: PixelTransformerConfig,
 ): Module<[x: Tensor, t: Tensor, given?: DenoiserInputs]> {
-  const { inChannels, outChannels, patchSize, hiddenSize, depth, numHeads, numClasses, nullLabel = false } = config;
+  const { inChannels, outChannels, patchSize, hiddenSize, depth, numHeads, numClasses } = config;
+  const { nullLabel = false, augmentSize } = config;
   if (hiddenSize % (4 * numHeads) !== 0)
     throw new ModelError(
       `pixelTransformer: hiddenSize ${hiddenSize} does not divide into ${numHeads} heads of a multiple of 4; choose another number of heads`,
@@ -61,15 +62,17 @@ export function pixelTransformer(
     t_embedder: timestepEmbedder(hiddenSize),
     cfg_embedder: maxCfgScale === undefined ? undefined : scaleEmbedding(timestepWidth, hiddenSize),
     y_embedder: labels === undefined ? undefined : { embedding_table: embedding(labels, hiddenSize) },
+    a_embedder: augmentSize === undefined ? undefined : zeroInit(linearMap(augmentSize, hiddenSize)),
     blocks: Array.from({ length: depth }, () => transformerBlock(config)),
     final_layer: finalLayer(hiddenSize, outChannels * patchSize ** 2),
   };
-  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale }: DenoiserInputs = {}) => {
+  return module(children, (self, x: Tensor, t: Tensor, { label, guidanceScale, augment }: DenoiserInputs = {}) => {
     checkInputs(x, label, config);
     if (self.cfg_embedder && !guidanceScale)
       throw new UsageError("pixelTransformer: this network is told the scale of guidance; give guidanceScale, [N]");
     const moment = self.t_embedder(t);
-    const time = self.cfg_embedder && guidanceScale ? moment.add(self.cfg_embedder(guidanceScale)) : moment;
+    const changed = self.a_embedder && augment ? moment.add(self.a_embedder(augment)) : moment;
+    const time = self.cfg_embedder && guidanceScale ? changed.add(self.cfg_embedder(guidanceScale)) : changed;
     const emb = self.y_embedder && label ? time.add(self.y_embedder.embedding_table(label)) : time; // [N, width]
     const patches = spaceToDepth(x, patchSize);
     const [n, , ...grid] = patches.shape as [number, number, ...Grid];

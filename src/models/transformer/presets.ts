@@ -25,7 +25,13 @@ function patchSizeFor(height: number, width: number): number {
 /** A transformer that is told the class; see `denoiserPreset`. */
 export function transformerPreset(
   name: keyof typeof sizes,
-  { imageShape: [inChannels, imageSize, imageWidth], classes, learnedVariance, nullLabel }: DenoiserDataShape,
+  {
+    imageShape: [inChannels, imageSize, imageWidth],
+    classes,
+    learnedVariance,
+    nullLabel,
+    augmentSize,
+  }: DenoiserDataShape,
 ): PixelTransformerConfig {
   return {
     ...sizes[name],
@@ -35,5 +41,6 @@ export function transformerPreset(
     outChannels: learnedVariance ? 2 * inChannels : inChannels,
     patchSize: patchSizeFor(imageSize, imageWidth),
     ...(classes > 0 && { numClasses: classes, nullLabel }),
+    ...(augmentSize !== undefined && { augmentSize }),
   };
 }

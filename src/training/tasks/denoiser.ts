@@ -7,6 +7,8 @@ import { type TimestepSamplerState, timestepSampler } from "../../diffusion/time
 import { UsageError } from "../../errors.ts";
 import { float32, type NDArray, type Shape } from "../../ndarray.ts";
 import type { Tensor } from "../../tensor/tensor.ts";
+import { assignNoise } from "../batch/assignment.ts";
+import { augmented } from "../batch/augment.ts";
 import type { Json } from "../checkpoint.ts";
 import { drawNoise, drawTimesteps, dropLabels, noiseSampler } from "../draws.ts";
 import type { Tensors } from "../step/adamw.ts";
@@ -16,10 +18,15 @@ import { type Batch, type DataOptions, heldOutSeed } from "./data.ts";
 /** What the loss of a denoiser depends on. */
 export interface DenoiserLossOptions extends LossOptions {
   /**
-   * Network output for x_t [N, C, H, W], timestep [N] and label [N]; with a learned variance in twice the channels. A family's `build`
+   * Network output for x_t [N, C, H, W], timestep [N], label [N] and changes [N, augmentSize], where there are; with a learned variance in twice the channels. A family's `build`
    * gives one.
    */
-  network: (params: Tensors, x: Tensor, t: Tensor, given: { label?: Tensor<"int32"> | undefined }) => Tensor;
+  network: (
+    params: Tensors,
+    x: Tensor,
+    t: Tensor,
+    given: { label?: Tensor<"int32"> | undefined; augment?: Tensor | undefined },
+  ) => Tensor;
   /** What the network is trained to undo, and what it predicts. */
   process: ProcessConfig;
 }
@@ -34,6 +41,10 @@ export interface DenoiserOptions extends DenoiserLossOptions, DataOptions {
   classes?: number;
   /** Share of the images that are trained with the null label, for classifier-free guidance. */
   labelDropout?: number;
+  /** Give a batch's noise to the images that it is nearest to; off by default. See `assignNoise`. */
+  immiscible?: boolean | undefined;
+  /** Probability of each change of an image, of which the network is told; 0 by default. See `augmented`. */
+  augment?: number | undefined;
 }
 
 /** Values of a batch of the denoiser's loss. */
@@ -47,26 +58,32 @@ export type DenoiserBatch = {
   readonly coefficients: Readonly<Record<keyof Coefficients, NDArray<"float32">>>;
   /** Labels [N] where the network is told the class. */
   readonly y?: NDArray<"int32">;
+  /** How each image was changed, [N, augmentSize], where images are. */
+  readonly augment?: NDArray<"float32">;
 };
 /** The same as a traced loss sees them. */
 export type DenoiserTensors = Record<"x0" | "noise" | "weight", Tensor> & {
   coefficients: Coefficients;
   y?: Tensor<"int32">;
+  augment?: Tensor;
 };
 
 /** The loss of a denoiser, a traced function of its weights and a `DenoiserBatch`. Metrics: `mse`, `vb`. */
 export function denoiserLoss({ network, process, ...options }: DenoiserLossOptions) {
   const schedule = noiseSchedule(process);
-  return (params: Tensors, { x0, noise, weight, coefficients: c, y }: DenoiserTensors) => {
+  return (params: Tensors, { x0, noise, weight, coefficients: c, y, augment }: DenoiserTensors) => {
     const xt = qSample(x0, noise, c);
-    const output = network(params, networkInput(xt, c.timestep, process), c.timestep, { label: y });
+    const output = network(params, networkInput(xt, c.timestep, process), c.timestep, { label: y, augment });
     const { loss, ...metrics } = trainingLoss(output, { x0, noise, xt }, c, schedule, options);
     return { objective: loss.mul(weight), metrics };
   };
 }
 
 /** Throws UsageError where options contradict each other. */
-function check({ process, timesteps = "uniform", loss = "hybrid", classes, labelDropout = 0 }: DenoiserOptions) {
+function check(options: DenoiserOptions) {
+  const { process, timesteps = "uniform", loss = "hybrid", classes, labelDropout = 0, augment = 0 } = options;
+  if (!(augment >= 0 && augment <= 1))
+    throw new UsageError(`augment must be a probability, from 0 to 1, but is ${augment}`);
   if (labelDropout > 0 && classes === undefined)
     throw new UsageError("labelDropout needs a network that is told the class: give classes, or leave it out");
   checkProcess(process);
@@ -88,6 +105,7 @@ function check({ process, timesteps = "uniform", loss = "hybrid", classes, label
 export function denoiserTask(options: DenoiserOptions): Task<DenoiserBatch> {
   check(options);
   const { weights, batchAt, seed = 0, classes, labelDropout = 0, heldOut = [] } = options;
+  const { immiscible = false, augment: probability = 0 } = options;
   const { drawAt, memory } = levels(options);
   const batchOf = ({ x, y }: Batch, draws: ReturnType<Draws>): DenoiserBatch => ({
     x0: x,
@@ -99,9 +117,12 @@ export function denoiserTask(options: DenoiserOptions): Task<DenoiserBatch> {
   return {
     weights,
     async batchAt(step, memory) {
-      const { x, y } = await batchAt(step);
+      const { x: images, y } = await batchAt(step);
+      const { x, ...told } = probability > 0 ? augmented(images, { seed, step, probability }) : { x: images };
+      const draws = drawAt(step, x.shape, memory);
       const labels = classes === undefined ? y : dropLabels(seed, step, y, classes, labelDropout);
-      return batchOf({ x, y: labels }, drawAt(step, x.shape, memory));
+      const noise = immiscible ? assignNoise(x, draws.noise) : draws.noise;
+      return { ...batchOf({ x, y: labels }, { ...draws, noise }), ...told };
     },
     loss: denoiserLoss(options) as Task<DenoiserBatch>["loss"],
     ...(memory && { memory }),
