@@ -110,10 +110,6 @@ export interface DetectorToSave extends Pick<StoredDetector, "weights" | "statis
 
 const hashOf = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
 
-/** Weights as a folder keeps them, in float16: what a detector sees depends on it, so statistics are taken with these. */
-export const asStored = (weights: Weights): Weights =>
-  readSafetensors(writeSafetensors(weights, { dtype: "float16" })).tensors;
-
 /** Writes a detector into a folder, which is made where missing. What else is there stays. Its record comes last. */
 export async function saveDetector(
   folder: string,

@@ -1,6 +1,7 @@
-import { createHash } from "node:crypto";
 import { counted } from "../counted.ts";
 import { DataError } from "../errors.ts";
+import { viewOf } from "../formats/bytes.ts";
+import { sha256Bytes } from "../formats/sha256.ts";
 import type { Split } from "./content.ts";
 import type { Dataset } from "./dataset.ts";
 
@@ -59,4 +60,7 @@ export function holdOut({ path, train, test }: Pick<Dataset, "path" | "train" | 
 }
 
 /** 0 ... 1, by the hash of some bytes. */
-const numberOf = (bytes: Uint8Array): number => createHash("sha256").update(bytes).digest().readUIntBE(0, 6) / 2 ** 48;
+function numberOf(bytes: Uint8Array): number {
+  const digest = viewOf(sha256Bytes(bytes));
+  return (digest.getUint32(0) * 2 ** 16 + digest.getUint16(4)) / 2 ** 48;
+}

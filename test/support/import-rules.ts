@@ -110,7 +110,6 @@ export const importRules: readonly ImportRule[] = [
       hyparquet: ["containers/parquet.ts"],
       "node:*": [
         "cache.ts",
-        "hold-out.ts",
         "containers/archives.ts",
         "containers/disk.ts",
         "containers/parquet.ts",

@@ -1,4 +1,5 @@
-import { asStored, type DetectorToSave } from "../../checkpoint/detector-folder.ts";
+import type { DetectorToSave } from "../../checkpoint/detector-folder.ts";
+import { asStored } from "../../checkpoint/stored-weights.ts";
 import { UsageError } from "../../errors.ts";
 import { float32, type NDArray } from "../../ndarray.ts";
 import { type Moments, type Statistics, statistics } from "../metrics/statistics.ts";
