@@ -12,9 +12,6 @@ export interface NetworkOfClasses {
   readonly classes: readonly string[];
 }
 
-/** Numbers of tensors by state-dict key. */
-type Tensors = Readonly<Record<string, NDArray<"float32">>>;
-
 /** What a network takes over from another one, and how: what `planTransfer` gives. */
 export interface Transfer {
   /** Learned numbers of the new network, and how many of them are taken over. */
@@ -30,7 +27,10 @@ export interface Transfer {
   /** Channels of the images, before and now, where they differ. */
   readonly channels: readonly [before: number, now: number] | undefined;
   /** The new network's weights, of those of the old one and of those with which the new one would begin by itself. */
-  weights(old: Tensors, initial: Tensors): Record<string, NDArray<"float32">>;
+  weights(
+    old: Readonly<Record<string, NDArray<"float32">>>,
+    initial: Readonly<Record<string, NDArray<"float32">>>,
+  ): Record<string, NDArray<"float32">>;
 }
 
 /** How a tensor comes about: so many numbers are taken over, by writing them into its first values, which may be changed. */

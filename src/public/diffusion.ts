@@ -31,6 +31,7 @@
  * @module guidestar/diffusion
  */
 
+export type { Trajectories } from "../diffusion/consistency.ts";
 export {
   type LevelSampling,
   type LogNormal,

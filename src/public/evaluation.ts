@@ -65,4 +65,4 @@ export {
   type StatisticsOptions,
   statistics,
 } from "../evaluation/metrics/statistics.ts";
-export { type RealReport, realAgainstReal } from "../evaluation/real.ts";
+export { type RealReference, type RealReport, realAgainstReal } from "../evaluation/real.ts";

@@ -32,7 +32,7 @@ export {
 } from "../formats/safetensors.ts";
 export { openTorch, readTorch, type TorchOptions } from "../formats/torch.ts";
 export { type GridOptions, grid } from "../images/grid.ts";
-export type { Image } from "../images/image.ts";
+export type { DecodedImage, Image } from "../images/image.ts";
 export { toFloat32, toUint8 } from "../images/planes.ts";
 export { encodePng, type PngOptions, readPngText } from "../images/png.ts";
 export { type PreviewOptions, terminalPreview } from "../images/terminal.ts";

@@ -17,7 +17,8 @@
 import "./node-engine.ts";
 
 export { type Average, type AverageOptions, averageOfLength } from "../checkpoint/average-folder.ts";
-export { type DetectorRecord, type DetectorToSave, saveDetector } from "../checkpoint/detector-folder.ts";
+export type { DetectorRecord, DetectorToSave } from "../checkpoint/detector.ts";
+export { saveDetector } from "../checkpoint/detector-folder.ts";
 export { type ImportOptions, importNetwork, type NetworkToImport, withoutPrefix } from "../checkpoint/import.ts";
 export { bundledModels, loadModel, type SaveOptions, saveModel } from "../checkpoint/model-folder.ts";
 export { type CheckpointFolderOptions, checkpointFolder } from "../checkpoint/run-folder.ts";

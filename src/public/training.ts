@@ -36,7 +36,7 @@ export {
 } from "../recipes/detector.ts";
 export { fineTuning, type StartingModel } from "../recipes/fine-tuning.ts";
 export type { NetworkChoice } from "../recipes/network.ts";
-export type { Recipe, RecipeOptions } from "../recipes/recipe.ts";
+export type { Recipe, RecipeOptions, SettledOptions, SettledRecipe } from "../recipes/recipe.ts";
 export { type StudentRecipeOptions, studentRecipe } from "../recipes/student.ts";
 export {
   type EmaOptions,
@@ -49,6 +49,7 @@ export {
 } from "../training/averages.ts";
 export { assignNoise } from "../training/batch/assignment.ts";
 export { type Augmented, augmented, augmentSize } from "../training/batch/augment.ts";
+export type { Best } from "../training/best.ts";
 export type {
   Averages,
   Checkpoint,

@@ -108,6 +108,7 @@ export function trajectorySource(model: Model, options: SourceOptions) {
   const withScales = maxCfgScale !== undefined && nullLabel !== undefined;
   return {
     size,
+    /** The trajectories of a block, the same ones each time. */
     block(index: number): Promise<Trajectories> {
       const seeds = Array.from({ length: size }, (_, i) => firstSeed + seed * seedsOfRun + index * size + i);
       const u = uniforms(firstSeed + seed, index, 2 * size);

@@ -86,7 +86,7 @@ describe("a sampler of one's own", () => {
 
   test("is known to records once it is registered; before, they say where it comes from", async () => {
     const run = settle(model, { ...options, sampler: paced({ pace: 0.5 }) });
-    const unknown = /"paced" is no sampler that is known here \(ddim, .*pc\); one of your own .* registerSampler/;
+    const unknown = /"paced" is no sampler that is known here \(ddim, .*, pc, .*\); one of your own .* registerSampler/;
     const record = JSON.stringify({
       ...{ format: modelFormat, classes: ["a"], imageShape: [1, 8, 8], preprocessing: {} },
       sampling: { sampler: "paced", pace: 0.5 },

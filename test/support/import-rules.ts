@@ -93,7 +93,7 @@ export const importRules: readonly ImportRule[] = [
       files: "all",
       training: ["average-folder.ts", "run-folder.ts", "training-file.ts"],
       fflate: ["model-files.ts"],
-      zod: ["detector-folder.ts", "schema.ts"],
+      zod: ["detector.ts", "schema.ts"],
       "node:*": ["average-folder.ts", "detector-folder.ts", "import.ts", "model-folder.ts", "run-folder.ts"],
     },
   },

@@ -1,4 +1,5 @@
-import { type DetectorRecord, readDetector, type StoredDetector } from "../../checkpoint/detector-folder.ts";
+import type { DetectorRecord, StoredDetector } from "../../checkpoint/detector.ts";
+import { readDetector } from "../../checkpoint/detector-folder.ts";
 import type { ReferenceSet } from "../evaluate.ts";
 import type { FeatureSet } from "../features.ts";
 import type { Estimate } from "../metrics/bootstrap.ts";

@@ -1,4 +1,4 @@
-import type { DetectorToSave } from "../../checkpoint/detector-folder.ts";
+import type { DetectorToSave } from "../../checkpoint/detector.ts";
 import { asStored } from "../../checkpoint/stored-weights.ts";
 import { UsageError } from "../../errors.ts";
 import { float32, type NDArray } from "../../ndarray.ts";

@@ -4,11 +4,11 @@ import type { ConfigSchema, DataShape, ImageShape } from "../family.ts";
 
 /** What a network of features sees in images. */
 export interface SeenFeatures {
-  /** [N, K]: scores of the classes, log p(class | image) up to a constant. */
+  /** Scores of the classes [N, K], log p(class | image) up to a constant. */
   readonly logits: Tensor;
-  /** [N, D]: means over the image of what the logits are a linear map of. */
+  /** Features [N, D], means over the image of what the logits are a linear map of. */
   readonly features: Tensor;
-  /** [N, S, h, w]: the first channels of an earlier layer, which keep the place, for spatial Frechet distances (Nash et al. 2021). */
+  /** Spatial features [N, S, h, w], the first channels of an earlier layer, which keep the place, for spatial Frechet distances (Nash et al. 2021). */
   readonly spatial: Tensor;
 }
 

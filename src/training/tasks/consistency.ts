@@ -29,17 +29,15 @@ export interface ConsistencyOptions extends ConsistencyLossOptions {
   pairsAt: (step: number) => ConsistencyBatch | Promise<ConsistencyBatch>;
 }
 
-type Level = Readonly<Record<keyof Coefficients, NDArray<"float32">>>;
-
 /** Two places of each of N trajectories, at which a student is to say the same. */
 export type ConsistencyBatch = {
   /** The one with more noise, x_t, [N, C, H, W], and the process there, each [N]. */
   readonly x: NDArray<"float32">;
-  readonly coefficients: Level;
+  readonly coefficients: Readonly<Record<keyof Coefficients, NDArray<"float32">>>;
   /** The other: a picture, or x_r with less noise, [N, C, H, W]. */
   readonly end: NDArray<"float32">;
   /** The process at x_r; without it, all are pictures. */
-  readonly earlier?: Level;
+  readonly earlier?: ConsistencyBatch["coefficients"];
   /** With `earlier`: 1 where `end` is a picture all the same, else 0, [N]. */
   readonly isPicture?: NDArray<"float32">;
   /** Factor on each image's loss, [N]. */
