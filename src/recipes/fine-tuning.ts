@@ -13,7 +13,7 @@ export type StartingModel = Pick<
   "source" | "classes" | "imageShape" | "preprocessing" | "denoiser" | "classifier" | "weights"
 >;
 
-/** How a network that begins with a model's weights is usually trained; `bench/fine-tuning.ts` measures it. */
+/** How a network that begins with a model's weights is usually trained. Chosen by few trials; `bench/fine-tuning.ts` measures others. */
 export const fineTuning = {
   denoiser: { steps: 1500, learningRate: 5e-4, warmUpSteps: 20 },
   classifier: { steps: 600, learningRate: 5e-4, warmUpSteps: 20 },

@@ -11,8 +11,8 @@ import type { Result } from "./child.ts";
  * Damaged files of every kind that is read, by the functions that the command line runs: each gives a right answer, or ends with exit code 3 and one
  * line. Never a stack, a hang, a process over 1 GB, or a file that was left.
  *
- * A case is a function of a seed and its number. `GUIDESTAR_FUZZ=1000 npm test -- test/fuzz` runs a thousand of each kind, which takes an hour
- * on two cores; `GUIDESTAR_FUZZ_SEED=7` runs others; `GUIDESTAR_FUZZ_KIND=zips` one kind; `GUIDESTAR_FUZZ_FIRST=400` begins there.
+ * A case is a function of a seed and its number. `GUIDESTAR_FUZZ=1000 npm test -- test/fuzz` runs a thousand of each kind;
+ * `GUIDESTAR_FUZZ_SEED=7` runs others; `GUIDESTAR_FUZZ_KIND=zips` one kind; `GUIDESTAR_FUZZ_FIRST=400` begins there.
  */
 const names = ["pictures", "zips", "tars", "tables", "arrays", "weights", "model.json", "records of runs"];
 
