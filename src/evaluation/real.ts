@@ -9,7 +9,7 @@ export interface RealReference extends ReferenceSet {
   /** What is seen in real images that are not among the reference's, or that the detector was not trained on. */
   readonly real?: FeatureSet;
   /** Share of real images that the detector reads as labelled. */
-  readonly accuracy?: Estimate & { readonly images: number };
+  readonly accuracy?: (Estimate & { readonly images: number }) | undefined;
 }
 
 /** What real images get in place of samples: the floor of distances, which is not zero, and the ceiling of shares, which is not one. */

@@ -285,7 +285,7 @@ describe("loading refuses", () => {
     [
       "a family that is not known",
       () => edit(({ denoiser }) => Object.assign(denoiser, { kind: "dit" })),
-      /model\.json: denoiser\.kind is "dit", but only the families adm-unet, adm-super-resolution are known .*registerFamily/,
+      /model\.json: denoiser\.kind is "dit", but only the families adm-unet, adm-super-resolution, pixel-transformer are known .*registerFamily/,
     ],
     [
       "a family of other networks",

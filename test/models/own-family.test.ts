@@ -218,7 +218,7 @@ describe("a family from outside, on the command line", () => {
       return messages;
     };
     expect(await refusal(2, "--family", "dit")).toContain(
-      '--family is "dit", but only the families adm-unet, adm-super-resolution, conv are known here. registerFamily',
+      '--family is "dit", but only the families adm-unet, adm-super-resolution, pixel-transformer, conv are known here. registerFamily',
     );
     expect(await refusal(2, "--family", "pool")).toContain(
       '--family is "pool", a family of classifiers; families of denoisers',

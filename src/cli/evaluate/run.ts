@@ -58,8 +58,10 @@ export async function runEvaluate(values: EvaluateValues, { terminal, signal }: 
     onMetric: (name) => shown.say(name),
   });
   if (reference) shown.say("real images against real ones");
+  // How well real images are read says something beside samples that have labels.
+  const compared = reference && (labels ? reference : { ...reference, accuracy: undefined });
   const real =
-    reference && (await realAgainstReal(samples.features.rows, reference, { backend: engine, signal, seed, k }));
+    compared && (await realAgainstReal(samples.features.rows, compared, { backend: engine, signal, seed, k }));
   shown.end();
   const { features, spatial } = samples;
   const statistics = async () => ({
