@@ -133,6 +133,8 @@ function checkFolder(
     );
   if (resume && saved && saved.config.teacher === undefined)
     throw new ModelError(`${out}: the denoiser there is no student; go on with guidestar train denoiser --resume`);
-  if (resume && !saved)
-    throw new ModelError(`${out}: there is no checkpoint of a student to go on from; leave out --resume to begin`);
+  if (resume && !saved && (existing?.denoiser || teacher === ""))
+    throw new ModelError(
+      `${out}: there is no checkpoint of a student to go on from; leave out --resume and name the teacher to begin`,
+    );
 }

@@ -75,6 +75,11 @@ export const longCommands: readonly LongCommand[] = [
     joins: "run",
   },
   {
+    name: "distill",
+    argv: ({ run }, out) => ["distill", run, "--out", out, "--resume", "--teacher-steps", "2", ...training.slice(2)],
+    results: ["model.json", "denoiser.safetensors", `checkpoints/denoiser/${last}.safetensors`, "metrics.jsonl"],
+  },
+  {
     name: "import",
     argv: ({ torch }, out) => ["import", torch, "--out", out, "--image_size", "16", "--num_heads", "2"],
     results: ["model.json", "denoiser.safetensors"],
