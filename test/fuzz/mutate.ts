@@ -159,12 +159,12 @@ export function mutatedJson(value: unknown, chance: Chance): unknown {
     const now = holder[key];
     const ways: (() => void)[] = [
       () => delete holder[key],
-      () => (holder[key] = chance.one(VALUES)),
-      () => (holder[key] = chance.one(VALUES)),
-      () => (holder[key] = deep(chance.one([3, 50, 3000]))),
-      () => (holder[`${key}${chance.one(["", "2", "\n"])}`] = chance.one(VALUES)),
+      () => (holder[key] = structuredClone(chance.one(VALUES))),
+      () => (holder[key] = structuredClone(chance.one(VALUES))),
+      () => (holder[key] = deep(chance.one([3, 50, 1000]))),
+      () => (holder[`${key}${chance.one(["", "2", "\n"])}`] = structuredClone(chance.one(VALUES))),
       () => (holder[key] = structuredClone(chance.one(all).holder)),
-      () => (holder[key] = Array.isArray(now) ? [...now, ...now, chance.one(VALUES)] : [now]),
+      () => (holder[key] = Array.isArray(now) ? [...now, ...now, structuredClone(chance.one(VALUES))] : [now]),
       () => (holder[key] = typeof now === "number" ? now * chance.one([-1, 2, 0.5, 1e6, 1e12]) : String(now)),
     ];
     chance.one(ways)();
