@@ -44,12 +44,14 @@ const detectorSchema = z.strictObject({
     /** Which images they are, in words. */
     of: z.string(),
   }),
-  /** What it sees in the images that it was made from, to compare others with. */
+  /** What it sees in the images that it was trained on, to compare others with. */
   reference: z.strictObject({
     /** Which images they are. */
     name: z.string(),
     /** Images behind the statistics. */
     images: count,
+    /** None of the images that it was not trained on is among them. Earlier versions, which don't say so, held some out and counted them all the same. */
+    apart: z.literal(true).optional(),
     /** Of the features and, where it sees any, the spatial features: mu, sigma, mu_s, sigma_s. */
     statistics: file,
     /** Features of some of the images; and of some that it was not trained on, plain and spatial: features, real, real_s. */
@@ -80,7 +82,7 @@ export interface StoredDetector {
 export interface DetectorToSave extends Pick<StoredDetector, "weights" | "statistics" | "features"> {
   readonly record: Omit<DetectorRecord, "network" | "reference"> & {
     readonly network: Pick<DetectorRecord["network"], "kind" | "config">;
-    readonly reference: Pick<DetectorRecord["reference"], "name" | "images">;
+    readonly reference: Pick<DetectorRecord["reference"], "name" | "images" | "apart">;
   };
 }
 

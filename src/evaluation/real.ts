@@ -6,7 +6,7 @@ import type { Matrix } from "./metrics/matrix.ts";
 
 /** A reference, and real images beside it. */
 export interface RealReference extends ReferenceSet {
-  /** What is seen in real images that are not among the reference's, or that the detector was not trained on. */
+  /** What is seen in real images that are not among the reference's. */
   readonly real?: FeatureSet;
   /** Share of real images that the detector reads as labelled. */
   readonly accuracy?: (Estimate & { readonly images: number }) | undefined;

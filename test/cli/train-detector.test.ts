@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { readDetector } from "../../src/checkpoint/detector-folder.ts";
@@ -6,6 +6,7 @@ import { saveModel } from "../../src/checkpoint/model-folder.ts";
 import { openDataset } from "../../src/data/dataset.ts";
 import { writeNpz } from "../../src/formats/npz.ts";
 import { encodePng } from "../../src/images/png.ts";
+import type { NDArray } from "../../src/ndarray.ts";
 import { initialize } from "../../src/nn/initialize.ts";
 import { uniforms } from "../../src/random.ts";
 import { denoiserRecipe } from "../../src/recipes/denoiser.ts";
@@ -44,16 +45,30 @@ describe("train detector", () => {
       classes: ["blue", "red"],
       imageShape: [3, 8, 8],
       accuracy: { of: expect.stringMatching(/^\d+ images held out by their content$/) },
-      reference: { name: "80 images of images", images: 80 },
+      reference: { apart: true },
       training: { steps: 30, step: 30, data: "images" },
     });
     const { value, error, images } = record.accuracy;
     expect(value).toBeGreaterThan(0.8);
     expect(error).toBeCloseTo(Math.sqrt((value * (1 - value)) / images), 12);
-    expect(images + Number(record.training!.images)).toBe(80);
-    expect(features.features!.shape).toEqual([80, 128]);
+    const learnt = 80 - images;
+    expect(record.training!.images).toBe(learnt);
+    expect(record.reference).toMatchObject({ name: `${learnt} images of images`, images: learnt });
+    expect(features.features!.shape).toEqual([learnt, 128]);
     expect(features.real!.shape).toEqual([images, 128]);
     expect(statistics.sigma!.shape).toEqual([128, 128]);
+  });
+
+  test("what others are compared with are the images that it was trained on, without those that were held out", async () => {
+    const { features, statistics } = await readDetector(at("detector"));
+    const rowsOf = ({ shape, data }: NDArray<"float32">) =>
+      Array.from({ length: shape[0]! }, (_, i) => data.subarray(128 * i, 128 * (i + 1)));
+    const [learnt, real] = [rowsOf(features.features!), rowsOf(features.real!)];
+    const known = new Set(learnt.map((row) => row.join()));
+    expect(real.filter((row) => known.has(row.join()))).toEqual([]);
+    // Features are stored as float16, the mean was taken before.
+    for (const [k, mean] of statistics.mu!.data.entries())
+      expect(learnt.reduce((sum, row) => sum + row[k]!, 0) / learnt.length).toBeCloseTo(mean, 2);
   });
 
   test("goes on after Ctrl-C as if it had not been stopped", async () => {
@@ -111,7 +126,8 @@ describe("measuring with it", () => {
     // Labels by number: 0 is blue.
     const right = await samples("right.npz", (i) => 1 - (i % 2));
     const report = JSON.parse((await guidestar(["evaluate", right, "--detector", at("detector"), "--json"])).out);
-    expect(report).toMatchObject({ detector: expect.stringMatching(/^detector \(/), samples: 8, reference: 80 });
+    const { images } = (await readDetector(at("detector"))).record.reference;
+    expect(report).toMatchObject({ detector: expect.stringMatching(/^detector \(/), samples: 8, reference: images });
     expect(report.accuracy).toBeGreaterThan(0.7);
     expect(report.real).toMatchObject({ images: 8, fid: expect.any(Number), sfid: expect.any(Number) });
     const wrong = await samples("wrong.npz", () => 0);
@@ -122,6 +138,21 @@ describe("measuring with it", () => {
     expect(other.fid).toBeGreaterThan(report.fid);
   });
 
+  test("real images are held-out ones; a detector of earlier versions, which counted them among the reference, takes others", async () => {
+    const right = await samples("again.npz", (i) => 1 - (i % 2));
+    const told = async (detector: string): Promise<string> => {
+      const { code, out, messages } = await guidestar(["evaluate", right, "--detector", at(detector)]);
+      expect({ code, messages }).toMatchObject({ code: 0 });
+      return out;
+    };
+    expect(await told("detector")).toContain("8 held-out images");
+    await cp(at("detector"), at("earlier"), { recursive: true });
+    const record = JSON.parse(await readFile(at("earlier", "detector.json"), "utf8"));
+    delete record.reference.apart;
+    await writeFile(at("earlier", "detector.json"), JSON.stringify(record));
+    expect(await told("earlier")).toContain("8 images of the reference, against its others");
+  });
+
   test("sweep takes that which the model carries", async () => {
     const dataset = await openDataset(at("images"), { cache: false });
     const recipe = denoiserRecipe({ dataset, preset: "tiny" });
@@ -129,8 +160,9 @@ describe("measuring with it", () => {
     const quick = ["--cfg-scale", "1", "--steps", "2", "--count", "10", "--threads", "1"];
     const swept = await guidestar(["sweep", "--model", at("detector"), "--out", at("swept"), ...quick]);
     expect({ code: swept.code, messages: swept.messages }).toMatchObject({ code: 0 });
+    const { reference } = (await readDetector(at("detector"))).record;
     const record = JSON.parse(await readFile(at("swept", "sweep.json"), "utf8"));
-    expect(record).toMatchObject({ detector: expect.stringMatching(/^detector \(/), reference: "80 images of images" });
+    expect(record).toMatchObject({ detector: expect.stringMatching(/^detector \(/), reference: reference.name });
   });
 
   test("colours are not looked at through a network of digits, nor other classes", async () => {

@@ -18,7 +18,7 @@ export interface DetectorReference extends ReferenceSet {
   readonly features: Matrix;
   /** Share of images with labels, not trained on, that it reads as labelled. */
   readonly accuracy: Estimate & { readonly images: number };
-  /** Of real images that are not among them, or that the detector was not trained on. */
+  /** Of real images that are not among them. */
   readonly real?: FeatureSet;
 }
 
@@ -48,7 +48,7 @@ export async function loadDetector(
 }
 
 function referenceOf({ record, statistics, features }: StoredDetector): DetectorReference {
-  const { name, images } = record.reference;
+  const { name, images, apart } = record.reference;
   const momentsOf = (ending: string): Moments => ({
     count: images,
     mean: Float64Array.from(statistics[`mu${ending}`]!.data),
@@ -60,6 +60,7 @@ function referenceOf({ record, statistics, features }: StoredDetector): Detector
     accuracy: record.accuracy,
     statistics: { ...momentsOf(""), ...(statistics.mu_s && { spatial: momentsOf("_s") }) },
     features: matrixOf(features.features!),
-    real: { features: matrixOf(features.real!), ...(spatial && { spatial: matrixOf(spatial) }) },
+    // Images beside themselves would be too near to be a floor.
+    ...(apart && { real: { features: matrixOf(features.real!), ...(spatial && { spatial: matrixOf(spatial) }) } }),
   };
 }

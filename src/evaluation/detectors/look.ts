@@ -18,7 +18,7 @@ export interface LabelledBatch {
 export interface LookOptions extends Pick<NetworkDetectorOptions, "network" | "imageShape" | "weights"> {
   /** Images that others will be compared with, all of them, and how many they are. */
   readonly reference: { readonly batches: Iterable<LabelledBatch>; readonly count: number };
-  /** Images that it was not trained on. */
+  /** Images that it was not trained on, none of them among the others. */
   readonly heldOut: { readonly batches: Iterable<LabelledBatch>; readonly count: number };
   readonly backend: NetworkDetectorOptions["backend"];
   readonly signal?: AbortSignal;

@@ -62,6 +62,6 @@ export const trainDetector = define({
   notes:
     "A detector tells the classes of clean images apart; distances are taken between the features by which it does. It is tested on the test " +
     "images, or, where there are none, on 15% of the images, chosen by their content and never trained on. Writes detector.json, which says " +
-    "how well it reads them, its weights, and what it sees in all training images, so that evaluate and sweep need no data afterwards.",
+    "how well it reads them, its weights, and what it sees in the images that it was trained on, so that evaluate and sweep need no data afterwards.",
 });
 export type DetectorValues = ValuesOf<typeof trainDetector>;

@@ -183,26 +183,26 @@ function* batches(split: Split, noun: string, { shown }: Work): Generator<Labell
 /** Writes the detector, with what it sees in the data. Resolves to how well it reads images that it was not trained on. */
 async function save(out: string, weights: Weights, training: JsonObject, work: Work): Promise<string> {
   const { recipe, dataset, backend, signal } = work;
-  const { network, description, heldOut, what, data } = recipe;
+  const { network, description, train, heldOut, what, data } = recipe;
   const { accuracy, ...seen } = await lookAtData({
     network,
     weights,
     imageShape: dataset.imageShape,
-    reference: { batches: batches(dataset.train, "images seen", work), count: dataset.train.count },
+    reference: { batches: batches(train, "images seen", work), count: train.count },
     heldOut: { batches: batches(heldOut, "held-out images read", work), count: heldOut.count },
     backend,
     signal,
   });
-  const images = dataset.train.count;
+  const images = train.count;
   const name = `${images} images of ${basename(dataset.path)}`;
   await saveDetector(out, {
     ...seen,
     record: {
       ...data,
       accuracy: { ...accuracy, of: what },
-      reference: { name, images },
+      reference: { name, images, apart: true },
       network: description,
-      training: { ...training, data: basename(dataset.path), images: recipe.train.count },
+      training: { ...training, data: basename(dataset.path), images },
     },
   });
   const percent = (share: number): string => (100 * share).toFixed(1);
