@@ -71,6 +71,32 @@ describe("train detector", () => {
       expect(learnt.reduce((sum, row) => sum + row[k]!, 0) / learnt.length).toBeCloseTo(mean, 2);
   });
 
+  test("info says what a detector is, alone in a folder or beside a model; a denoiser's training names the command where none fits", async () => {
+    const told =
+      /^detector {4}residual-features, [\d,]+ parameters .*; reads [\d.]+% ± [\d.]+% of \d+ images held out by their content; compares with \d+ images of images$/m;
+    const alone = await guidestar(["info", at("detector")]);
+    expect(alone).toMatchObject({ code: 0, out: expect.stringMatching(told) });
+    expect(alone.out).toMatch(/images +8x8, colour\nclasses +2: blue, red\n/);
+    const json = JSON.parse((await guidestar(["info", at("detector"), "--json"])).out);
+    expect(json).toMatchObject({ detector: { classes: ["blue", "red"], reference: { apart: true } } });
+
+    const denoiser = (out: string) => [
+      ...["train", "denoiser", "--data", at("images"), "--out", at(out), "--preset", "tiny", "--steps", "1"],
+      ...["--batch-size", "2", "--labels", "from-folder", "--threads", "1", "--process", "flow"],
+    ];
+    const bare = await guidestar(denoiser("measured"));
+    const command = `train detector --data ${at("images")} --labels from-folder --out ${at("measured")}`;
+    expect(bare).toMatchObject({ code: 0, messages: expect.stringContaining(`of its images: guidestar ${command}\n`) });
+    const made = await guidestar([...command.split(" "), "--steps", "2", "--batch-size", "4", "--threads", "1"]);
+    expect({ code: made.code, messages: made.messages }).toMatchObject({ code: 0 });
+    const both = await guidestar(["info", at("measured")]);
+    expect(both.out).toMatch(told);
+    expect(both.out).toMatch(/^denoiser {4}adm-unet/m);
+    const again = await guidestar([...denoiser("measured"), "--resume", "--steps", "2"]);
+    expect({ code: again.code, messages: again.messages }).toMatchObject({ code: 0 });
+    expect(again.messages).not.toContain("train detector");
+  });
+
   test("goes on after Ctrl-C as if it had not been stopped", async () => {
     const stopped = await guidestar(train("stopped"), {
       columns: 200,

@@ -1,5 +1,7 @@
-import { findModel, loadModel } from "../../checkpoint/model-folder.ts";
-import type { ClassifierRecord, DenoiserRecord } from "../../checkpoint/schema.ts";
+import type { DetectorRecord } from "../../checkpoint/detector.ts";
+import { findDetector, readDetector } from "../../checkpoint/detector-folder.ts";
+import { existingRecord, findModel, loadModel } from "../../checkpoint/model-folder.ts";
+import type { DenoiserRecord } from "../../checkpoint/schema.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import { describeGuidance } from "../../guidance/guidances.ts";
 import { denoiserSignature } from "../../models/families.ts";
@@ -47,15 +49,17 @@ async function describePicture(path: string): Promise<Description> {
 
 /** Loads the weights too, so that a damaged model is not called sound. */
 async function describeModel(name: string): Promise<Description> {
+  const carrier = findDetector(name);
+  const detector = carrier !== undefined && (await readDetector(carrier)).record;
+  if (detector && !(await existingRecord(carrier)))
+    return {
+      facts: { name, folder: carrier, detector },
+      lines: [...imagesOf(name, carrier, detector), ...describeDetector(detector)],
+    };
   const folder = await findModel(name);
   const { weights: _, source: __, ...record } = await loadModel(name);
-  const { classes, imageShape, denoiser, classifier } = record;
-  const [channels, height, width] = imageShape;
-  const lines = [
-    `${name}: ${folder}`,
-    `images      ${width}x${height}, ${channels === 1 ? "grey" : "colour"}`,
-    `classes     ${classes.length}: ${classes.slice(0, 20).join(", ")}${classes.length > 20 ? ", ..." : ""}`,
-  ];
+  const { denoiser, classifier } = record;
+  const lines = imagesOf(name, folder, record);
   if (denoiser) {
     const { prediction, variance } = denoiser.process;
     const { lowRes } = denoiserSignature(denoiser);
@@ -74,7 +78,30 @@ async function describeModel(name: string): Promise<Description> {
       ...training(classifier),
     );
   }
-  return { facts: { name, folder, ...record }, lines };
+  if (detector) lines.push(...describeDetector(detector));
+  return { facts: { name, folder, ...record, ...(detector && { detector }) }, lines };
+}
+
+/** Where it is, and what its images are. */
+function imagesOf(
+  name: string,
+  folder: string,
+  { imageShape: [channels, height, width], classes }: Pick<DetectorRecord, "imageShape" | "classes">,
+): string[] {
+  return [
+    `${name}: ${folder}`,
+    `images      ${width}x${height}, ${channels === 1 ? "grey" : "colour"}`,
+    `classes     ${classes.length}: ${classes.slice(0, 20).join(", ")}${classes.length > 20 ? ", ..." : ""}`,
+  ];
+}
+
+/** What evaluate and sweep measure with, how well it reads, and what it compares with. */
+function describeDetector({ network, accuracy, reference, training: record }: DetectorRecord): string[] {
+  const [share, error] = [accuracy.value, accuracy.error].map((value) => (100 * value).toFixed(1));
+  return [
+    `detector    ${network.kind}, ${size(network)}; reads ${share}% ± ${error}% of ${accuracy.of}; compares with ${reference.name}`,
+    ...training({ training: record }),
+  ];
 }
 
 /** What a denoiser can do for classifier-free guidance; of a student, also whose it is. */
@@ -90,11 +117,11 @@ function guidanceOf(denoiser: DenoiserRecord): string {
   return `student${teacher ? ` of ${teacher.name} (denoiser ${teacher.sha256.slice(0, 12)})` : ""}; ${told}`;
 }
 
-const size = ({ parameters, sha256 }: DenoiserRecord | ClassifierRecord): string =>
+const size = ({ parameters, sha256 }: Pick<DenoiserRecord, "parameters" | "sha256">): string =>
   `${parameters.toLocaleString("en-US")} parameters (${sha256.slice(0, 12)})`;
 
 /** The record of the training, as one line of its plain values. */
-function training({ training: record }: DenoiserRecord | ClassifierRecord): string[] {
+function training({ training: record }: Pick<DenoiserRecord, "training">): string[] {
   if (!record) return [];
   const facts = Object.entries(record).flatMap(([key, value]) =>
     typeof value === "object" ? [] : [`${key} ${value}`],

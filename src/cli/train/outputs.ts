@@ -42,6 +42,8 @@ export interface Outputs {
   readonly signal: AbortSignal;
   /** Name of the detector by which samples are compared with training images, beside pixels. */
   readonly detector?: string | undefined;
+  /** The command that makes a detector of the images; undefined where there is one that fits them. */
+  readonly measure?: () => Promise<string | undefined>;
   /** Ends the run, with a checkpoint, where samples copy training images; undefined where that is only said. */
   readonly stopCopying?: AbortController | undefined;
 }
@@ -120,14 +122,17 @@ function endStopped(outputs: Outputs, kept: Keeper, step: number): void {
   terminal.out(`${out}\n`);
 }
 
-/** The end of a run: its sheet, what the folder holds, and of a classifier how good it is. */
+/** The end of a run: its sheet, what the folder holds, of a classifier how good it is, and of a denoiser how that can be measured. */
 async function finish(outputs: Outputs, kept: Keeper, step: number, draw: () => Promise<void>): Promise<void> {
-  const { network, out, shown, terminal } = outputs;
+  const { network, out, shown, terminal, measure } = outputs;
   await draw();
   shown.end();
   const why = kept.inPlaceOf(step);
   if (why !== undefined) shown.say(why);
   if (network === "classifier") await report(outputs, await loadModel(out));
+  const command = network === "denoiser" ? await measure?.() : undefined;
+  if (command !== undefined)
+    shown.say(`to measure the model by evaluate and sweep, train a detector of its images: ${command}`);
   terminal.out(`${out}\n`);
 }
 

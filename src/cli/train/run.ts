@@ -18,6 +18,7 @@ import { progress } from "../terminal/progress.ts";
 import type { ClassifierValues } from "./classifier.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
+import { missingDetector } from "./detector/missing.ts";
 import { describeJob, estimate } from "./dry-run.ts";
 import { wayOut } from "./exploded.ts";
 import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
@@ -92,7 +93,8 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     signal: AbortSignal.any([signal, stop.signal]),
   });
   const { storage, keep } = values;
-  const run = { backend, terminal, shown, signal, ...copiesOf(values, stop) };
+  const measure = () => missingDetector(values, dataset, backend);
+  const run = { backend, terminal, shown, signal, measure, ...copiesOf(values, stop) };
   await follow(events, { network, out, storage, keep, dataset, job, ...run }).catch((error) =>
     throwWithAWayOn(error, goOn(`train ${network}`, out), { ...values, ...job.settled }, store),
   );

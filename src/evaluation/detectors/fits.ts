@@ -29,7 +29,7 @@ export function classesOf(
 const kindOf = (channels: number): string => (channels === 1 ? "grey" : "colour");
 
 /** Why a detector cannot see such images, as what they are and what it knows; undefined where it can. */
-function misfit(
+export function misfit(
   { name, imageShape, classes: known = [], ...detector }: Detector,
   { imageShape: shape, classes }: ImagesToSee,
 ) {
