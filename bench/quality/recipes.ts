@@ -56,6 +56,18 @@ export const recipes: Readonly<Record<string, QualityRecipe>> = {
     about: "flow, velocity, logit-normal times, 16 images a step",
     options: { ...before, process: flowProcess(), timesteps: "logit-normal", batchSize: 16 },
   },
+  "tiny-edm": {
+    about: "the least UNet on pixels, EDM, 16 images a step",
+    options: { ...before, preset: "tiny", process: edmProcess(), batchSize: 16 },
+  },
+  "deep-edm": {
+    about: "tiny-edm with a fourth resolution",
+    options: { ...before, preset: "deep", process: edmProcess(), batchSize: 16 },
+  },
+  "patch-base-edm": {
+    about: "UNet on patches of 2x2 with 1.5 times the channels, EDM, 16 images a step",
+    options: { ...before, preset: "patch-base", process: edmProcess(), batchSize: 16 },
+  },
   "patch-tiny-edm": {
     about: "UNet on patches of 2x2 (space to depth), the least, EDM, 16 images a step",
     options: { ...before, preset: "patch-tiny", process: edmProcess(), batchSize: 16 },

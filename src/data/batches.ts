@@ -1,9 +1,10 @@
 import { UsageError } from "../errors.ts";
 import { float32, int32, type NDArray } from "../ndarray.ts";
 import { valueOfByte } from "../pixel-range.ts";
-import { permutation, uniforms } from "../random.ts";
+import { uniforms } from "../random.ts";
 import { reflect } from "../reflect.ts";
 import type { Split } from "./content.ts";
+import { imageOrder, type OrderOptions } from "./order.ts";
 
 /** Images [N, C, H, W] in [-1, 1] and their labels [N]. */
 export interface Batch {
@@ -14,7 +15,7 @@ export interface Batch {
 }
 
 /** How `batchSequence` cuts a split into batches. */
-export interface BatchOptions {
+export interface BatchOptions extends OrderOptions {
   /** Images in each batch. */
   readonly batchSize: number;
   /** Seed of the order and of the augmentation, a whole number from 0. */
@@ -32,8 +33,7 @@ interface View {
   readonly dy: number;
 }
 
-/** Streams of the seed's random numbers, from which epochs and steps count: far from all that others draw from the same seed. */
-const SHUFFLE = 2 ** 40;
+/** Stream of the seed's random numbers, from which steps count: far from all that others draw from the same seed. */
 const AUGMENT = 2 ** 41;
 
 const MODEL_RANGE = Float32Array.from({ length: 256 }, (_, byte) => valueOfByte(byte));
@@ -88,8 +88,8 @@ export const everyImage = (split: Split): Batch =>
   );
 
 /**
- * An endless sequence of batches, as a function of the step: nothing is advanced, so that a run resumes at any step. Epochs are
- * permutations of the whole split laid end to end and cut into batches: a batch may span epochs, also several.
+ * An endless sequence of batches, as a function of the step: nothing is advanced, so that a run resumes at any step. The images follow each
+ * other as `imageOrder` says and are cut into batches: a batch may span epochs, also several.
  */
 export function batchSequence(split: Split, options: BatchOptions): (step: number) => Batch {
   const { batchSize, seed, flip = false, crop = 0 } = options;
@@ -99,17 +99,7 @@ export function batchSequence(split: Split, options: BatchOptions): (step: numbe
   if (!Number.isInteger(crop) || crop < 0 || crop >= side)
     throw new UsageError(`crop must be a whole number of pixels from 0 to ${side - 1} but is ${crop}`);
 
-  // The order of one epoch is kept because the next batch mostly needs it; it changes no result.
-  let epoch = -1;
-  let order: Uint32Array = new Uint32Array(0);
-  const indexAt = (position: number): number => {
-    const wanted = Math.floor(position / split.count);
-    if (wanted !== epoch) {
-      order = permutation(seed, SHUFFLE + wanted, split.count);
-      epoch = wanted;
-    }
-    return order[position % split.count]!;
-  };
+  const indexAt = imageOrder(split, options);
   const shift = (u: number): number => Math.floor(u * (2 * crop + 1)) - crop;
   const views = (step: number): View[] => {
     if (!flip && crop === 0) return [];

@@ -34,6 +34,8 @@ export interface RecipeOptions
   flip?: boolean;
   /** Shift images by up to so many pixels; 0 by default. */
   crop?: number;
+  /** How far classes are shown equally often, 0 (the default, as in the data) to 1; see `imageOrder`. */
+  classBalance?: number | undefined;
 }
 
 /** A training with all choices made. */
@@ -134,13 +136,29 @@ function heldOutBatches(split: Split, size: number): Batch[] {
 
 /** Options of `train` and its data that do not depend on what is learnt. */
 export function commonOptions(options: RecipeOptions) {
-  const { dataset, from: _from, family: _, preset, batchSize = 64, flip = false, crop = 0, ...others } = options;
+  const {
+    dataset,
+    from: _from,
+    family: _,
+    preset,
+    batchSize = 64,
+    flip = false,
+    crop = 0,
+    classBalance,
+    ...others
+  } = options;
   const { steps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
   const { warmUpSteps = usualWarmUp(steps), decay = "cosine" } = options;
   const { maxGradientNorm = 1 } = options;
   return {
     ...others,
-    batchAt: batchSequence(dataset.train, { batchSize, seed, flip, crop }),
+    batchAt: batchSequence(dataset.train, {
+      batchSize,
+      seed,
+      flip,
+      crop,
+      ...(classBalance !== undefined && { classBalance }),
+    }),
     ...(dataset.test && { heldOut: heldOutBatches(dataset.test, Math.min(64, Math.max(microBatch, 16))) }),
     steps,
     seed,

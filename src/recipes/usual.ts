@@ -42,6 +42,9 @@ export interface UsualTraining {
 /** Images of less than this side are trained on as ever: nothing else has been measured there. */
 const leastSide = 16;
 
+/** Above this side networks work on patches: on pixels a step would take too long, which has not been measured against each other there. */
+const mostSideOfPixels = 48;
+
 /** Lengths of trainings, in minutes: one says these. */
 const lengths = [10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480] as const;
 
@@ -56,10 +59,16 @@ function usualMinutes({ images, imageShape: [, height, width] }: ImagesToLearn):
   );
 }
 
+function usualPreset(height: number, width: number): string {
+  if (height % 2 !== 0 || width % 2 !== 0) return "small";
+  return Math.max(height, width) <= mostSideOfPixels ? "deep" : "patch-small";
+}
+
 /**
- * How a network of a role is trained on images of which nothing more is asked. Chosen by what a step costs and by the literature;
- * `npm run bench -- quality` is to decide it (docs/training.md). Networks work on patches of 2x2 pixels, a UNet with a quarter of the pixels and more channels, where images have
- * even sides; and learn EDM's noise, for images of that deviation, in small batches. A classifier is trained a third as long, on the noise of its denoiser.
+ * How a network of a role is trained on images of which nothing more is asked. `npm run bench -- quality` chose network
+ * and noise on images of 32x32 (docs/training.md): a UNet with few channels where there are many pixels, and EDM's noise for images of that
+ * deviation, in small batches. Of larger images with even sides a UNet works on patches of 2x2 pixels. A classifier is trained a third as long, on
+ * the noise of its denoiser.
  */
 export function usualTraining(role: NetworkRole, about: ImagesToLearn): UsualTraining {
   const { imageShape } = about;
@@ -73,7 +82,7 @@ export function usualTraining(role: NetworkRole, about: ImagesToLearn): UsualTra
     };
   const minutes = usualMinutes(about);
   return {
-    preset: height % 2 === 0 && width % 2 === 0 ? "patch-small" : "small",
+    preset: usualPreset(height, width),
     process: edmProcess({ sigmaData: about.deviation }),
     batchSize: isDenoiser ? 32 : 64,
     learningRate: 1e-3,

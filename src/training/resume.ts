@@ -15,6 +15,7 @@ export const changeable = [
     "microBatch",
     "flip",
     "crop",
+    "classBalance",
     "labelDropout",
     "lossWeight",
     "vlbWeight",

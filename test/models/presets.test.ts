@@ -70,9 +70,9 @@ describe.each(presetNames)("preset %s", (name) => {
   });
 });
 
-test("presets cost what their docstrings say: of 28x28 grey images, those of patches of 32x32 in colour", () => {
+test("presets cost what their docstrings say: of 28x28 grey images, deep and those of patches of 32x32 in colour", () => {
   const costs = presetNames.map((name) => {
-    const imageShape = name.startsWith("patch") ? ([3, 32, 32] as const) : ([1, 28, 28] as const);
+    const imageShape = /^(deep|patch-.*)$/.test(name) ? ([3, 32, 32] as const) : ([1, 28, 28] as const);
     const config = denoiserPreset(name, { imageShape, classes: 10 });
     const round = (value: number) => Number(value.toPrecision(2));
     return [round(countParameters(unet(config)) / 1e6), round(countFlops([forward(config, 1).out]) / 1e9)];
@@ -80,6 +80,7 @@ test("presets cost what their docstrings say: of 28x28 grey images, those of pat
   expect(costs).toEqual([
     [0.92, 0.12],
     [1.5, 0.24],
+    [3, 0.2],
     [4.9, 0.95],
     [1.4, 0.11],
     [3, 0.16],

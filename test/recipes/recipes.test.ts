@@ -92,7 +92,7 @@ describe("what is not asked for", () => {
 
   test("is refused where it cannot be had", () => {
     expect(() => denoiserRecipe({ dataset, preset: "huge" })).toThrow(UsageError);
-    expect(() => denoiserRecipe({ dataset, preset: "huge" })).toThrow(/preset must be one of tiny, small, base/);
+    expect(() => denoiserRecipe({ dataset, preset: "huge" })).toThrow(/preset must be one of tiny, small, deep, base/);
     expect(() => denoiserRecipe({ dataset, family: "adm-classifier" })).toThrow(/a family of classifiers/);
     expect(() => classifierRecipe({ dataset, family: "none" })).toThrow(/family is "none", but only/);
     expect(() => denoiserRecipe({ dataset, process: { ...flowProcess(), prediction: "v" } })).toThrow(/flow schedule/);

@@ -23,12 +23,13 @@ describe("what is usual for images", () => {
     expect(usualTraining("denoiser", about(images, side)).length).toEqual({ minutes });
   });
 
-  test("is a network on patches and EDM's noise, where sides are even and not tiny", () => {
+  test("is a network by the images' sides and EDM's noise, where these are not tiny", () => {
     expect(usualTraining("denoiser", about(500, 32))).toMatchObject({
-      ...{ preset: "patch-small", batchSize: 32 },
+      ...{ preset: "deep", batchSize: 32 },
       process: { schedule: "edm", prediction: "edm", sigmaData: 0.4 },
     });
     expect(usualTraining("denoiser", about(500, 33)).preset).toBe("small");
+    expect(usualTraining("denoiser", about(500, 64)).preset).toBe("patch-small");
     expect(usualTraining("denoiser", about(500, 8))).toMatchObject({
       ...{ preset: "small", batchSize: 64, length: { steps: 20_000 } },
       process: { schedule: "cosine", prediction: "eps", variance: "learned-range" },
@@ -49,7 +50,7 @@ describe("what is usual for images", () => {
     const images = { count: 4, shape: [3, 16, 16] as const, labels: new Int32Array(4), images: new Uint8Array(3072) };
     const dataset = { classes: ["a"], imageShape: images.shape, train: images, size: undefined };
     const { settled } = denoiserRecipe({ dataset });
-    expect(settled).toMatchObject({ preset: "patch-small", process: "edm", sigmaData: 1, batchSize: 32, minutes: 10 });
+    expect(settled).toMatchObject({ preset: "deep", process: "edm", sigmaData: 1, batchSize: 32, minutes: 10 });
     const other = denoiserRecipe({ dataset, preset: "tiny", process: flowProcess(), batchSize: 5, steps: 7 });
     expect(other.settled).toEqual({
       ...{ preset: "tiny", process: "flow", sigmaData: undefined, batchSize: 5, learningRate: 1e-3 },
@@ -71,9 +72,7 @@ describe("the command line", () => {
     const first = await guidestar(["train", "denoiser", "--out", out, ...given]);
     expect(first.code).toBe(0);
     const chosen = /^chosen for such images: (.*)$/m.exec(first.messages)?.[1];
-    expect(chosen).toMatch(
-      /^--preset patch-small --process edm --sigma-data 0\.\d+ --batch-size 32 --learning-rate 0\.001$/,
-    );
+    expect(chosen).toMatch(/^--preset deep --process edm --sigma-data 0\.\d+ --batch-size 32 --learning-rate 0\.001$/);
     const again = await guidestar(["train", "denoiser", "--out", out, "--resume", "--minutes", "0.02"]);
     expect(again.code).toBe(0);
     expect(again.messages).not.toContain("chosen for");

@@ -123,10 +123,10 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, beside
 
 /** Options that the recipes of both take. */
 const commonOptions = (values: Common, dataset: Dataset) => {
-  const { family, preset, steps, minutes, batchSize, microBatch, seed, flip, crop, warmUpSteps } = values;
+  const { family, preset, steps, minutes, batchSize, microBatch, seed, flip, crop, classBalance, warmUpSteps } = values;
   const { learningRate, decay, maxGradientNorm, emaRate } = values;
   return {
-    ...{ dataset, family, preset, steps, batchSize, seed, flip, crop, decay, maxGradientNorm, emaRate },
+    ...{ dataset, family, preset, steps, batchSize, seed, flip, crop, classBalance, decay, maxGradientNorm, emaRate },
     ...(learningRate !== undefined && { learningRate }),
     ...(minutes !== undefined && { minutes }),
     ...(microBatch !== undefined && { microBatch }),

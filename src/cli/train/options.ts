@@ -71,6 +71,11 @@ export const trainOptions = {
   size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
   flip: toggle("mirror half of the images, left to right; not for digits or letters"),
   crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
+  classBalance: real("how far classes of few images are shown as often as others: 0 as in the data, 1 equally often", {
+    least: 0,
+    most: 1,
+    otherwise: "0",
+  }),
   strict: toggle("stop at files that cannot be read, instead of skipping them"),
   storage: choice(["float32", "float16"], "how the weights of the model are stored", { fallback: "float32" }),
   keep: choice(
