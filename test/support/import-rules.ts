@@ -107,7 +107,7 @@ export const importRules: readonly ImportRule[] = [
       images: "all",
       "@uwdata/flechette": ["containers/arrow.ts"],
       fzstd: ["containers/parquet.ts"],
-      hyparquet: ["containers/parquet.ts"],
+      hyparquet: ["containers/parquet.ts", "containers/parquet-check.ts"],
       "node:*": [
         "cache.ts",
         "containers/archives.ts",
