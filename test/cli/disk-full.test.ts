@@ -88,8 +88,16 @@ test.runIf(process.platform === "linux")(
       "--out",
       at("model"),
     ];
+    const distill = ["distill", "--out", at("student"), "--threads", "1"];
+    const drawn = ["--teacher-steps", "2", "--uses", "1", "--batch-size", "4"];
+    expect((await guidestar([...distill, at("model"), ...drawn, "--steps", "2"])).code).toBe(0);
+    const detector = ["train", "detector", "--out", at("detector"), "--threads", "1"];
+    const quick = ["--data", at("images"), "--preset", "small", "--batch-size", "4"];
+    expect((await guidestar([...detector, ...quick, "--steps", "2"])).code).toBe(0);
     const lines = [
       { argv: [...train, "--resume", "--steps", "3"], limit: 100 },
+      { argv: [...distill, "--resume", "--steps", "3"], limit: 20 },
+      { argv: [...detector, "--resume", "--steps", "3"], limit: 20 },
       { argv: sample, limit: 1 },
       { argv: importing, limit: 20 },
     ];
@@ -100,11 +108,28 @@ test.runIf(process.platform === "linux")(
       expect(code).toBe(1);
       expect(Object.keys(await contents(at()))).toEqual(Object.keys(before));
       expect(await contents(at())).toEqual(before);
-      if (argv[0] === "train")
-        expect(messages).toMatch(/from step 2 it goes on by: guidestar train denoiser --out \S+ --resume\n$/);
+      if (argv.includes("--resume"))
+        expect(messages).toMatch(/from step 2 it goes on by: guidestar (train \w+|distill) --out \S+ --resume\n$/);
       expect(await guidestar(argv)).toMatchObject({ code: 0 });
     }
     await loadModel(at("model"));
+  },
+  300_000,
+);
+
+test.runIf(process.platform === "linux")(
+  "a sweep that the disk took in part has whole cells, and a later run draws the others",
+  async () => {
+    const quick = ["--sampler", "dpm++2m", "--steps", "2", "--count", "10", "--threads", "1"];
+    const argv = ["sweep", "--out", at("sweep"), "--cfg-scale", "1,2", ...quick];
+    const { code, messages } = await limited(2, argv);
+    expect({ code, message: last(messages) }).toEqual({ code: 1, message: expect.stringMatching(refused) });
+    const cells = async () => (await readFile(at("sweep", "cells.jsonl"), "utf8")).trimEnd().split("\n");
+    const before = (await cells()).map((line) => JSON.parse(line) as object);
+    expect((await readdir(at("sweep"))).sort()).toEqual(["cells.jsonl", "sweep.json"]);
+    expect(await guidestar(argv)).toMatchObject({ code: 0 });
+    expect((await cells()).map((line) => JSON.parse(line) as object).slice(0, before.length)).toEqual(before);
+    expect(await cells()).toHaveLength(2);
   },
 );
 

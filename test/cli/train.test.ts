@@ -256,7 +256,7 @@ describe("errors come in one line, with an exit code, and nothing written:", () 
       "nothing to resume",
       () => ["train", "denoiser", "--out", at("failed"), "--resume"],
       3,
-      /no checkpoint of a denoiser to go on from/,
+      /no checkpoint of a denoiser to go on from yet, and nothing is lost by beginning anew: give --data DIR as well/,
     ],
     [
       "a bad number",

@@ -34,10 +34,15 @@ function changed(bytes: Uint8Array, was: string, now: string): Uint8Array {
 }
 
 const words = ["aa", "ab", "abc"].map((text) => new TextEncoder().encode(text));
-const constant = { name: "label", data: Array.from({ length: 11 }, () => 1), type: "INT32", nullable: true } as const;
-const missing = { name: "label", data: [1, null, 3], type: "INT32", nullable: true } as const;
-const differences = { name: "label", data: [1, 2, 5], type: "INT32", encoding: "DELTA_BINARY_PACKED" } as const;
-const prefixes = { name: "label", data: words, type: "BYTE_ARRAY", encoding: "DELTA_BYTE_ARRAY" } as const;
+const constant: ColumnSource = {
+  name: "label",
+  data: Array.from({ length: 11 }, () => 1),
+  type: "INT32",
+  nullable: true,
+};
+const missing: ColumnSource = { name: "label", data: [1, null, 3], type: "INT32", nullable: true };
+const differences: ColumnSource = { name: "label", data: [1, 2, 5], type: "INT32", encoding: "DELTA_BINARY_PACKED" };
+const prefixes: ColumnSource = { name: "label", data: words, type: "BYTE_ARRAY", encoding: "DELTA_BYTE_ARRAY" };
 
 describe("columns of parquet", () => {
   test.each<ColumnSource>([

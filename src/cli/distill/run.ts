@@ -2,7 +2,6 @@ import { join } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { existingRecord, loadModel, recordToSave } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
-import type { ModelRecord } from "../../checkpoint/schema.ts";
 import { counted } from "../../counted.ts";
 import { ModelError, UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
@@ -11,13 +10,12 @@ import { studentRecipe, studentScale } from "../../recipes/student.ts";
 import { openBackend } from "../../runtime/node.ts";
 import { trajectorySource } from "../../sampling/trajectories.ts";
 import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
-import { candidates, TrainingStopped } from "../../training/go-back.ts";
 import { trainConsistency } from "../../training/train.ts";
 import type { Action } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
-import { wayOut } from "../train/exploded.ts";
 import { storedName } from "../train/from.ts";
+import { checkpointToGoOn, throwWithAWayOn } from "../train/going-on.ts";
 import { follow, goOn } from "../train/outputs.ts";
 import { mayChange, resumedValues, storedOptions } from "../train/stored-options.ts";
 import type { DistillValues } from "./command.ts";
@@ -32,12 +30,16 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
   await checkOutputFolder("--out", out);
   await using _lock = await lockFolder(out);
   const store = checkpointFolder(join(out, "checkpoints", "denoiser"));
-  if (asked.fromStep !== undefined) {
-    if (!asked.resume) throw new UsageError("--from-step is for --resume; leave it out, or give both");
-    await candidates(store, asked.fromStep);
-  }
-  const saved = await store.latest(asked.fromStep);
-  checkFolder(asked, name, await existingRecord(out), saved);
+  if (!asked.resume && name === "")
+    throw new UsageError("distill: say of which model, as `guidestar distill digits --out DIR`");
+  const existing = await existingRecord(out);
+  const saved = await checkpointToGoOn(store, asked, {
+    what: "student",
+    there: existing?.denoiser && "denoiser",
+    missing: name === "" ? "the teacher's name" : undefined,
+  });
+  if (saved && saved.config.teacher === undefined)
+    throw new ModelError(`${out}: the denoiser there is no student; go on with guidestar train denoiser --resume`);
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
   const teacher = await openTeacher(name, saved);
 
@@ -67,9 +69,7 @@ export const runDistill: Action<DistillValues> = async (asked, { terminal, signa
   const run = { ...job.training, ...where, ...(fromStep !== undefined && { fromStep }), config, mayChange };
   const again = goOn("distill", out);
   const outputs = { network: "denoiser", out, storage, job, again, backend, terminal, shown, signal } as const;
-  await follow(trainConsistency(run), outputs).catch((error) => {
-    throw error instanceof TrainingStopped ? wayOut(error, again, values) : error;
-  });
+  await follow(trainConsistency(run), outputs).catch((error) => throwWithAWayOn(error, again, values, store));
 };
 
 /** What will be trained, on what: two lines. */
@@ -116,25 +116,4 @@ async function openTeacher(name: string, saved: SavedCheckpoint | undefined): Pr
       `${model.source}: this is not the teacher that the run began with, ${before.name} (${before.sha256.slice(0, 12)}); give its folder, or distill into a new one`,
     );
   return model;
-}
-
-/** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
-function checkFolder(
-  { out, resume }: DistillValues,
-  teacher: string,
-  existing: ModelRecord | undefined,
-  saved: SavedCheckpoint | undefined,
-): void {
-  if (!resume && teacher === "")
-    throw new UsageError("distill: say of which model, as `guidestar distill digits --out DIR`");
-  if (!resume && (saved || existing?.denoiser))
-    throw new UsageError(
-      `${out} already holds a denoiser${saved ? `, trained for ${counted(saved.step, "step")}: go on with --resume, or` : ";"} choose another --out`,
-    );
-  if (resume && saved && saved.config.teacher === undefined)
-    throw new ModelError(`${out}: the denoiser there is no student; go on with guidestar train denoiser --resume`);
-  if (resume && !saved && (existing?.denoiser || teacher === ""))
-    throw new ModelError(
-      `${out}: there is no checkpoint of a student to go on from; leave out --resume and name the teacher to begin`,
-    );
 }

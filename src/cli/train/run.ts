@@ -2,16 +2,14 @@ import { join, resolve } from "node:path";
 import { existingRecord, recordToSave } from "../../checkpoint/model-folder.ts";
 import { checkpointFolder } from "../../checkpoint/run-folder.ts";
 import type { ModelRecord } from "../../checkpoint/schema.ts";
-import { counted } from "../../counted.ts";
 import { type Dataset, requireClasses } from "../../data/dataset.ts";
-import { ModelError, UsageError, WriteFailure } from "../../errors.ts";
+import { UsageError } from "../../errors.ts";
 import { lockFolder } from "../../files/lock.ts";
 import type { NetworkRole } from "../../models/family.ts";
 import type { StartingModel } from "../../recipes/fine-tuning.ts";
 import { choiceProblem } from "../../recipes/network.ts";
 import { openBackend } from "../../runtime/node.ts";
-import type { CheckpointStore, JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
-import { candidates, TrainingStopped } from "../../training/go-back.ts";
+import type { JsonObject, SavedCheckpoint } from "../../training/checkpoint.ts";
 import type { Action, Context } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import { progress } from "../terminal/progress.ts";
@@ -20,8 +18,8 @@ import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 import { missingDetector } from "./detector/missing.ts";
 import { describeJob, estimate } from "./dry-run.ts";
-import { wayOut } from "./exploded.ts";
 import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
+import { checkpointToGoOn, throwWithAWayOn } from "./going-on.ts";
 import { type Beside, classifierJob, denoiserJob, type Job } from "./job.ts";
 import { follow, goOn } from "./outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, upgradeOptions } from "./stored-options.ts";
@@ -45,12 +43,11 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   await using _lock = asked.dryRun ? undefined : await lockFolder(out);
   const store = checkpointFolder(join(out, "checkpoints", network), { upgradeConfig: upgradeOptions });
   const existing = await existingRecord(out);
-  if (asked.fromStep !== undefined) {
-    if (!asked.resume) throw new UsageError("--from-step is for --resume; leave it out, or give both");
-    await candidates(store, asked.fromStep);
-  }
-  const saved = await store.latest(asked.fromStep);
-  checkFolder(asked, network, existing, saved);
+  const saved = await checkpointToGoOn(store, asked, {
+    what: network,
+    there: existing?.[network] && network,
+    missing: asked.data === undefined ? "--data DIR" : undefined,
+  });
   const { values, start } = await begin(network, asked, given, { saved, existing });
 
   const shown = progress(terminal);
@@ -129,33 +126,3 @@ const copiesOf = (values: DenoiserValues | ClassifierValues, stop: AbortControll
     : {};
 
 const configOf = (values: object, { path }: Dataset): JsonObject => storedOptions({ ...values, data: resolve(path) });
-
-/** Throws the error that ended a run, with how it goes on where its loss exploded, or the disk did not take its files. */
-async function throwWithAWayOn(
-  error: unknown,
-  command: string,
-  values: Parameters<typeof wayOut>[2],
-  store: CheckpointStore,
-): Promise<never> {
-  if (error instanceof TrainingStopped) throw wayOut(error, command, values);
-  if (!(error instanceof WriteFailure)) throw error;
-  const newest = await store.latest().catch(() => undefined);
-  throw newest ? new WriteFailure(`${error.message}; from step ${newest.step} it goes on by: ${command}`) : error;
-}
-
-/** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
-function checkFolder(
-  { out, resume, data }: DenoiserValues | ClassifierValues,
-  network: NetworkRole,
-  existing: ModelRecord | undefined,
-  saved: SavedCheckpoint | undefined,
-): void {
-  if (!resume && (saved || existing?.[network]))
-    throw new UsageError(
-      `${out} already holds a ${network}${saved ? `, trained for ${counted(saved.step, "step")}: go on with --resume, or` : ";"} choose another --out`,
-    );
-  if (resume && !saved && (existing?.[network] || data === undefined))
-    throw new ModelError(
-      `${out}: there is no checkpoint of a ${network} to go on from; leave out --resume and give --data to begin`,
-    );
-}

@@ -7,24 +7,23 @@ import { gather } from "../../../data/batches.ts";
 import type { Split } from "../../../data/content.ts";
 import { type Dataset, requireClasses } from "../../../data/dataset.ts";
 import { describeBackground, describeCount, describeLabels } from "../../../data/report.ts";
-import { ModelError, UsageError } from "../../../errors.ts";
 import { type LabelledBatch, lookAtData } from "../../../evaluation/detectors/look.ts";
 import { lockFolder } from "../../../files/lock.ts";
 import { countParameters } from "../../../nn/module.ts";
 import { type DetectorRecipe, detectorPreset, detectorRecipe } from "../../../recipes/detector.ts";
 import type { Backend } from "../../../runtime/backend.ts";
 import { openBackend } from "../../../runtime/node.ts";
-import type { JsonObject, SavedCheckpoint } from "../../../training/checkpoint.ts";
+import type { JsonObject } from "../../../training/checkpoint.ts";
 import type { TrainingEvent, Weights } from "../../../training/events.ts";
-import { candidates } from "../../../training/go-back.ts";
 import { train } from "../../../training/train.ts";
 import type { Context } from "../../terminal/command.ts";
 import { Interrupted } from "../../terminal/errors.ts";
 import { checkOutputFolder } from "../../terminal/output.ts";
 import { duration, type Progress, progress } from "../../terminal/progress.ts";
 import { fingerprintOf, openTrainingData } from "../data.ts";
+import { checkpointToGoOn, throwWithAWayOn } from "../going-on.ts";
 import { openMetrics } from "../metrics.ts";
-import { quoted, stepLine } from "../outputs.ts";
+import { goOn, stepLine } from "../outputs.ts";
 import { checkSameData, mayChange, resumedValues, storedOptions, trainingRecord } from "../stored-options.ts";
 import type { DetectorValues } from "./command.ts";
 
@@ -42,12 +41,11 @@ export async function runDetector(asked: DetectorValues, { terminal, signal, giv
   await checkOutputFolder("--out", out);
   await using _lock = asked.dryRun ? undefined : await lockFolder(out);
   const store = checkpointFolder(join(out, "checkpoints", "detector"));
-  if (asked.fromStep !== undefined) {
-    if (!asked.resume) throw new UsageError("--from-step is for --resume; leave it out, or give both");
-    await candidates(store, asked.fromStep);
-  }
-  const saved = await store.latest(asked.fromStep);
-  checkFolder(asked, saved);
+  const saved = await checkpointToGoOn(store, asked, {
+    what: "detector",
+    there: findDetector(out) && "detector",
+    missing: asked.data === undefined ? "--data DIR" : undefined,
+  });
   const values = saved ? resumedValues(asked, given, saved.config) : asked;
 
   const shown = progress(terminal);
@@ -73,14 +71,15 @@ export async function runDetector(asked: DetectorValues, { terminal, signal, giv
     ...{ backend, store, checkpointEvery, checkpointMinutes, config, mayChange, signal },
     ...(asked.fromStep !== undefined && { fromStep: asked.fromStep }),
   });
-  await follow(events, { ...work, out, config });
+  const again = goOn("train detector", out);
+  await follow(events, { ...work, out, config, again }).catch((error) => throwWithAWayOn(error, again, values, store));
   terminal.out(`${out}\n`);
 }
 
 /** Follows a training: its events become metrics and lines, and at its end the detector. Throws Interrupted where it was stopped. */
 async function follow(
   events: AsyncIterable<TrainingEvent>,
-  { out, config, ...work }: Work & { readonly out: string; readonly config: JsonObject },
+  { out, config, again, ...work }: Work & { readonly out: string; readonly config: JsonObject; readonly again: string },
 ): Promise<void> {
   const { shown } = work;
   let metrics: Awaited<ReturnType<typeof openMetrics>>;
@@ -99,28 +98,13 @@ async function follow(
         break;
       case "interrupted":
         shown.end();
-        throw new Interrupted(
-          `stopped after step ${event.step}; to go on: guidestar train detector --out ${quoted(out)} --resume`,
-        );
+        throw new Interrupted(`stopped after step ${event.step}; to go on: ${again}`);
       case "done": {
         shown.end();
         const training = { ...trainingRecord(started), step: event.step, metrics: metrics!.recent() };
         shown.say(await save(out, event.averaged, training, work));
       }
     }
-}
-
-/** Throws unless the folder has what --resume goes on from, or, without it, nothing that would be lost. */
-function checkFolder({ out, resume, data }: DetectorValues, saved: SavedCheckpoint | undefined): void {
-  const there = findDetector(out) !== undefined;
-  if (!resume && (saved || there))
-    throw new UsageError(
-      `${out} already holds a detector${saved ? `, trained for ${counted(saved.step, "step")}: go on with --resume, or` : ";"} choose another --out`,
-    );
-  if (resume && !saved && (there || data === undefined))
-    throw new ModelError(
-      `${out}: there is no checkpoint of a detector to go on from; leave out --resume and give --data to begin`,
-    );
 }
 
 /** The options that the recipe takes, without those that are left open. */
