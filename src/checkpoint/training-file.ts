@@ -21,10 +21,11 @@ export function encodeCheckpoint({
   watch,
   pace,
   best,
+  falls,
   config,
 }: Checkpoint): Iterable<Uint8Array> {
   const tensors = inParts(grouped({ params, m, v, ema, ...averages }));
-  const run = JSON.stringify({ step, task, watch, pace, best, config });
+  const run = JSON.stringify({ step, task, watch, pace, best, falls, config });
   const withChecksum = (crc32: string) =>
     safetensorsParts(tensors, { metadata: { format: "guidestar-training-1", crc32, run } });
   return withChecksum(digitsOf(checksum(withChecksum(noChecksum))));
@@ -74,7 +75,7 @@ export function openCheckpoint(source: ByteSource, file: string) {
 
 function parseRun(text: string, file: string) {
   try {
-    return JSON.parse(text) as Pick<Checkpoint, "step" | "task" | "watch" | "pace" | "best" | "config">;
+    return JSON.parse(text) as Pick<Checkpoint, "step" | "task" | "watch" | "pace" | "best" | "falls" | "config">;
   } catch (cause) {
     throw new ModelError(`${file}: damaged: what it says of its run is not JSON`, { cause });
   }

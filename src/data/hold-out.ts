@@ -5,8 +5,16 @@ import { sha256Bytes } from "../formats/sha256.ts";
 import type { Split } from "./content.ts";
 import type { Dataset } from "./dataset.ts";
 
-/** Share of images that is held out where a data set has no test images. */
+/** Share of images that a detector is tested on where a data set has no test images. */
 export const heldOutShare = 0.15;
+
+/** How many images are held out where a data set has no test images. */
+export interface HoldOutOptions {
+  /** Share of the images, 0 to 1. */
+  readonly share: number;
+  /** Most images, but for those that are equal; no limit by default. */
+  readonly most?: number;
+}
 
 /** Images to learn from, and others to be tested on. */
 export interface HeldOut {
@@ -26,12 +34,15 @@ export function imagesIn(split: Split, places: readonly number[]): Split {
 }
 
 /**
- * The test images of a data set; where it has none, a fixed share of its images, chosen by the hash of their content: the same ones whatever
- * the order and the names of files, and equal images fall on one side. Each class keeps an image to learn from.
+ * The test images of a data set; where it has none, a share of its images, chosen by the hash of their content: the same ones whatever
+ * the order and the names of files, and equal images fall on one side. A smaller share is part of a larger one. Each class keeps an image to learn from.
  *
  * @throws DataError where no image can be held out
  */
-export function holdOut({ path, train, test }: Pick<Dataset, "path" | "train" | "test">): HeldOut {
+export function holdOut(
+  { path = "the data", train, test }: Pick<Dataset, "train"> & Partial<Pick<Dataset, "path" | "test">>,
+  { share, most = Number.POSITIVE_INFINITY }: HoldOutOptions = { share: heldOutShare },
+): HeldOut {
   if (test) return { train, heldOut: test, what: "the test images" };
   const size = train.shape[0] * train.shape[1] * train.shape[2];
   const places = Array.from({ length: train.count }, (_, i) => i);
@@ -44,8 +55,13 @@ export function holdOut({ path, train, test }: Pick<Dataset, "path" | "train" | 
   }
   // Of a class the image of the largest hash stays, and what is equal to it.
   const free = (i: number): boolean => hashes[i]! !== hashes[kept.get(train.labels[i]!)!];
-  const lowest = Math.min(...places.filter(free).map((i) => hashes[i]!));
-  const isHeld = (i: number): boolean => free(i) && (hashes[i]! < heldOutShare || hashes[i] === lowest);
+  const lowest = places
+    .filter(free)
+    .map((i) => hashes[i]!)
+    .sort((a, b) => a - b);
+  // One at least, however small the share.
+  const last = lowest.findLast((hash, i) => i === 0 || (i < most && hash < share)) ?? 0;
+  const isHeld = (i: number): boolean => free(i) && hashes[i]! <= last;
   const held = places.filter(isHeld);
   if (held.length === 0)
     throw new DataError(`${path}: none of ${train.count} images can be held out to test with; each class has only one`);

@@ -1,11 +1,18 @@
-import { trainedClasses } from "../data/labels/trained-classes.ts";
 import { type NoiseConfig, noiseOf } from "../diffusion/process-config.ts";
 import type { ClassifierNetwork } from "../models/family.ts";
 import type { ClassifierOptions } from "../training/tasks/classifier.ts";
 import type { TrainOptions } from "../training/train.ts";
 import { beginning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseClassifier } from "./network.ts";
-import { commonOptions, describeData, type RecipeOptions, type SettledRecipe, settledOf, withUsual } from "./recipe.ts";
+import {
+  commonOptions,
+  describeData,
+  type RecipeOptions,
+  type SettledRecipe,
+  settledOf,
+  withHeldOut,
+  withUsual,
+} from "./recipe.ts";
 
 /** Choices of `classifierRecipe`. */
 export interface ClassifierRecipeOptions extends RecipeOptions {
@@ -23,9 +30,9 @@ export function classifierRecipe(
 ): SettledRecipe<ClassifierNetwork, Omit<ClassifierOptions & TrainOptions, "backend">> {
   const { from, seed = 0 } = asked;
   const start = from && startOf("classifier", from);
-  const options = withUsual("classifier", { ...asked, process: asked.process ?? start?.process });
+  const options = withUsual("classifier", withHeldOut({ ...asked, process: asked.process ?? start?.process }));
   const process = options.process!;
-  const dataset = trainedClasses(options.dataset);
+  const { dataset } = options;
   const noise = noiseOf(process);
   const { imageShape, classes } = dataset;
   const followed = from && start && { source: from.source, network: start };
@@ -34,10 +41,11 @@ export function classifierRecipe(
   return {
     network,
     ...plan,
+    images: { train: dataset.train, test: dataset.test },
     settled: settledOf(options, process),
     training: {
       weightDecay: 0.05,
-      ...commonOptions({ ...options, dataset }),
+      ...commonOptions(options),
       network,
       weights,
       // What denoisers predict is nothing to a classifier.

@@ -1,4 +1,3 @@
-import { trainedClasses } from "../data/labels/trained-classes.ts";
 import type { TimestepSampling } from "../diffusion/level-sampler.ts";
 import type { LossOptions } from "../diffusion/losses.ts";
 import type { ProcessConfig } from "../diffusion/noise-schedule.ts";
@@ -9,7 +8,15 @@ import type { DenoiserOptions } from "../training/tasks/denoiser.ts";
 import type { TrainOptions } from "../training/train.ts";
 import { beginning, recordOfStart, startOf } from "./fine-tuning.ts";
 import { chooseDenoiser } from "./network.ts";
-import { commonOptions, describeData, type RecipeOptions, type SettledRecipe, settledOf, withUsual } from "./recipe.ts";
+import {
+  commonOptions,
+  describeData,
+  type RecipeOptions,
+  type SettledRecipe,
+  settledOf,
+  withHeldOut,
+  withUsual,
+} from "./recipe.ts";
 
 /** Choices of `denoiserRecipe`. */
 export interface DenoiserRecipeOptions extends RecipeOptions, LossOptions {
@@ -51,10 +58,10 @@ export function denoiserRecipe(
 ): SettledRecipe<DenoiserNetwork, Omit<DenoiserOptions & TrainOptions, "backend">> {
   const { from, seed = 0, augment = 0 } = asked;
   const start = from && startOf("denoiser", from);
-  const options = withUsual("denoiser", { ...asked, process: asked.process ?? start?.process });
+  const options = withUsual("denoiser", withHeldOut({ ...asked, process: asked.process ?? start?.process }));
   const process = options.process!;
   checkProcess(process);
-  const dataset = trainedClasses(options.dataset);
+  const { dataset } = options;
   const { classes } = dataset;
   // Without labels the network is told nothing, so there is nothing to leave out.
   const labelDropout = classes.length > 0 ? (options.labelDropout ?? 0.1) : 0;
@@ -70,9 +77,10 @@ export function denoiserRecipe(
   return {
     network,
     ...plan,
+    images: { train: dataset.train, test: dataset.test },
     settled: settledOf(options, process),
     training: {
-      ...commonOptions({ ...options, dataset }),
+      ...commonOptions(options),
       network,
       weights,
       process,

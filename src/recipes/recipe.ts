@@ -3,7 +3,10 @@ import type { ModelToSave } from "../checkpoint/model.ts";
 import { type Batch, batchSequence, gather } from "../data/batches.ts";
 import type { Split } from "../data/content.ts";
 import type { Dataset } from "../data/dataset.ts";
+import { holdOut } from "../data/hold-out.ts";
+import { trainedClasses } from "../data/labels/trained-classes.ts";
 import { type NoiseConfig, type ProcessKind, processKind } from "../diffusion/process-config.ts";
+import { UsageError } from "../errors.ts";
 import type { NetworkRole } from "../models/family.ts";
 import type { Transfer } from "../models/transfer.ts";
 import type { JsonObject } from "../training/checkpoint.ts";
@@ -11,14 +14,20 @@ import type { Weights } from "../training/events.ts";
 import type { TrainOptions } from "../training/train.ts";
 import { fineTuning, type StartingModel } from "./fine-tuning.ts";
 import { defaultPreset, type NetworkChoice } from "./network.ts";
-import { imagesToLearn, usualTraining } from "./usual.ts";
+import { imagesToLearn, usualHeldOut, usualMinutes, usualTraining } from "./usual.ts";
 
 /** What the recipes of both kinds of networks take. What is not given is as `guidestar train` has it. */
 export interface RecipeOptions
   extends NetworkChoice,
     Omit<TrainOptions, "backend" | "steps" | "betas" | "config" | "mayChange"> {
   /** Images and their classes, as `openDataset` gives them. */
-  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> & Partial<Pick<Dataset, "background" | "test">>;
+  dataset: Pick<Dataset, "classes" | "imageShape" | "train" | "size"> &
+    Partial<Pick<Dataset, "background" | "test" | "path">>;
+  /**
+   * Share of the images that is never trained on, and measured at checkpoints, where there are no test images: 512 at most. By default as
+   * `usualHeldOut` says; 0 for none. See `holdOut`.
+   */
+  heldOut?: number | undefined;
   /**
    * A model, as `loadModel` gives it, to begin with: fine-tuning. Its network is followed where neither `family` nor `preset` is given, its
    * process where none is, and its weights are taken over as `planTransfer` says.
@@ -51,6 +60,8 @@ export interface Recipe<Network, Options> {
 
 /** A training of images, with what was chosen by them. */
 export interface SettledRecipe<Network, Options> extends Recipe<Network, Options> {
+  /** The images that it learns from, and those that are never trained on. */
+  readonly images: Pick<Dataset, "train"> & Partial<Pick<Dataset, "test">>;
   /** What was chosen of what was left open, and what was asked for beside it: as `guidestar train` calls it. */
   readonly settled: SettledOptions;
 }
@@ -62,6 +73,8 @@ export interface SettledOptions {
   readonly process: ProcessKind;
   /** Of `edm`. */
   readonly sigmaData: number | undefined;
+  /** 0 where none is held out of the training images. */
+  readonly heldOut: number;
   readonly batchSize: number;
   readonly learningRate: number;
   readonly steps: number | undefined;
@@ -78,17 +91,20 @@ export function withUsual<O extends RecipeOptions & { process?: NoiseConfig | un
   role: NetworkRole,
   options: O,
 ): O {
-  const { dataset, from, family, preset, steps, minutes, learningRate } = options;
-  const { batchSize = 64 } = options;
+  const { dataset, from, family, preset, steps, learningRate, until, batchSize = 64 } = options;
+  const about = imagesToLearn(dataset.train);
+  // A run until it is good has an end in minutes all the same.
+  const minutes = options.minutes ?? (until && usualMinutes(about));
   if (from) {
     const usual = fineTuning[role];
-    const length = steps === undefined && minutes === undefined ? { steps: usual.steps } : { steps };
+    const length = steps === undefined && minutes === undefined ? { steps: usual.steps } : { steps, minutes };
     const { warmUpSteps = usualWarmUp(length.steps, usual.warmUpSteps) } = options;
     return { ...options, batchSize, learningRate: learningRate ?? usual.learningRate, ...length, warmUpSteps };
   }
-  const usual = usualTraining(role, imagesToLearn(dataset.train));
+  const usual = usualTraining(role, about);
   return {
     ...options,
+    minutes,
     preset: preset ?? (family === undefined ? usual.preset : defaultPreset),
     process: options.process ?? usual.process,
     batchSize: options.batchSize ?? usual.batchSize,
@@ -97,15 +113,35 @@ export function withUsual<O extends RecipeOptions & { process?: NoiseConfig | un
   };
 }
 
+/**
+ * Options with the classes alone of which there are images, and with a share of these held out as test images where there are none.
+ *
+ * @throws UsageError for a share that is none, or where the data have test images; DataError where no image can be held out
+ */
+export function withHeldOut<O extends RecipeOptions>(options: O): O {
+  const dataset = trainedClasses(options.dataset);
+  const { train, test } = dataset;
+  const { heldOut: share = test ? 0 : usualHeldOut(train.count) } = options;
+  if (share === 0) return { ...options, dataset, heldOut: 0 };
+  if (test)
+    throw new UsageError(
+      `a share to hold out (heldOut, --held-out) is for data without test images, but these have ${test.count}, which are measured; leave it out`,
+    );
+  if (!(share > 0 && share < 1)) throw new UsageError(`heldOut must be from 0 to less than 1 but is ${share}`);
+  const parts = holdOut(dataset, { share, most: heldOutImages });
+  return { ...options, dataset: { ...dataset, train: parts.train, test: parts.heldOut }, heldOut: share };
+}
+
 /** What of options is settled. */
 export const settledOf = (
-  { preset, batchSize, learningRate, steps, minutes, warmUpSteps = usualWarmUp(steps) }: RecipeOptions,
+  { preset, heldOut = 0, batchSize, learningRate, steps, minutes, warmUpSteps = usualWarmUp(steps) }: RecipeOptions,
   process: NoiseConfig,
 ): SettledOptions => ({
   ...{
     preset,
     process: processKind(process),
     sigmaData: process.sigmaData,
+    heldOut,
     batchSize: batchSize!,
     learningRate: learningRate!,
   },
@@ -139,6 +175,7 @@ export function commonOptions(options: RecipeOptions) {
   const {
     dataset,
     from: _from,
+    heldOut: _held,
     family: _,
     preset,
     batchSize = 64,
@@ -148,8 +185,14 @@ export function commonOptions(options: RecipeOptions) {
     ...others
   } = options;
   const { steps, seed = 0, microBatch = usualMicroBatch(preset) } = options;
-  const { warmUpSteps = usualWarmUp(steps), decay = "cosine" } = options;
+  const { warmUpSteps = usualWarmUp(steps), decay = options.until ? "late" : "cosine" } = options;
   const { maxGradientNorm = 1 } = options;
+  if (options.until && !dataset.test)
+    throw new UsageError(
+      "to know when a run is good (until, --until) takes images that are never trained on, and none are held out; hold some out (heldOut: 0.1, --held-out 0.1)",
+    );
+  if (options.until && decay !== "late")
+    throw new UsageError(`a run until it is good ends with a late decay, but decay is ${decay}; leave it out`);
   return {
     ...others,
     batchAt: batchSequence(dataset.train, {

@@ -28,6 +28,12 @@ export function imagesToLearn({ count, shape, images }: Split): ImagesToLearn {
   return { images: count, imageShape: shape, deviation };
 }
 
+/** With fewer images each is worth more to the network than its loss would be to whoever watches it. */
+const enoughToHoldOut = 200;
+
+/** Share of images that are held out where a data set has no test images. */
+export const usualHeldOut = (images: number): number => (images < enoughToHoldOut ? 0 : 0.05);
+
 /** A training for images of which nothing is asked: network, noise, batch, rate and length. */
 export interface UsualTraining {
   /** Size of the network of the usual family. */
@@ -52,7 +58,7 @@ const lengths = [10, 15, 20, 30, 45, 60, 90, 120, 180, 240, 360, 480] as const;
  * Minutes for images: those of 32x32 take 20 for up to 300, twice as many for four times as many images; and as many times longer as they have
  * pixels more. At least ten, at most eight hours.
  */
-function usualMinutes({ images, imageShape: [, height, width] }: ImagesToLearn): number {
+export function usualMinutes({ images, imageShape: [, height, width] }: ImagesToLearn): number {
   const wanted = 20 * Math.sqrt(Math.max(1, images / 300)) * ((height * width) / 32 ** 2);
   return lengths.reduce((best, each) =>
     Math.abs(Math.log(each / wanted)) < Math.abs(Math.log(best / wanted)) ? each : best,

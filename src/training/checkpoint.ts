@@ -2,6 +2,7 @@ import type { TrackedAverage } from "./averages.ts";
 import type { Best } from "./best.ts";
 import type { Pace } from "./pace.ts";
 import type { Weights } from "./step/values.ts";
+import type { Fall } from "./until.ts";
 import type { Watch } from "./watch.ts";
 
 /** A value that JSON can hold. */
@@ -34,6 +35,8 @@ export interface Checkpoint {
   readonly pace?: Pace;
   /** The best so far, where the task holds images out: see held-out.ts. */
   readonly best?: Best;
+  /** How the held-out loss fell, where the run ends when that stops: see until.ts. */
+  readonly falls?: readonly Fall[];
   /** What the run was started with. */
   readonly config: JsonObject;
 }

@@ -50,6 +50,8 @@ export type TrainingEvent =
       readonly heldOut?: number;
       /** The checkpoint whose measure was the least so far; of this step, where it is this one. */
       readonly best?: Best;
+      /** From here on the rate falls to 0, for the loss on held-out images has stopped to fall. */
+      readonly windsUp?: boolean;
     }
   /** Time for a sample sheet; the run goes on when the next event is asked for. */
   | { readonly kind: "samples"; readonly step: number; readonly averaged: Weights }

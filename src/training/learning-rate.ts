@@ -1,12 +1,20 @@
 import { UsageError } from "../errors.ts";
 
+/** How a rate falls: `late` stays highest and falls linearly over the last sixth of the run. */
+export const decays = ["none", "linear", "cosine", "late"] as const;
+/** One of them. */
+export type Decay = (typeof decays)[number];
+
+/** Share of a run after which its late fall begins: over a fifth of the time before. */
+export const lateFrom = 5 / 6;
+
 export interface LearningRateOptions {
   /** Highest rate, reached at the end of the warm-up. */
   learningRate?: number;
   /** Updates over which the rate rises linearly from 0. */
   warmUpSteps?: number;
   /** How the rate falls after the warm-up, to `finalLearningRate` at the last update. */
-  decay?: "none" | "linear" | "cosine";
+  decay?: Decay;
   finalLearningRate?: number;
 }
 
@@ -21,8 +29,10 @@ const learningRateDefaults = {
 const warmUpShare = 0.1;
 
 /** How far the rate has fallen: 1 at first, 0 at the end. */
-const remainingOf = (decay: "linear" | "cosine", progress: number): number =>
-  decay === "linear" ? 1 - progress : (1 + Math.cos(Math.PI * progress)) / 2;
+function remainingOf(decay: Exclude<Decay, "none">, progress: number): number {
+  if (decay === "late") return Math.min(1, (1 - progress) / (1 - lateFrom));
+  return decay === "linear" ? 1 - progress : (1 + Math.cos(Math.PI * progress)) / 2;
+}
 
 /** Learning rate of update number `update` (1 .. steps), in float64. Throws UsageError where the warm-up is longer than the run. */
 export function learningRateAt(update: number, steps: number, options: LearningRateOptions = {}): number {

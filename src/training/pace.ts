@@ -1,4 +1,5 @@
 import { UsageError } from "../errors.ts";
+import { lateFrom } from "./learning-rate.ts";
 
 /*
  * How long a run is, and how far it is. The learning rate follows the share of the run that is done, 0 to 1. Of a run of so many updates that
@@ -16,6 +17,8 @@ export interface Budget {
 
 /** How a budget in minutes is followed. */
 export interface PaceOptions extends Budget {
+  /** Ends sooner than after `minutes` where the held-out loss stops to fall: see until.ts. Give `decay: "late"`. */
+  until?: "good" | undefined;
   /** The time in milliseconds; `performance.now` by default. A clock that stands still for a while keeps that out of `minutes`. */
   clock?: () => number;
   /**
@@ -36,12 +39,16 @@ export interface Pace {
   readonly smoothedOver: number;
   /** The budget that it is a share of. */
   readonly minutes: number;
+  /** Seconds after which it ends sooner than that, where it is good. */
+  readonly end?: number;
 }
 
 /** Follows the pace of a run. */
 export interface Pacer {
   /** The share of the run that is done with update number `update`, the next one; 1 for the last one. */
   progressOf(update: number): number;
+  /** Begins the last sixth of the run now, unless it is there. Has it just begun? */
+  windUp(): boolean;
   /** Is the run over? */
   isOver(step: number): boolean;
   /** To be called after each update. */
@@ -58,21 +65,25 @@ const horizon = 200;
 const lastWithin = 1.5;
 
 /** Throws UsageError for a budget that is none. */
-function check({ steps, minutes }: Budget): void {
+function check({ steps, minutes, until }: PaceOptions): void {
   if (steps === undefined && minutes === undefined)
     throw new UsageError("a run needs an end: give steps, or minutes, or both");
   if (minutes !== undefined && !(minutes > 0 && minutes < Infinity))
     throw new UsageError(`minutes must be a positive number but is ${minutes}`);
+  if (until && minutes === undefined)
+    throw new UsageError(`a run until it is good needs minutes, after which it ends in any case`);
 }
 
 /** The pace of a run that begins, or goes on from `before`. */
 export function pacer(options: PaceOptions, before?: Pace): Pacer {
   check(options);
   const { steps = Number.POSITIVE_INFINITY, minutes, clock = () => performance.now(), recordedProgress } = options;
-  const limit = 60 * (minutes ?? Number.POSITIVE_INFINITY);
   let { seconds = 0, secondsPerStep = 0, smoothedOver = 0 } = before ?? {};
   // Under another budget the share is another one.
-  let progress = before?.minutes === minutes ? (before?.progress ?? 0) : Math.min(1, seconds / limit);
+  const same = before?.minutes === minutes;
+  let end = same ? before?.end : undefined;
+  let limit = end ?? 60 * (minutes ?? Number.POSITIVE_INFINITY);
+  let progress = same ? (before?.progress ?? 0) : Math.min(1, seconds / limit);
   let last = clock();
 
   /** Updates that are left after `step`, as a number that need not be whole. */
@@ -88,6 +99,13 @@ export function pacer(options: PaceOptions, before?: Pace): Pacer {
       if (minutes === undefined) return update / steps;
       progress = recordedProgress?.(update) ?? byTime(update);
       return progress;
+    },
+    windUp() {
+      if (minutes === undefined || progress >= lateFrom) return false;
+      end = Math.min(limit, seconds / lateFrom);
+      limit = end;
+      progress = lateFrom;
+      return true;
     },
     isOver: (step) => (minutes === undefined ? step >= steps : progress >= 1),
     note() {
@@ -105,6 +123,9 @@ export function pacer(options: PaceOptions, before?: Pace): Pacer {
         secondsLeft: Math.max(0, Math.min(limit - seconds, left(step) * secondsPerStep)),
       }),
     }),
-    state: () => (minutes === undefined ? undefined : { seconds, progress, secondsPerStep, smoothedOver, minutes }),
+    state: () =>
+      minutes === undefined
+        ? undefined
+        : { seconds, progress, secondsPerStep, smoothedOver, minutes, ...(end !== undefined && { end }) },
   };
 }

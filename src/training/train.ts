@@ -1,14 +1,14 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import { type Best, betterOf } from "./best.ts";
+import { betterOf } from "./best.ts";
 import { type CalendarOptions, calendar } from "./calendar.ts";
-import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
+import type { Checkpoint, CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
 import { heldOutOf } from "./held-out.ts";
 import { type LearningRateOptions, learningRateAt, learningRateAtProgress } from "./learning-rate.ts";
-import { type Pace, type PaceOptions, pacer } from "./pace.ts";
+import { type PaceOptions, pacer } from "./pace.ts";
 import { checkResume, withHistory } from "./resume.ts";
 import type { StepOptions } from "./step/graph.ts";
 import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
@@ -19,6 +19,7 @@ import { type ClassifierOptions, classifierTask } from "./tasks/classifier.ts";
 import { type ConsistencyOptions, consistencyTask } from "./tasks/consistency.ts";
 import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
 import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
+import { fallWith, isFlat } from "./until.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
 
 /** Settings of `train`; those of AdamW, of the learning rate, of the averages and of the run's length are among them. */
@@ -59,7 +60,7 @@ export async function* train<const B extends Tree<NDArray>>(
   const start = await open(task, options);
   await using program = start.program;
   const { config, skipped } = start;
-  let { path, best } = start;
+  let { path, best, falls } = start;
   let now: Moment = start;
   let savedStep = path === undefined ? -1 : now.step;
   const pace = pacer(options, start.pace);
@@ -69,7 +70,7 @@ export async function* train<const B extends Tree<NDArray>>(
   let read: Promise<TrainingState> | undefined;
   const state = (): Promise<TrainingState> => (read ??= program.readState());
   const save = async (): Promise<void> => {
-    const kept = { pace: pace.state(), best };
+    const kept = { pace: pace.state(), best, falls };
     path = (await saveChecked(await state(), now, kept, config, store)) ?? path;
     savedStep = now.step;
     due.saved();
@@ -102,9 +103,17 @@ export async function* train<const B extends Tree<NDArray>>(
     if (store && due.checkpoint(step)) {
       const heldOut = await held.measure((await state()).ema);
       if (heldOut !== undefined) best = betterOf(best, { step, heldOut });
+      let windsUp = false;
+      if (heldOut !== undefined && options.until) {
+        falls = fallWith(falls ?? [], { seconds, heldOut });
+        windsUp = isFlat(falls, seconds, options.minutes!) && pace.windUp();
+      }
       await save();
       const quality = heldOut !== undefined && best && { heldOut, best };
-      yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema, ...quality };
+      yield {
+        ...{ kind: "checkpoint", step, path: path!, averaged: (await state()).ema, ...quality },
+        ...(windsUp && { windsUp }),
+      };
     }
     if (due.samples(step)) yield { kind: "samples", step, averaged: (await state()).ema };
   }
@@ -118,18 +127,22 @@ interface Moment {
   readonly memory: Json;
 }
 
+/** What checkpoints hold of a run as a whole. */
+type Kept = { readonly [K in "pace" | "best" | "falls"]: Checkpoint[K] | undefined };
+
 /** Saves a checkpoint; nothing without a store. Throws TrainingStopped where numbers are not finite. */
 async function saveChecked(
   state: TrainingState,
   { step, watch, memory }: Moment,
-  { pace, best }: { readonly pace: Pace | undefined; readonly best: Best | undefined },
+  { pace, best, falls }: Kept,
   config: JsonObject,
   store: CheckpointStore | undefined,
 ): Promise<string | undefined> {
   const { averages, ...weights } = state;
   const where = notFinite({ ...weights, ...averages });
   if (where !== undefined) throw await stopped(step, `${where} holds numbers that are not finite`, store, watch);
-  return store?.save({ ...state, step, watch, ...(pace && { pace }), ...(best && { best }), task: memory, config });
+  const run = { ...(pace && { pace }), ...(best && { best }), ...(falls && { falls }) };
+  return store?.save({ ...state, step, watch, ...run, task: memory, config });
 }
 
 /** What `make` gives; nothing where the signal ended it, as a batch that takes long to make lets it. */
@@ -174,10 +187,8 @@ async function updateOnce<B extends Tree<NDArray>>(
 }
 
 /** Where a run begins. */
-interface Start extends Moment {
+interface Start extends Moment, Kept {
   readonly program: TrainingProgram;
-  readonly pace: Pace | undefined;
-  readonly best: Best | undefined;
   readonly config: JsonObject;
   readonly skipped: readonly SkippedCheckpoint[];
   /** The checkpoint that the run goes on from. */
@@ -198,15 +209,25 @@ async function open<B extends Tree<NDArray>>(
     task: task.memory?.initial ?? null,
     pace: undefined,
     best: undefined,
+    falls: undefined,
   });
-  const { step, watch, pace, best, task: memory, config: _, ...state } = found?.checkpoint ?? { ...begin(), config };
+  const {
+    step,
+    watch,
+    pace,
+    best,
+    falls,
+    task: memory,
+    config: _,
+    ...state
+  } = found?.checkpoint ?? { ...begin(), config };
   if (powerEma !== (state.averages !== undefined))
     throw new ModelError(
       `${path}: this run was started ${powerEma ? "without" : "with"} powerEma; resume in the same way, or train into a new folder`,
     );
   const graph = taskGraph(task, state.params, await task.batchAt(step + 1, memory), { ...options, powerEma });
   const program = await compileTraining(graph, backend, state);
-  return { program, step, watch, pace, best, memory, config, skipped: found?.skipped ?? [], path };
+  return { program, step, watch, pace, best, falls, memory, config, skipped: found?.skipped ?? [], path };
 }
 
 /** A run before its first update. */

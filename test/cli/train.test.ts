@@ -214,8 +214,8 @@ test("a run that is made longer keeps the warm-up that it began with", async () 
   expect(training).toMatchObject({ steps: 20, warmUpSteps: 1 });
   expect(training).not.toHaveProperty("changes");
   // Earlier versions did not store it where the run's length decided it.
-  expect(upgradeOptions({ steps: 1000 })).toEqual({ steps: 1000, warmUpSteps: 100 });
-  expect(upgradeOptions({ steps: 1000, warmUp: 7 })).toEqual({ steps: 1000, warmUpSteps: 7 });
+  expect(upgradeOptions({ steps: 1000 })).toEqual({ heldOut: 0, steps: 1000, warmUpSteps: 100 });
+  expect(upgradeOptions({ steps: 1000, warmUp: 7 })).toEqual({ heldOut: 0, steps: 1000, warmUpSteps: 7 });
 });
 
 test("pictures that are not finite are not drawn on a sheet, and training goes on to its end", async () => {

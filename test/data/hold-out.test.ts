@@ -55,6 +55,23 @@ test("a fixed share is, by content: in any order, and equal images on one side",
   expect(imagesOf(heldOut).every((image) => more.has(image))).toBe(true);
 });
 
+test("a smaller share is part of a larger one, and there is a limit", () => {
+  const whole = split(
+    1000,
+    (i) => i % 3,
+    (i) => Uint8Array.of(i >> 8, i, 0, 0),
+  );
+  const of = (options: { share: number; most?: number }) =>
+    new Set(imagesOf(holdOut({ train: whole }, options).heldOut));
+  const [twentieth, detector] = [of({ share: 0.05 }), of({ share: heldOutShare })];
+  expect(Math.abs(twentieth.size - 50)).toBeLessThan(21);
+  expect([...twentieth].filter((image) => !detector.has(image))).toEqual([]);
+  const few = of({ share: heldOutShare, most: 12 });
+  expect(few.size).toBe(12);
+  expect([...few].filter((image) => !twentieth.has(image))).toEqual([]);
+  expect(of({ share: 1e-9 }).size).toBe(1);
+});
+
 test("each class keeps an image to learn from, and one image at least is held out", () => {
   for (const count of [3, 4, 7]) {
     const { train, heldOut } = open(split(count, (i) => Math.min(i, 1)));

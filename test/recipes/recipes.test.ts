@@ -60,6 +60,36 @@ describe("what is not asked for", () => {
     expect(classifierRecipe({ dataset }).training).toMatchObject({ steps: 6000, weightDecay: 0.05 });
   });
 
+  test("a share of the images is held out where there are enough of them, and none for testing", () => {
+    const drawn = (count: number): Dataset["train"] => ({
+      ...{ count, shape: [1, 8, 8], labels: Int32Array.from({ length: count }, (_, i) => i % 2) },
+      images: Uint8Array.from({ length: 64 * count }, (_, i) => (i % 64 === 0 ? (i / 64) % 251 : (i * 7919) >> 8)),
+    });
+    const many = { ...dataset, train: drawn(240) };
+    for (const recipe of [denoiserRecipe, classifierRecipe]) {
+      const { images: parts, settled, training } = recipe({ dataset: many, ...small });
+      const held = parts.test!.count;
+      expect(held).toBeGreaterThan(1);
+      expect(held + parts.train.count).toBe(240);
+      expect(settled.heldOut).toBe(0.05);
+      expect(training.heldOut!.reduce((sum, { x }) => sum + x.shape[0]!, 0)).toBe(held);
+      const asked = recipe({ dataset: many, ...small, heldOut: 0.5 });
+      expect(Math.abs(asked.images.test!.count - 120)).toBeLessThan(32);
+      for (const { images, training } of [
+        recipe({ dataset: many, ...small, heldOut: 0 }),
+        recipe({ dataset: { ...dataset, train: drawn(199) }, ...small }),
+      ]) {
+        expect(images.test).toBeUndefined();
+        expect(training.heldOut).toBeUndefined();
+      }
+      const tested = recipe({ dataset: { ...many, test: drawn(7) }, ...small });
+      expect(tested.images).toMatchObject({ train: { count: 240 }, test: { count: 7 } });
+      expect(tested.settled.heldOut).toBe(0);
+      expect(() => recipe({ dataset: { ...many, test: drawn(7) }, heldOut: 0.1 })).toThrow(/these have 7, which are/);
+      expect(() => recipe({ dataset: many, heldOut: 1 })).toThrow(UsageError);
+    }
+  });
+
   test("of changed images the network is told, in any family that can be", () => {
     for (const family of ["adm-unet", "pixel-transformer"]) {
       const { model, training, network } = denoiserRecipe({

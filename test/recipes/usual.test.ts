@@ -54,7 +54,7 @@ describe("what is usual for images", () => {
     const other = denoiserRecipe({ dataset, preset: "tiny", process: flowProcess(), batchSize: 5, steps: 7 });
     expect(other.settled).toEqual({
       ...{ preset: "tiny", process: "flow", sigmaData: undefined, batchSize: 5, learningRate: 1e-3 },
-      ...{ steps: 7, minutes: undefined, warmUpSteps: 0 },
+      ...{ steps: 7, minutes: undefined, warmUpSteps: 0, heldOut: 0 },
     });
     expect(denoiserRecipe({ dataset, minutes: 3 }).settled).toMatchObject({ minutes: 3, steps: undefined });
   });

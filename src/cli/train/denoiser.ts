@@ -9,6 +9,11 @@ const options = {
   out,
   family: familyOption("denoiser"),
   ...common,
+  until: choice(
+    ["good"],
+    "end sooner than --minutes says, once the loss on held-out images stops to fall (docs/training.md)",
+    {},
+  ),
   labelDropout: real(
     "share of images trained without their class, for --cfg-scale and --unconditional; 0 for neither",
     {

@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
 import { counted } from "../../counted.ts";
-import type { Dataset } from "../../data/dataset.ts";
 import { describeBackground, describeLabels } from "../../data/report.ts";
 import { describeNoise } from "../../diffusion/process-config.ts";
 import type { NetworkRole } from "../../models/family.ts";
@@ -29,8 +28,7 @@ const adviceForFew = (epochs: number, images: number, steps: number): string =>
 /** What will be trained, on what: a few lines. */
 export function describeJob(
   network: NetworkRole,
-  { parameters, process, microBatch, transfer, settled }: Job,
-  dataset: Dataset,
+  { parameters, process, microBatch, transfer, settled, dataset }: Job,
   values: DenoiserValues | ClassifierValues,
 ): string {
   const { path, train, classes, imageShape } = dataset;
@@ -42,9 +40,18 @@ export function describeJob(
   return [
     `data: ${counted(train.count, "image")} ${width}x${height}, ${channels === 1 ? "grey" : "colour"}, ${known}${describeLabels(dataset)}${behind === undefined ? "" : `, ${behind}`} (${path})`,
     ...(chosen === undefined ? [] : [`chosen for such images: ${chosen}`]),
+    ...(settled.heldOut === 0
+      ? []
+      : [
+          `held out: ${counted(dataset.test!.count, "image")}, chosen by their content: never trained on, but measured at each checkpoint; --held-out 0 trains on all`,
+        ]),
     `${network}: ${preset === undefined ? `as in ${values.from}` : `preset ${preset}`}, ${count(parameters)} parameters; ${describeNoise(process)}`,
     ...(transfer ? [describeTransfer(transfer, values.from!)] : []),
-    describeLength(settled, microBatch, train.count),
+    describeLength(settled, {
+      microBatch,
+      until: "until" in values ? values.until : undefined,
+      images: train.count,
+    }),
   ].join("\n");
 }
 
@@ -54,15 +61,18 @@ function describeChoices(
   values: DenoiserValues | ClassifierValues,
 ): string | undefined {
   const open = Object.entries(settled).filter(
-    ([key, value]) => value !== undefined && values[key as keyof typeof settled] === undefined,
+    ([key, value]) => value !== undefined && value !== 0 && values[key as keyof typeof settled] === undefined,
   );
   return open.length === 0 ? undefined : open.map(([key, value]) => `${flagOf(key)} ${value}`).join(" ");
 }
 
 /** How long the training is, and how often it sees each image. */
-function describeLength({ steps, minutes, batchSize }: SettledOptions, microBatch: number, images: number): string {
+function describeLength(
+  { steps, minutes, batchSize }: SettledOptions,
+  { microBatch, until, images }: { microBatch: number; until: string | undefined; images: number },
+): string {
   const each = `of ${counted(batchSize, "image")} (${microBatch} at a time)`;
-  const time = minutes === undefined ? [] : [duration(60 * minutes)];
+  const time = minutes === undefined ? [] : [`${until ? "until it is good, at most " : ""}${duration(60 * minutes)}`];
   if (steps === undefined) return `training: ${time[0]}, in steps ${each}`;
   const epochs = (steps * batchSize) / images;
   const often = epochs > manyEpochs ? `\n${adviceForFew(epochs, images, steps)}` : "";
@@ -98,7 +108,8 @@ export async function estimate(
   const { minutes, batchSize, steps } = job.settled;
   shown.say(earlyWord(job, values));
   const times = [performance.now()];
-  for await (const event of job.start({ backend, steps: timedSteps, minutes: undefined, warmUpSteps: 0, signal })) {
+  const timed = { steps: timedSteps, minutes: undefined, until: undefined, warmUpSteps: 0 };
+  for await (const event of job.start({ ...timed, backend, signal })) {
     if (event.kind !== "step") continue;
     times.push(performance.now());
     shown.update(event.step, timedSteps, "steps timed");

@@ -37,6 +37,8 @@ export interface Job {
   readonly process: NoiseConfig;
   /** Floating-point operations that training takes for one image. */
   flops(): number;
+  /** What it learns from, and is measured on. */
+  readonly dataset: Dataset;
   /** Images in memory at once. */
   readonly microBatch: number;
   /** What was chosen of what was left open. */
@@ -70,7 +72,7 @@ const isOpen = (values: Common & Partial<DenoiserValues>, { existing, from, resu
 /** A denoiser that the options ask for, on the noise of the model in the folder where they ask for none. */
 export function denoiserJob(values: DenoiserValues, dataset: Dataset, beside: Beside): Job {
   const { existing, from } = beside;
-  const { loss, lossWeight, vlbWeight, timesteps, labelDropout, immiscible, augment, powerEma } = values;
+  const { loss, lossWeight, vlbWeight, timesteps, labelDropout, immiscible, augment, powerEma, until } = values;
   const process = isOpen(values, beside) ? undefined : denoiserProcess(values, existing, from);
   const recipe = denoiserRecipe({
     ...commonOptions(values, dataset),
@@ -83,11 +85,13 @@ export function denoiserJob(values: DenoiserValues, dataset: Dataset, beside: Be
     immiscible,
     augment,
     powerEma,
+    until,
     ...(loss && { loss }),
   });
-  const { network, training, model, transfer, settled } = recipe;
+  const { network, training, model, transfer, settled, images } = recipe;
   return {
     transfer,
+    dataset: { ...dataset, ...images },
     parameters: countParameters(network),
     process: training.process,
     microBatch: training.microBatch!,
@@ -108,9 +112,10 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, beside
   const process = isOpen(values, beside) ? undefined : processOf(values, known);
   const { weightDecay } = values;
   const recipe = classifierRecipe({ ...commonOptions(values, dataset), from, process, weightDecay });
-  const { network, training, model, transfer, settled } = recipe;
+  const { network, training, model, transfer, settled, images } = recipe;
   return {
     transfer,
+    dataset: { ...dataset, ...images },
     parameters: countParameters(network),
     process: noiseOf(training.process),
     microBatch: training.microBatch!,
@@ -124,9 +129,23 @@ export function classifierJob(values: ClassifierValues, dataset: Dataset, beside
 /** Options that the recipes of both take. */
 const commonOptions = (values: Common, dataset: Dataset) => {
   const { family, preset, steps, minutes, batchSize, microBatch, seed, flip, crop, classBalance, warmUpSteps } = values;
-  const { learningRate, decay, maxGradientNorm, emaRate } = values;
+  const { learningRate, decay, maxGradientNorm, emaRate, heldOut } = values;
   return {
-    ...{ dataset, family, preset, steps, batchSize, seed, flip, crop, classBalance, decay, maxGradientNorm, emaRate },
+    ...{
+      dataset,
+      heldOut,
+      family,
+      preset,
+      steps,
+      batchSize,
+      seed,
+      flip,
+      crop,
+      classBalance,
+      decay,
+      maxGradientNorm,
+      emaRate,
+    },
     ...(learningRate !== undefined && { learningRate }),
     ...(minutes !== undefined && { minutes }),
     ...(microBatch !== undefined && { microBatch }),

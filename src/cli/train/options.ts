@@ -1,5 +1,6 @@
 import { presetNames } from "../../models/adm/presets.ts";
 import { defaultFamilies } from "../../models/family.ts";
+import { decays } from "../../training/learning-rate.ts";
 import { labelOptions } from "../terminal/label-options.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../terminal/option.ts";
 
@@ -35,7 +36,9 @@ export const trainOptions = {
     otherwise: "a tenth of --steps, at most 200",
     aliases: ["warm-up"],
   }),
-  decay: choice(["none", "linear", "cosine"], "how the learning rate falls to 0 at the end", { fallback: "cosine" }),
+  decay: choice(decays, "how the learning rate falls to 0 at the end; late: over the last sixth alone", {
+    fallback: "cosine",
+  }),
   maxGradientNorm: real("largest norm of the gradient, which is clipped to it; 0 for no limit", {
     fallback: 1,
     least: 0,
@@ -69,6 +72,10 @@ export const trainOptions = {
     otherwise: "that of the model in --out, else 1000",
   }),
   size: whole("resize and centre-crop to this side, in pixels", { otherwise: "images as they are, if all alike" }),
+  heldOut: real(
+    "share of the images, at most 512, that is never trained on but measured at checkpoints, where there are no test images; 0 for none",
+    { least: 0, most: 0.5, otherwise: "0.05 from 200 images on" },
+  ),
   flip: toggle("mirror half of the images, left to right; not for digits or letters"),
   crop: whole("shift images by up to n pixels", { fallback: 0, least: 0 }),
   classBalance: real("how far classes of few images are shown as often as others: 0 as in the data, 1 equally often", {

@@ -2,6 +2,7 @@ import { basename, join } from "node:path";
 import type { Model } from "../../checkpoint/model.ts";
 import { loadModel, recordToSave, saveModel } from "../../checkpoint/model-folder.ts";
 import { counted } from "../../counted.ts";
+import type { Split } from "../../data/content.ts";
 import type { Dataset } from "../../data/dataset.ts";
 import { RuntimeFailure } from "../../errors.ts";
 import { accuracyTable } from "../../evaluation/accuracy.ts";
@@ -33,6 +34,8 @@ export interface Outputs {
   readonly keep?: "best" | "last";
   /** What it is trained on; of students, which learn from a teacher, none. */
   readonly dataset?: Dataset;
+  /** Real images that tell what a copy is; without them, or with a few that were held out alone, training images beside each other do. */
+  readonly test?: Split | undefined;
   readonly job: Pick<Job, "model">;
   /** The command that goes on after Ctrl-C; by default that of `train`. */
   readonly again?: string;
@@ -51,7 +54,8 @@ export interface Outputs {
 /** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
   const { network, out, shown } = outputs;
-  await using copies = await copyWatch(outputs.dataset, outputs.detector, out, outputs);
+  const compared = outputs.dataset && { train: outputs.dataset.train, test: outputs.test };
+  await using copies = await copyWatch(compared, outputs.detector, out, outputs);
   let metrics: MetricsFile;
   let config: JsonObject = {};
   let kept = keeper(outputs.keep ?? "best", undefined);
@@ -95,6 +99,10 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
           for (const line of kept.note({ step: event.step, heldOut: event.heldOut, best: event.best! }))
             shown.say(line);
         }
+        if (event.windsUp)
+          shown.say(
+            `good: in the last third of the run the held-out loss fell by no more than 1%; from step ${event.step} on the learning rate falls to 0, over the last sixth of the run`,
+          );
         await save(event.step, event.averaged);
         break;
       case "samples":
@@ -196,7 +204,8 @@ async function report({ out, dataset, backend, signal, shown }: Outputs, model: 
   const split = dataset.test ?? dataset.train;
   const rows = await measureAccuracy(model, split, { backend, signal, shown, count: reportImages });
   const classes = model.classes.length;
-  const title = `Noisy classifier of ${basename(out)}, on ${dataset.test ? "test" : "its training"} images`;
+  const heldOut = model.classifier!.training?.heldOut ? "held-out" : "test";
+  const title = `Noisy classifier of ${basename(out)}, on ${dataset.test ? heldOut : "its training"} images`;
   await writeFiles(accuracyFiles(out, rows, { title, classes }));
   shown.say(`${title}\n${accuracyTable(rows, classes)}`);
 }

@@ -48,7 +48,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     there: existing?.[network] && network,
     missing: asked.data === undefined ? "--data DIR" : undefined,
   });
-  const { values, start } = await begin(network, asked, given, { saved, existing });
+  const { values, start } = await begin(network, withLateDecay(asked, given), given, { saved, existing });
 
   const shown = progress(terminal);
   checkChoice(network, values);
@@ -65,7 +65,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     device: values.device,
     ...(values.threads && { threads: values.threads }),
   });
-  const description = describeJob(network, job, dataset, values);
+  const description = describeJob(network, job, values);
   if (values.dryRun) {
     terminal.out(`${description}\n`);
     return terminal.out(`${await estimate(job, values, backend, shown, signal)}\n`);
@@ -91,11 +91,15 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   });
   const { storage, keep } = values;
   const measure = () => missingDetector(values, dataset, backend);
-  const run = { backend, terminal, shown, signal, measure, ...copiesOf(values, stop) };
-  await follow(events, { network, out, storage, keep, dataset, job, ...run }).catch((error) =>
+  const run = { backend, terminal, shown, signal, measure, test: dataset.test, ...copiesOf(values, stop) };
+  await follow(events, { network, out, storage, keep, dataset: job.dataset, job, ...run }).catch((error) =>
     throwWithAWayOn(error, goOn(`train ${network}`, out), { ...values, ...job.settled }, store),
   );
 }
+
+/** Options of a run until it is good: its rate falls late, unless another way is asked for, which the recipe refuses. */
+const withLateDecay = <V extends DenoiserValues | ClassifierValues>(values: V, given: ReadonlySet<string>): V =>
+  "until" in values && values.until && !given.has("decay") ? { ...values, decay: "late" } : values;
 
 /** The options of the run, and the model that it begins with: those of its checkpoint where it goes on. */
 async function begin<V extends DenoiserValues | ClassifierValues>(

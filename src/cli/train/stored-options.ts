@@ -30,6 +30,8 @@ const decides: Readonly<Record<Exclude<OptionName, (typeof changeable)[number]>,
   background: "model",
   size: "model",
   seed: "model",
+  heldOut: "model",
+  until: "model",
   augment: "model",
   powerEma: "model",
   data: "run",
@@ -83,7 +85,10 @@ const renamed: Readonly<Record<string, OptionName>> = {
   dataDeviation: "sigmaData",
 };
 
-/** Options that any version stored, under today's names. The warm-up was not stored where the run's length decided it. */
+/**
+ * Options that any version stored, under today's names. The warm-up was not stored where the run's length decided it; nothing was held out of
+ * training images, nor is it where it is not stored.
+ */
 export function upgradeOptions(stored: JsonObject): JsonObject {
   const options = Object.fromEntries(
     Object.entries(stored).map(([key, value]): [string, Json] => {
@@ -92,7 +97,7 @@ export function upgradeOptions(stored: JsonObject): JsonObject {
     }),
   );
   const { steps } = options;
-  return typeof steps === "number" ? { warmUpSteps: usualWarmUp(steps), ...options } : options;
+  return { heldOut: 0, ...(typeof steps === "number" && { warmUpSteps: usualWarmUp(steps) }), ...options };
 }
 
 /**
