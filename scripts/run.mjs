@@ -124,6 +124,7 @@ const tasks = {
   test,
   docs: () => tool("typedoc/bin/typedoc"),
   bench: async (args) => (await build()) || node(["--import", "tsx", join("bench", "main.ts"), ...args]),
+  claims: async (args) => (await build()) || node(["--import", "tsx", join("bench", "claims", "main.ts"), ...args]),
   // From where the caller stands: npm moves to the root.
   guidestar: async (args) => (await build()) || guidestar(args, { cwd: process.env.INIT_CWD }),
 };

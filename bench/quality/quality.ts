@@ -8,6 +8,7 @@ import { denoiserRecipe } from "../../src/recipes/denoiser.ts";
 import type { Backend } from "../../src/runtime/backend.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { trainDenoiser } from "../../src/training/train.ts";
+import { worked } from "../processor-time.ts";
 import { type QualityOptions, readOptions } from "./options.ts";
 import { recipes } from "./recipes.ts";
 import { chart, type Point, type Result, table } from "./report.ts";
@@ -64,19 +65,10 @@ interface Around {
   readonly ruler: Ruler;
 }
 
-/**
- * Milliseconds that processors worked for this process, which others on the machine don't change. With one thread these are the milliseconds of a
- * clock, where nothing else runs.
- */
-function worked(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
-
 /** Trains by a recipe, and measures on the way. */
 async function measured(name: string, seed: number, { options, dataset, backend, ruler }: Around) {
   const { minutes, points: wanted, scale, out } = options;
-  const recipe = denoiserRecipe({ dataset, seed, minutes, ...recipes[name]!.options });
+  const recipe = denoiserRecipe({ dataset, heldOut: 0, seed, minutes, ...recipes[name]!.options });
   const { batchSize = 64 } = recipes[name]!.options;
   // A clock that stands still while pictures are drawn and measured.
   let away = 0;

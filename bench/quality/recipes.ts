@@ -23,6 +23,9 @@ const before = {
 const x0Flow = flowProcess({ prediction: "x0" });
 const logitNormal = (mean: number, std: number) => ({ timesteps: { mean, std } }) as const;
 
+/** What others change in one place. */
+const patchSmallEdm = { ...before, preset: "patch-small", process: edmProcess(), batchSize: 16 } as const;
+
 /**
  * The recipes, by name; a new idea is one entry. The baseline is that of openai/guided-diffusion, as its README trains 64x64: the ADM UNet,
  * eps and variances by the hybrid loss, timesteps all alike, Adam at 1e-4 without decay, clipping or warm-up, an average at 0.9999; and the
@@ -74,7 +77,34 @@ export const recipes: Readonly<Record<string, QualityRecipe>> = {
   },
   "patch-small-edm": {
     about: "UNet on patches of 2x2 (space to depth), EDM, 16 images a step",
-    options: { ...before, preset: "patch-small", process: edmProcess(), batchSize: 16 },
+    options: patchSmallEdm,
+  },
+  "pixel-transformer-x0": {
+    about: "pixel transformer (JiT) of patches, flow, predicting the image at more noise",
+    options: {
+      ...before,
+      family: "pixel-transformer",
+      process: x0Flow,
+      lossWeight: "velocity",
+      ...logitNormal(0.8, 0.8),
+      batchSize: 16,
+    },
+  },
+  "patch-small-edm-immiscible": {
+    about: "patch-small-edm, each batch's noise given to the images that it is near to",
+    options: { ...patchSmallEdm, immiscible: true },
+  },
+  "patch-small-edm-augment": {
+    about: "patch-small-edm, each change of images with probability 0.12, of which the network is told",
+    options: { ...patchSmallEdm, augment: 0.12 },
+  },
+  "patch-small-edm-ema-999": {
+    about: "patch-small-edm, a shorter average of the weights: 0.999",
+    options: { ...patchSmallEdm, emaRate: 0.999 },
+  },
+  "patch-small-edm-dropout-20": {
+    about: "patch-small-edm, a fifth of the images without their class",
+    options: { ...patchSmallEdm, labelDropout: 0.2 },
   },
   "patch-small-flow": {
     about: "the same, flow, velocity, logit-normal times",

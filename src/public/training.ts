@@ -24,7 +24,7 @@
 
 export { type Batch, type BatchOptions, batchSequence, imagesAt } from "../data/batches.ts";
 export type { Split } from "../data/content.ts";
-export { type HeldOut, holdOut } from "../data/hold-out.ts";
+export { type HeldOut, type HoldOutOptions, holdOut } from "../data/hold-out.ts";
 export { type ClassifierRecipeOptions, classifierRecipe } from "../recipes/classifier.ts";
 export { type DenoiserRecipeOptions, denoiserRecipe } from "../recipes/denoiser.ts";
 export {
@@ -115,4 +115,5 @@ export {
   trainDenoiser,
   trainScore,
 } from "../training/train.ts";
+export type { Fall } from "../training/until.ts";
 export type { Watch } from "../training/watch.ts";

@@ -1,14 +1,14 @@
 import { ModelError } from "../errors.ts";
 import { float32, type NDArray, type Tree } from "../ndarray.ts";
 import type { Backend } from "../runtime/backend.ts";
-import { betterOf } from "./best.ts";
+import { type Best, betterOf } from "./best.ts";
 import { type CalendarOptions, calendar } from "./calendar.ts";
-import type { Checkpoint, CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
+import type { CheckpointStore, Json, JsonObject } from "./checkpoint.ts";
 import type { TrainingEvent } from "./events.ts";
 import { notFinite, openNewest, type SkippedCheckpoint, stopped } from "./go-back.ts";
 import { heldOutOf } from "./held-out.ts";
 import { type LearningRateOptions, learningRateAt, learningRateAtProgress } from "./learning-rate.ts";
-import { type PaceOptions, pacer } from "./pace.ts";
+import { type Pace, type PaceOptions, pacer } from "./pace.ts";
 import { checkResume, withHistory } from "./resume.ts";
 import type { StepOptions } from "./step/graph.ts";
 import { compileTraining, type TrainingProgram, type TrainingState } from "./step/program.ts";
@@ -19,7 +19,7 @@ import { type ClassifierOptions, classifierTask } from "./tasks/classifier.ts";
 import { type ConsistencyOptions, consistencyTask } from "./tasks/consistency.ts";
 import { type DenoiserOptions, denoiserTask } from "./tasks/denoiser.ts";
 import { type ScoreOptions, scoreTask } from "./tasks/score.ts";
-import { fallWith, isFlat } from "./until.ts";
+import { type Fall, fallWith, isFlat } from "./until.ts";
 import { freshWatch, observe, type Watch } from "./watch.ts";
 
 /** Settings of `train`; those of AdamW, of the learning rate, of the averages and of the run's length are among them. */
@@ -60,7 +60,8 @@ export async function* train<const B extends Tree<NDArray>>(
   const start = await open(task, options);
   await using program = start.program;
   const { config, skipped } = start;
-  let { path, best, falls } = start;
+  let { path } = start;
+  let judged: Judged = start;
   let now: Moment = start;
   let savedStep = path === undefined ? -1 : now.step;
   const pace = pacer(options, start.pace);
@@ -70,12 +71,11 @@ export async function* train<const B extends Tree<NDArray>>(
   let read: Promise<TrainingState> | undefined;
   const state = (): Promise<TrainingState> => (read ??= program.readState());
   const save = async (): Promise<void> => {
-    const kept = { pace: pace.state(), best, falls };
-    path = (await saveChecked(await state(), now, kept, config, store)) ?? path;
+    path = (await saveChecked(await state(), now, { ...judged, pace: pace.state() }, config, store)) ?? path;
     savedStep = now.step;
     due.saved();
   };
-  const resumed = path !== undefined && { resumedFrom: path, skipped, ...(best && { best }) };
+  const resumed = path !== undefined && { resumedFrom: path, skipped, ...(judged.best && { best: judged.best }) };
   yield { kind: "start", step: now.step, steps: options.steps, config, ...resumed };
 
   const clock = stopwatch();
@@ -102,18 +102,11 @@ export async function* train<const B extends Tree<NDArray>>(
     yield { kind: "step", step, steps, progress, seconds, ...made.report, imagesPerSecond, secondsLeft };
     if (store && due.checkpoint(step)) {
       const heldOut = await held.measure((await state()).ema);
-      if (heldOut !== undefined) best = betterOf(best, { step, heldOut });
-      let windsUp = false;
-      if (heldOut !== undefined && options.until) {
-        falls = fallWith(falls ?? [], { seconds, heldOut });
-        windsUp = isFlat(falls, seconds, options.minutes!) && pace.windUp();
-      }
+      if (heldOut !== undefined) judged = judge(judged, { step, seconds, heldOut });
+      const windsUp = options.until && isFlat(judged.falls, seconds, options.minutes!) && pace.windUp();
       await save();
-      const quality = heldOut !== undefined && best && { heldOut, best };
-      yield {
-        ...{ kind: "checkpoint", step, path: path!, averaged: (await state()).ema, ...quality },
-        ...(windsUp && { windsUp }),
-      };
+      const quality = { ...(heldOut !== undefined && { heldOut, best: judged.best! }), ...(windsUp && { windsUp }) };
+      yield { kind: "checkpoint", step, path: path!, averaged: (await state()).ema, ...quality };
     }
     if (due.samples(step)) yield { kind: "samples", step, averaged: (await state()).ema };
   }
@@ -127,8 +120,22 @@ interface Moment {
   readonly memory: Json;
 }
 
+/** What held-out images say of a run so far. */
+interface Judged {
+  readonly best: Best | undefined;
+  /** Kept by all runs: they are few. */
+  readonly falls: readonly Fall[] | undefined;
+}
+
+const judge = ({ best, falls = [] }: Judged, now: Best & Fall): Judged => ({
+  best: betterOf(best, { step: now.step, heldOut: now.heldOut }),
+  falls: fallWith(falls, { seconds: now.seconds, heldOut: now.heldOut }),
+});
+
 /** What checkpoints hold of a run as a whole. */
-type Kept = { readonly [K in "pace" | "best" | "falls"]: Checkpoint[K] | undefined };
+interface Kept extends Judged {
+  readonly pace: Pace | undefined;
+}
 
 /** Saves a checkpoint; nothing without a store. Throws TrainingStopped where numbers are not finite. */
 async function saveChecked(

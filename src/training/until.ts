@@ -23,7 +23,7 @@ export const fallWith = (falls: readonly Fall[], now: Fall): readonly Fall[] =>
   falls.every(({ heldOut }) => now.heldOut < heldOut) ? [...falls, now] : falls;
 
 /** Has the least held-out loss stopped to fall, so many seconds after the run began? `minutes` is the longest time. */
-export function isFlat(falls: readonly Fall[], seconds: number, minutes: number): boolean {
+export function isFlat(falls: readonly Fall[] = [], seconds: number, minutes: number): boolean {
   const before = falls.findLast((fall) => fall.seconds <= (1 - lastPart) * seconds)?.heldOut;
   const least = falls.at(-1)?.heldOut;
   if (before === undefined || least === undefined || seconds < 60 * minutes * soonest) return false;

@@ -5,6 +5,8 @@ interface Measured {
   readonly step: number;
   readonly heldOut: number;
   readonly best: Best;
+  /** Does the rate fall to 0 from here on, for the loss has stopped to? */
+  readonly windsUp?: boolean;
 }
 
 /** Decides which weights the model folder holds: the newest, or, where images are held out, those with the least loss on them. */
@@ -27,7 +29,7 @@ export function keeper(keep: "best" | "last", best: Best | undefined): Keeper {
   let worse = 0;
   return {
     keeps: (step) => keep === "last" || known === undefined || known.step === step,
-    note({ step, heldOut, best }) {
+    note({ step, heldOut, best, windsUp = false }) {
       known = best;
       last = heldOut;
       const isBest = best.step === step;
@@ -40,6 +42,11 @@ export function keeper(keep: "best" | "last", best: Best | undefined): Keeper {
         ...(worse === rises
           ? [
               `warning: the held-out loss has risen since step ${best.step}: from there on the network learns its images by heart. More images are better, --flip and --crop make more of those that there are, and a smaller --preset or fewer steps help`,
+            ]
+          : []),
+        ...(windsUp
+          ? [
+              `good: in the last third of the run the held-out loss fell by no more than 1%; from step ${step} on the learning rate falls to 0, over the last sixth of the run`,
             ]
           : []),
       ];

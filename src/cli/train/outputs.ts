@@ -53,9 +53,8 @@ export interface Outputs {
 
 /** Follows a training: its events become metrics, models, sheets and lines. Throws Interrupted where it was stopped. */
 export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outputs): Promise<void> {
-  const { network, out, shown } = outputs;
-  const compared = outputs.dataset && { train: outputs.dataset.train, test: outputs.test };
-  await using copies = await copyWatch(compared, outputs.detector, out, outputs);
+  const { network, out, shown, dataset, test } = outputs;
+  await using copies = await copyWatch(dataset && { train: dataset.train, test }, outputs.detector, out, outputs);
   let metrics: MetricsFile;
   let config: JsonObject = {};
   let kept = keeper(outputs.keep ?? "best", undefined);
@@ -96,13 +95,8 @@ export async function follow(events: AsyncIterable<TrainingEvent>, outputs: Outp
       case "checkpoint":
         if (event.heldOut !== undefined) {
           await metrics!.addHeldOut(event.step, event.heldOut);
-          for (const line of kept.note({ step: event.step, heldOut: event.heldOut, best: event.best! }))
-            shown.say(line);
+          for (const line of kept.note({ ...event, heldOut: event.heldOut, best: event.best! })) shown.say(line);
         }
-        if (event.windsUp)
-          shown.say(
-            `good: in the last third of the run the held-out loss fell by no more than 1%; from step ${event.step} on the learning rate falls to 0, over the last sixth of the run`,
-          );
         await save(event.step, event.averaged);
         break;
       case "samples":

@@ -56,8 +56,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   if (network === "classifier") requireClasses(dataset, 2);
   const fingerprint = fingerprintOf(dataset);
   if (saved) checkSameData(dataset.path, fingerprint, saved.config);
-  const resumed = saved !== undefined;
-  const job = jobOf(values, dataset, { existing, from: start, resumed });
+  const job = jobOf(values, dataset, { existing, from: start, resumed: saved !== undefined });
   // What could not be saved is said now, not after the first hour.
   await recordToSave(out, job.model({}, {}));
 
@@ -73,7 +72,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   shown.say(description);
 
   const config = {
-    ...configOf(resumed ? values : { ...values, ...job.settled }, dataset),
+    ...configOf(saved ? values : { ...values, ...job.settled }, dataset),
     ...(start && { start: storedStart(network, start) }),
     fingerprint,
   };
@@ -81,10 +80,7 @@ async function run<V extends DenoiserValues | ClassifierValues>(
   const events = job.start({
     backend,
     store,
-    checkpointEvery: values.checkpointEvery,
-    checkpointMinutes: values.checkpointMinutes,
-    ...(asked.fromStep !== undefined && { fromStep: asked.fromStep }),
-    ...("sampleEvery" in values && { sampleEvery: values.sampleEvery, sampleMinutes: values.sampleMinutes }),
+    ...calendarOf(values),
     config,
     mayChange,
     signal: AbortSignal.any([signal, stop.signal]),
@@ -96,6 +92,13 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     throwWithAWayOn(error, goOn(`train ${network}`, out), { ...values, ...job.settled }, store),
   );
 }
+
+/** Where it goes on, when it writes checkpoints and draws sheets. */
+const calendarOf = (values: DenoiserValues | ClassifierValues) => ({
+  ...(values.fromStep !== undefined && { fromStep: values.fromStep }),
+  ...{ checkpointEvery: values.checkpointEvery, checkpointMinutes: values.checkpointMinutes },
+  ...("sampleEvery" in values && { sampleEvery: values.sampleEvery, sampleMinutes: values.sampleMinutes }),
+});
 
 /** Options of a run until it is good: its rate falls late, unless another way is asked for, which the recipe refuses. */
 const withLateDecay = <V extends DenoiserValues | ClassifierValues>(values: V, given: ReadonlySet<string>): V =>
