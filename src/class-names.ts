@@ -27,6 +27,21 @@ export function labelOf(name: string | number, { classes, source }: ClassNames):
   throw new UsageError(`${source} has no class "${name}"; its classes are ${listed(classes)}`);
 }
 
+/** Names with commas between them, of which some may have commas themselves: the longest that is a class counts. */
+export function splitNames(names: string, classes: readonly string[]): string[] {
+  const known = new Set(classes.map((name) => name.normalize("NFC")));
+  const parts = names.normalize("NFC").split(",");
+  const found: string[] = [];
+  for (let from = 0; from < parts.length; ) {
+    let to = parts.length;
+    const name = () => parts.slice(from, to).join(",").trim();
+    while (to > from + 1 && !known.has(name())) to--;
+    if (name() !== "") found.push(name());
+    from = to;
+  }
+  return found;
+}
+
 /** Where a name stands, in any Unicode form; -1 where it does not. */
 const placeOf = (name: string, classes: readonly string[]): number => {
   const place = classes.indexOf(name);

@@ -194,6 +194,15 @@ export function readSetting<T>(setting: Setting<T>, text: string, name: string):
   throw new UsageError(`${name} must be ${setting.expected} but is ${shown(text)}`);
 }
 
+/** The text that means a value: `read` of the setting gives it back. */
+export const textOf = (value: unknown): string => {
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  return Array.isArray(value) ? value.join(":") : String(value);
+};
+
+/** How texts write a setting's name: cfgScale is "cfg-scale". */
+export const wordOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
 function shown(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(shown).join(", ")}]`;
   return typeof value === "number" || value === undefined ? String(value) : JSON.stringify(value);

@@ -35,4 +35,5 @@ export { type GridOptions, grid } from "../images/grid.ts";
 export type { DecodedImage, Image } from "../images/image.ts";
 export { toFloat32, toUint8 } from "../images/planes.ts";
 export { encodePng, type PngOptions, readPngText } from "../images/png.ts";
+export { sheetLayout } from "../images/sheet.ts";
 export { type PreviewOptions, terminalPreview } from "../images/terminal.ts";

@@ -16,6 +16,18 @@
  * console.log(pictures.shape.join(" ")); // 1 1 28 28
  * ```
  *
+ * That page computes where it stands: tracing and compiling take tens of milliseconds at a time. `createSampler` does all of it in a worker, and
+ * `guidestar/element` is an element made of it:
+ *
+ * ```ts
+ * import { createSampler } from "guidestar/web";
+ *
+ * await using sampler = await createSampler({ model: "/models/digits/" });
+ * for await (const { step, steps, pictures } of sampler.draw({ labels: ["3"], seeds: [7] })) {
+ *   console.log(`${step}/${steps}`, pictures[0].data.length);
+ * }
+ * ```
+ *
  * @module guidestar/web
  */
 
@@ -23,6 +35,7 @@ import "../web/disposal.ts";
 import "./web-engine.ts";
 
 export { openBackend, type WebBackend, type WebBackendOptions } from "../runtime/web/backend.ts";
+export type { RunTexts } from "../sampling/run-texts.ts";
 export {
   type CheckpointDatabaseOptions,
   checkpointDatabase,
@@ -32,3 +45,6 @@ export {
 export { type FetchOptions, type FetchProgress, loadModel } from "../web/fetched-model.ts";
 export { isolatePage } from "../web/isolate.ts";
 export { forgetWeights } from "../web/kept-weights.ts";
+export { type AskedRun, createSampler, type Sampler, type SamplerOptions } from "../web/sampler/sampler.ts";
+export { imageDataOf } from "../web/sampler/sheet.ts";
+export type { DrawingEvent, GuidanceKind, SamplerModel, WrittenRun } from "../web/sampler/work.ts";

@@ -10,7 +10,18 @@ beforeAll(checkBuilt);
 const execute = promisify(execFile);
 
 test("the package has its chapters", () => {
-  const chapters = ["tensor", "nn", "models", "diffusion", "training", "evaluation", "formats", "node", "web"];
+  const chapters = [
+    "tensor",
+    "nn",
+    "models",
+    "diffusion",
+    "training",
+    "evaluation",
+    "formats",
+    "node",
+    "web",
+    "element",
+  ];
   expect(subpaths).toEqual(["guidestar", ...chapters.map((name) => `guidestar/${name}`)]);
 });
 

@@ -172,8 +172,21 @@ export const importRules: readonly ImportRule[] = [
     },
   },
 
-  // What browsers have in place of a disk.
-  { room: "web", may: { models: "all", formats: "all", training: ["checkpoint-database.ts"], checkpoint: "all" } },
+  // What browsers have in place of a disk and of a command line.
+  {
+    room: "web",
+    may: {
+      models: "all",
+      formats: "all",
+      training: ["checkpoint-database.ts"],
+      checkpoint: "all",
+      guidance: ["sampler/work.ts"],
+      samplers: ["sampler/work.ts"],
+      sampling: ["sampler/attributes.ts", "sampler/element.ts", "sampler/sampler.ts", "sampler/work.ts"],
+      images: ["sampler/element.ts", "sampler/sampler.ts", "sampler/sheet.ts", "sampler/work.ts"],
+      runtime: ["sampler/sampler.ts", "sampler/work.ts"],
+    },
+  },
 
   // What other packages import, and the command line: here all rooms meet.
   { room: "public", may: "everything" },

@@ -12,9 +12,9 @@ interface Manifest {
 
 export const manifest: Manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 
-/** What programs import: "guidestar", "guidestar/tensor", ...; the worker of `guidestar/web` is started, not imported. */
+/** What programs import: "guidestar", "guidestar/tensor", ...; the workers of `guidestar/web` are started, not imported. */
 export const subpaths: readonly string[] = Object.keys(manifest.exports)
-  .filter((path) => path !== "./package.json" && path !== "./web/worker")
+  .filter((path) => path !== "./package.json" && !path.startsWith("./web/"))
   .map((path) => path.replace(/^\./, "guidestar"));
 
 /** When the newest file of a folder changed, in ms. */
@@ -25,9 +25,20 @@ const newest = (folder: string): number =>
       .map(({ parentPath, name }) => statSync(join(parentPath, name)).mtimeMs),
   );
 
+/** When a file of dist was built, in ms; the compiler writes all of them at each build. */
+const built = (...path: string[]): number => {
+  const file = join(root, "dist", ...path);
+  return existsSync(file) ? statSync(file).mtimeMs : 0;
+};
+
 /** Is dist what src is now? */
-export const isBuilt = (): boolean =>
-  existsSync(join(root, "dist")) && newest(join(root, "dist")) >= newest(join(root, "src"));
+export const isBuilt = (): boolean => built("index.js") >= newest(join(root, "src"));
+
+/** The same of the page that `guidestar page` copies. */
+export function checkPageBuilt(): void {
+  if (built("page", "index.html") < Math.max(built("index.js"), newest(join(root, "page"))))
+    throw new Error("dist/page is older than what it is built of: run `npm run build` first, as `npm test` does");
+}
 
 /** Tests of the built package would pass or fail for what it was before: throws where dist is older than src. */
 export function checkBuilt(): void {

@@ -7,6 +7,7 @@ import { grid } from "../../images/grid.ts";
 import type { Image } from "../../images/image.ts";
 import { toUint8 } from "../../images/planes.ts";
 import { encodePng } from "../../images/png.ts";
+import { sheetLayout } from "../../images/sheet.ts";
 import { terminalPreview } from "../../images/terminal.ts";
 import type { NDArray } from "../../ndarray.ts";
 import { openBackend } from "../../runtime/node.ts";
@@ -84,10 +85,8 @@ async function draw(
   const shown = progress(terminal);
   const range = seeds.length === 1 ? `seed ${seeds[0]}` : `seeds ${seeds[0]}-${seeds.at(-1)}`;
   const description = `${name}: ${counted(seeds.length, "picture")}, ${describeSampler(sampler)}, ${describeGuidance(guidance)}, ${range}${describeInput(input)}${upsampler ? `; ${describeUpsampling(upsampler.record)}` : ""}`;
-  const columns = columnsOf(labels);
+  const { columns, scale } = sheetLayout(labels, (upsampler?.model ?? model).imageShape[2]);
   const sheetOf = (x: NDArray<"float32">, scale: number): Image => grid(toUint8(x), { columns, scale });
-  // Pictures of about 96 pixels, as long as the sheet stays on a screen.
-  const scale = Math.max(1, Math.floor(Math.min(96, 2400 / columns) / (upsampler?.model ?? model).imageShape[2]));
 
   const animated = gif === undefined ? undefined : { path: gif, ...animation({ columns, scale }) };
   let pictures: NDArray<"float32"> | undefined;
@@ -154,13 +153,6 @@ async function draw(
       ? `${JSON.stringify({ out, ...(npz && { npz }), ...(gif && { gif }), classes: labels.map((label) => (told ? model.classes[label] : null)), seconds, run: spec })}\n`
       : files.map(([path]) => `${path}\n`).join(""),
   );
-}
-
-/** Columns of the sheet: whole turns through the classes, as nearly square as that goes. */
-function columnsOf(labels: readonly number[]): number {
-  const classes = new Set(labels).size;
-  const side = Math.ceil(Math.sqrt(labels.length));
-  return classes > 20 ? side : Math.min(labels.length, classes * Math.max(1, Math.round(side / classes)));
 }
 
 /** Pictures and labels as openai/guided-diffusion stores samples. */

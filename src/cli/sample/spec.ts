@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import type { Model } from "../../checkpoint/model.ts";
+import { splitNames } from "../../class-names.ts";
 import { DataError, ModelError, ShapeError, UsageError } from "../../errors.ts";
 import { asks, type Guidance, guidanceSettings, type SettledGuidance } from "../../guidance/guidances.ts";
 import { neededReads } from "../../guidance/settle.ts";
@@ -127,21 +128,6 @@ function askedClasses(names: string, { classes }: Model): string[] {
   const asked = every ? [...classes] : splitNames(names, classes);
   if (asked.length === 0 && classes.length > 0) throw new UsageError(`--class names no class: "${names}"`);
   return asked;
-}
-
-/** Names with commas between them, of which some may have commas themselves: the longest that is a class counts. */
-function splitNames(names: string, classes: readonly string[]): string[] {
-  const known = new Set(classes.map((name) => name.normalize("NFC")));
-  const parts = names.normalize("NFC").split(",");
-  const found: string[] = [];
-  for (let from = 0; from < parts.length; ) {
-    let to = parts.length;
-    const name = () => parts.slice(from, to).join(",").trim();
-    while (to > from + 1 && !known.has(name())) to--;
-    if (name() !== "") found.push(name());
-    from = to;
-  }
-  return found;
 }
 
 /** Whether a run tells the denoiser, or the classifier that leads it, a class: else its labels stand for none. */

@@ -5,6 +5,7 @@ import {
   type Setting,
   usualValue,
   whole as wholeSetting,
+  wordOf,
 } from "../../setting.ts";
 
 /** One option of a command. The key under which a table holds it gives the flag: `checkpointEvery` is `--checkpoint-every`. */
@@ -33,7 +34,7 @@ export type OptionTable = Readonly<Record<string, Option<unknown>>>;
 export type Values<O extends OptionTable> = { readonly [K in keyof O]: O[K] extends Option<infer T> ? T : never };
 
 /** The flag of a key: checkpointEvery -> --checkpoint-every. */
-export const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+export const flagOf = (key: string): string => `--${wordOf(key)}`;
 
 /** A value with a default, one that must be given, or one that may be left out. */
 type Kind<T, S> = S extends { fallback: T } | { required: true } ? Option<T> : Option<T | undefined>;

@@ -34,6 +34,7 @@ const types: Readonly<Record<string, string>> = {
   ".js": "text/javascript",
   ".mjs": "text/javascript",
   ".wasm": "application/wasm",
+  ".css": "text/css",
   ".json": "application/json",
 };
 
@@ -84,13 +85,14 @@ export async function serve({ files = {}, folders = {}, headers = {} }: Site) {
 
 const source = (path: string): string => fileURLToPath(new URL(path, import.meta.url));
 
-/** The page of the tests and the engine's worker, bundled from the sources. */
+/** The page of the tests, the engine's worker and the sampler's, bundled from the sources. */
 async function bundles(page: string): Promise<Record<string, Uint8Array>> {
   const { outputFiles } = await build({
     entryPoints: {
       page,
       inner: source("./inner.ts"),
       worker: source("../../../src/runtime/web/worker.ts"),
+      "sampler-worker": source("../../../src/web/sampler/sampler-worker.ts"),
     },
     bundle: true,
     format: "esm",

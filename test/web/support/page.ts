@@ -20,17 +20,12 @@ import {
 } from "../../../src/public/web.ts";
 import type { SettledRun } from "../../../src/sampling/settings.ts";
 import { tinyRun } from "../../training/support/tiny.ts";
+import { bytesOfText, textOfBytes } from "./base64.ts";
 import { lossesOf, unetRun } from "./runs.ts";
+import { longestTask } from "./tasks.ts";
 
 let backend: WebBackend | undefined;
 let model: Model | undefined;
-
-const bytesOfText = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
-const textOfBytes = (bytes: Uint8Array): string => {
-  let text = "";
-  for (const byte of bytes) text += String.fromCharCode(byte);
-  return btoa(text);
-};
 
 /** What a training event says, without its arrays. */
 const brief = (event: TrainingEvent) => ({
@@ -128,17 +123,13 @@ const inPage = {
         worker.onerror = ({ message }) => reject(new Error(message));
         worker.postMessage([name, args]);
       });
-    const tasks: number[] = [];
-    const observer = new PerformanceObserver((list) => {
-      for (const { duration } of list.getEntries()) tasks.push(duration);
+    const done = await longestTask(async () => {
+      let value: unknown;
+      for (const [name, ...args] of calls) value = await ask(name, args);
+      return value;
     });
-    observer.observe({ entryTypes: ["longtask"] });
-    let value: unknown;
-    for (const [name, ...args] of calls) value = await ask(name, args);
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    observer.disconnect();
     worker.terminate();
-    return { value, longest: Math.max(0, ...tasks) };
+    return done;
   },
 
   isolatePage,
