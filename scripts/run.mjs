@@ -64,12 +64,19 @@ async function install() {
   return npm("ci", "--include=dev", "--no-audit", "--no-fund");
 }
 
-/** The compiler writes every file at each build, so the newest of dist tells when that was. */
+/** The compiler writes every file at each build, so the newest of a room of dist tells when that was. */
 async function build() {
   const sources = Math.max(changed("src"), changed("tsconfig.json"), changed("tsconfig.build.json"));
-  if (changed("dist") >= sources) return 0;
+  if (changed("dist", "cli") >= sources) return 0;
   say("build");
   return tool("typescript/bin/tsc", "-p", "tsconfig.build.json");
+}
+
+/** The page that `guidestar page` copies, built of the built package. */
+async function buildPage() {
+  if (changed("dist", "page") >= Math.max(changed("page"), changed("dist", "cli"))) return 0;
+  say("build of the page");
+  return tool("vite/bin/vite.js", "build", "page", "--logLevel", "warn");
 }
 
 /** What npm would publish, looked at as other packages and their compilers see it. */
@@ -102,10 +109,19 @@ const guidestar = (args, options) => node([join(root, "dist", "cli", "main.js"),
 /** Every stage runs, the tests last, so that their summary ends the output. The first failure gives the exit code. */
 async function test(args) {
   const stages = {
-    "type check": () => tool("typescript/bin/tsc", "--noEmit"),
+    "type check": async () =>
+      (await tool("typescript/bin/tsc", "--noEmit")) ||
+      tool(
+        "svelte-check/bin/svelte-check",
+        "--workspace",
+        "page",
+        "--tsconfig",
+        "./tsconfig.json",
+        "--fail-on-warnings",
+      ),
     lint: () => tool("@biomejs/biome/bin/biome", "check", "."),
-    package: async () => (await build()) || checkPackage(),
-    tests: async () => (await build()) || tool("vitest/vitest.mjs", "run", ...args),
+    package: async () => (await build()) || (await buildPage()) || checkPackage(),
+    tests: async () => (await build()) || (await buildPage()) || tool("vitest/vitest.mjs", "run", ...args),
   };
   const failures = [];
   for (const [name, stage] of Object.entries(stages)) {
@@ -126,7 +142,8 @@ const tasks = {
   bench: async (args) => (await build()) || node(["--import", "tsx", join("bench", "main.ts"), ...args]),
   claims: async (args) => (await build()) || node(["--import", "tsx", join("bench", "claims", "main.ts"), ...args]),
   // From where the caller stands: npm moves to the root.
-  guidestar: async (args) => (await build()) || guidestar(args, { cwd: process.env.INIT_CWD }),
+  guidestar: async (args) =>
+    (await build()) || (args[0] === "page" && (await buildPage())) || guidestar(args, { cwd: process.env.INIT_CWD }),
 };
 
 checkNode();

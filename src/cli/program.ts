@@ -11,6 +11,7 @@ import { exportModel } from "./export/command.ts";
 import { importCheckpoint } from "./import/command.ts";
 import { info } from "./info/command.ts";
 import { nll } from "./nll/command.ts";
+import { page } from "./page/command.ts";
 import { sample } from "./sample/command.ts";
 import { sweep } from "./sweep/command.ts";
 import { type Command, type Context, command, type Terminal } from "./terminal/command.ts";
@@ -36,6 +37,7 @@ export const commands: readonly Command[] = [
   command(info, async () => (await import("./info/run.ts")).runInfo),
   command(dataCheck, async () => (await import("./data-check/run.ts")).runDataCheck),
   command(exportModel, async () => (await import("./export/run.ts")).runExport),
+  command(page, async () => (await import("./page/run.ts")).runPage),
   command(doctor, async () => (await import("./doctor/run.ts")).runDoctor),
 ];
 

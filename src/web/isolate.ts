@@ -16,12 +16,25 @@ export async function isolatePage(worker: string | URL = "isolation-worker.js"):
   const mark = `guidestar isolated ${location.pathname}`;
   if (sessionStorage.getItem(mark) !== null && serviceWorker.controller) return false;
   try {
-    await serviceWorker.register(new URL(worker, document.baseURI), { type: "module" });
+    const registration = await serviceWorker.register(new URL(worker, document.baseURI), { type: "module" });
+    if (!(await isActive(registration))) return false;
   } catch {
     return false;
   }
-  await serviceWorker.ready;
   sessionStorage.setItem(mark, "");
   location.reload();
   return new Promise(() => undefined);
+}
+
+/** Resolves when the worker of a registration is active, or to false where its installing failed, after which it never is. */
+function isActive({ installing, waiting, active }: ServiceWorkerRegistration): Promise<boolean> {
+  const worker = (installing ?? waiting ?? active)!;
+  return new Promise((resolve) => {
+    const look = (): void => {
+      if (worker.state === "activated") resolve(true);
+      if (worker.state === "redundant") resolve(false);
+    };
+    worker.addEventListener("statechange", look);
+    look();
+  });
 }

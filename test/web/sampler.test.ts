@@ -6,7 +6,7 @@ import type { Browser } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { loadModel } from "../../src/checkpoint/model-folder.ts";
 import { readSpec } from "../../src/cli/sample/spec.ts";
-import { toUint8 } from "../../src/public/formats.ts";
+import { encodePng, grid, toUint8 } from "../../src/public/formats.ts";
 import { openBackend } from "../../src/runtime/node.ts";
 import { collect, sample } from "../../src/sampling/sample.ts";
 import { chromiumPath, launch, openPage, testSite } from "./support/browser.ts";
@@ -91,7 +91,12 @@ describe.skipIf(chromiumPath === undefined)("in Chromium", () => {
       const path = join(folder, "sheet.png");
       await writeFile(path, Buffer.from(png, "base64"));
       expect(await readSpec(path)).toEqual(spec);
-      await expect(opened.run("readPng", [1, 2, 3])).rejects.toThrow(/^DataError: /);
+      await expect(opened.run("readPng", [1, 2, 3])).rejects.toThrow(/^DataError: holiday\.png: cannot be read/);
+      const weak = { ...spec, weakModel: { name: "runs/early", denoiser: "" } };
+      const made = encodePng(grid([{ width: 1, height: 1, channels: 1, data: new Uint8Array(1) }]), {
+        text: { guidestar: JSON.stringify(weak) },
+      });
+      await expect(opened.run("readPng", [...made])).rejects.toThrow(/^DataError: holiday\.png: made with runs\/early/);
     } finally {
       await rm(folder, { recursive: true });
     }
@@ -143,7 +148,10 @@ describe.skipIf(chromiumPath === undefined)("in Chromium", () => {
     test.each([
       ['class="cat"', /^UsageError: .* has no class "cat"; its classes are 0, 1, /],
       ['class="3" seed="-1"', /^UsageError: seed must be a whole number from 0/],
-      ['class="3" guidance="strong"', /^UsageError: guidance must be classifier-free, classifier or none but is "strong"/],
+      [
+        'class="3" guidance="strong"',
+        /^UsageError: guidance must be classifier-free, classifier or none but is "strong"/,
+      ],
     ])("%s is refused in words", async (attributes, message) => {
       const { error, message: shown, canvas } = await put(attributes, "error");
       expect(error).toMatch(message);

@@ -137,6 +137,14 @@ function describe({ model, name }: Opening): SamplerModel {
   };
 }
 
+/** Throws DataError where pictures were made of more than one model and its noise: a page has nothing else. */
+function checkAlone({ input, upsampler, weakModel }: RunSpec, name: string): void {
+  if (input || upsampler || weakModel)
+    throw new DataError(
+      `${name}: made with ${input ? input.path : (upsampler ?? weakModel)!.name} beside the model, which a page does not have; draw it again by \`guidestar sample --from\``,
+    );
+}
+
 /** What a page asks its worker to do: all of it computes, and none of it belongs on the page. */
 export const work = {
   /** Loads the model and the engine, once. */
@@ -169,10 +177,7 @@ export const work = {
   /** Draws a run, and tells the pictures of each step. */
   async draw(spec: RunSpec, { signal, tell }: Call<DrawingEvent>): Promise<void> {
     const { model, backend } = session();
-    if (spec.input || spec.upsampler || spec.weakModel)
-      throw new UsageError(
-        "these pictures were made with another file or model beside this one, which a page does not have; draw them again by `guidestar sample --from`",
-      );
+    checkAlone(spec, "these pictures");
     for await (const { step, steps, x, x0 } of sample(model, { ...runOf(spec), backend, signal })) {
       const pictures = toUint8(step === steps ? x : x0);
       tell(
@@ -200,7 +205,9 @@ export const work = {
       throw new DataError(
         `${name}: carries no record of a sampling run; only pictures that guidestar saved have one, and only while no other program saved them anew`,
       );
-    return parseRunSpec(text, name);
+    const spec = parseRunSpec(text, name);
+    checkAlone(spec, name);
+    return spec;
   },
 
   /** Ends the engine. */
