@@ -211,10 +211,9 @@ export class Session {
   #save(file: Blob, ending: string): void {
     const { written } = this.current!;
     const shown = (written.texts.class ?? "").replace("*", "all");
-    const name = `${[this.record.name, shown, written.texts.seed].join(" ")}.${ending}`.replace(
-      /[^\p{L}\p{N}.]+/gu,
-      "-",
-    );
+    // Of a path the last part.
+    const model = this.record.name.split(/[\\/]/).findLast((part) => part !== "") ?? "picture";
+    const name = `${[model, shown, written.texts.seed].join(" ")}.${ending}`.replace(/[^\p{L}\p{N}.]+/gu, "-");
     download(file, name);
     this.note = texts.saved(name);
   }
