@@ -35,7 +35,7 @@ export interface Checkpoint {
   readonly pace?: Pace;
   /** The best so far, where the task holds images out: see held-out.ts. */
   readonly best?: Best;
-  /** How the held-out loss fell, where the task holds images out: see until.ts. */
+  /** How the held-out loss fell, where the run ends once that stops: see until.ts. */
   readonly falls?: readonly Fall[];
   /** What the run was started with. */
   readonly config: JsonObject;

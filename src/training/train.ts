@@ -102,7 +102,7 @@ export async function* train<const B extends Tree<NDArray>>(
     yield { kind: "step", step, steps, progress, seconds, ...made.report, imagesPerSecond, secondsLeft };
     if (store && due.checkpoint(step)) {
       const heldOut = await held.measure((await state()).ema);
-      if (heldOut !== undefined) judged = judge(judged, { step, seconds, heldOut });
+      if (heldOut !== undefined) judged = judge(judged, { step, seconds, heldOut }, options);
       const windsUp = options.until && isFlat(judged.falls, seconds, options.minutes!) && pace.windUp();
       await save();
       const quality = { ...(heldOut !== undefined && { heldOut, best: judged.best! }), ...(windsUp && { windsUp }) };
@@ -123,13 +123,17 @@ interface Moment {
 /** What held-out images say of a run so far. */
 interface Judged {
   readonly best: Best | undefined;
-  /** Kept by all runs: they are few. */
+  /** Of a run until it is good: they hold seconds, and a run in steps is the same however fast it is. */
   readonly falls: readonly Fall[] | undefined;
 }
 
-const judge = ({ best, falls = [] }: Judged, now: Best & Fall): Judged => ({
-  best: betterOf(best, { step: now.step, heldOut: now.heldOut }),
-  falls: fallWith(falls, { seconds: now.seconds, heldOut: now.heldOut }),
+const judge = (
+  { best, falls = [] }: Judged,
+  { step, seconds, heldOut }: Best & Fall,
+  { until }: Pick<TrainOptions, "until">,
+): Judged => ({
+  best: betterOf(best, { step, heldOut }),
+  falls: until && fallWith(falls, { seconds, heldOut }),
 });
 
 /** What checkpoints hold of a run as a whole. */

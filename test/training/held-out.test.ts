@@ -64,6 +64,14 @@ async function run(slope: number, options: Partial<TrainOptions> = {}) {
 }
 const checkpoints = (events: readonly TrainingEvent[]) => events.filter((event) => event.kind === "checkpoint");
 
+test("a checkpoint of a run in steps holds nothing that depends on the time", async () => {
+  const [one, other] = [newest(), newest()];
+  for (const store of [one, other]) await run(3, { store });
+  const read = async (store: CheckpointStore) => (await store.latest())!.read();
+  expect(await read(one)).toEqual(await read(other));
+  expect(await read(one)).not.toHaveProperty("falls");
+});
+
 test("at each checkpoint the averaged weights are measured on images that are never trained on", async () => {
   const events = checkpoints(await run(3));
   const x = [...held(3, 0).x.data, ...held(3, 1).x.data];
