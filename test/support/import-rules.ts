@@ -184,7 +184,7 @@ export const importRules: readonly ImportRule[] = [
       samplers: ["sampler/work.ts"],
       sampling: ["sampler/attributes.ts", "sampler/element.ts", "sampler/sampler.ts", "sampler/work.ts"],
       images: ["sampler/element.ts", "sampler/sampler.ts", "sampler/sheet.ts", "sampler/work.ts"],
-      runtime: ["sampler/sampler.ts", "sampler/work.ts"],
+      runtime: ["sampler/recent-programs.ts", "sampler/sampler.ts", "sampler/work.ts"],
     },
   },
 

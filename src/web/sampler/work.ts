@@ -7,7 +7,8 @@ import { toUint8 } from "../../images/planes.ts";
 import { encodePng, readPngText } from "../../images/png.ts";
 import { sheetLayout } from "../../images/sheet.ts";
 import { denoiserSignature } from "../../models/families.ts";
-import { openBackend, type WebBackend, type WebBackendOptions } from "../../runtime/web/backend.ts";
+import type { Backend } from "../../runtime/backend.ts";
+import { openBackend, type WebBackendOptions } from "../../runtime/web/backend.ts";
 import { knownSamplers } from "../../samplers/sampler.ts";
 import { codeOfRun, commandOfRun } from "../../sampling/run-code.ts";
 import { parseRunSpec, pngKeyword, type RunSpec, runOf, runSpecFormat } from "../../sampling/run-spec.ts";
@@ -16,6 +17,7 @@ import { sample } from "../../sampling/sample.ts";
 import { type RunOptions, type SettledRun, settle } from "../../sampling/settings.ts";
 import { wordOf } from "../../setting.ts";
 import { type FetchProgress, loadModel } from "../fetched-model.ts";
+import { withRecentPrograms } from "./recent-programs.ts";
 
 /** What the worker is opened with; addresses are absolute. */
 export interface OpenOptions extends WebBackendOptions {
@@ -88,8 +90,11 @@ export interface Call<E = never> {
 interface Opening {
   readonly model: Model;
   readonly name: string;
-  readonly backend: WebBackend;
+  readonly backend: Backend;
 }
+/** Of models with more learned numbers a page keeps one program alone: it may have 4 GB, and each holds all of them. */
+const largeModel = 16e6;
+
 let opened: Opening | undefined;
 
 function session(): Opening {
@@ -149,15 +154,16 @@ function checkAlone({ input, upsampler, weakModel }: RunSpec, name: string): voi
 export const work = {
   /** Loads the model and the engine, once. */
   async open(
-    { model: address, name, cache, ...engine }: OpenOptions,
+    { model: address, name, cache, ...options }: OpenOptions,
     { signal, tell }: Call<FetchProgress>,
   ): Promise<Opened> {
-    const [model, backend] = await Promise.all([
+    const [model, engine] = await Promise.all([
       loadModel(address, { cache, signal, onProgress: (progress) => tell(progress) }),
-      openBackend(engine),
+      openBackend(options),
     ]);
-    opened = { model, name, backend };
-    return { model: describe(opened), device: backend.device, threads: backend.threads };
+    const parameters = (model.denoiser?.parameters ?? 0) + (model.classifier?.parameters ?? 0);
+    opened = { model, name, backend: withRecentPrograms(engine, parameters > largeModel ? 1 : 3) };
+    return { model: describe(opened), device: engine.device, threads: engine.threads };
   },
 
   /** The record of the run that texts ask for. */
