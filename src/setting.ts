@@ -55,13 +55,14 @@ export interface Range {
   readonly below?: number;
 }
 
+/** Programs compute with 32 bits, in which larger numbers are infinite. */
+const holds = (value: number): boolean => Number.isFinite(Math.fround(value));
+
 function inRange(
   value: number,
   { from = -Infinity, above = -Infinity, to = Infinity, below = Infinity }: Range,
 ): boolean {
-  return (
-    Number.isFinite(value) && value >= from && value <= to && value < below && (above === -Infinity || value > above)
-  );
+  return holds(value) && value >= from && value <= to && value < below && (above === -Infinity || value > above);
 }
 
 function rangeInWords({ from, above, to, below }: Range): string {
@@ -148,7 +149,7 @@ export const definedOf = <T extends object>(values: T): Partial<T> =>
 
 /** What is wrong with a value, after its name: "must be a number from 0 to 1 but is 2". Undefined where nothing is. */
 export const problemOf = (setting: Setting, value: unknown): string | undefined =>
-  setting.accepts(value) ? undefined : `must be ${setting.expected} but is ${shown(value)}`;
+  setting.accepts(value) ? undefined : refusal(setting, value, value);
 
 /** What is wrong with values, those that are undefined aside. Names that no setting has are wrong too. */
 export const problemsIn = (
@@ -191,7 +192,12 @@ export function fromVersion1(
 export function readSetting<T>(setting: Setting<T>, text: string, name: string): T {
   const value = setting.read(text);
   if (setting.accepts(value)) return value;
-  throw new UsageError(`${name} must be ${setting.expected} but is ${shown(text)}`);
+  throw new UsageError(`${name} ${refusal(setting, value, text)}`);
+}
+
+function refusal({ expected }: Setting, value: unknown, written: unknown): string {
+  const large = typeof value === "number" && Number.isFinite(value) && !holds(value);
+  return `must be ${expected} but is ${shown(written)}${large ? ", more than the 32 bits of a number hold" : ""}`;
 }
 
 /** The text that means a value: `read` of the setting gives it back. */

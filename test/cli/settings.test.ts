@@ -28,7 +28,7 @@ function otherValue(setting: Setting): unknown {
 
 /** Values that a setting does not accept. */
 const wrongValues = (setting: Setting): unknown[] =>
-  [-1, 1.5, 1e9, Number.NaN, "x", null, [2, 1], []].filter((value) => !setting.accepts(value));
+  [-1, 1.5, 1e9, 1e300, Number.NaN, "x", null, [2, 1], []].filter((value) => !setting.accepts(value));
 
 const ofSamplers = knownSamplers().flatMap(({ kind, settings }) =>
   Object.entries(settings).map(([name, setting]): [string, string, Setting] => [kind, name, setting]),
@@ -75,6 +75,12 @@ describe("a record of a run holds every setting", () => {
       expect(() => parseRunSpec(specWith({ guidance: { ...guidance, [name]: wrong } }), "x.png")).toThrow(
         new RegExp(`^x\\.png: .*: guidance: ${name} must be `),
       );
+  });
+  test("and no number that 32 bits do not hold", () => {
+    const guidance = { ...withUsual(guidanceSettings, {}), cfgScale: 1e39 };
+    expect(() => parseRunSpec(specWith({ guidance }), "x.png")).toThrow(
+      /guidance: cfgScale must be a .*number.* but is 1e\+39, more than the 32 bits of a number hold/,
+    );
   });
   test("and nothing else", () => {
     const [sampler, guidance] = [{ ...makeSampler("ddim"), eto: 1 }, { cfgScala: 1 }];

@@ -238,6 +238,18 @@ test("pictures that are not finite are not drawn on a sheet, and training goes o
   expect((await loadModel(at("overflow"))).denoiser!.training).toMatchObject({ step: 1 });
 });
 
+test("that steps will be slow is said before the first", async () => {
+  const { code, messages } = await guidestar(train("denoiser", "slow", "--size", "512"), {
+    onMessage: (text, interrupt) => {
+      if (text.includes("very roughly")) interrupt();
+    },
+  });
+  expect(messages).toMatch(
+    /\nby its cost, a step of \d+ such images takes very roughly .+; a smaller --size, --preset or --batch-size makes it less\n/,
+  );
+  expect(code).toBe(130);
+});
+
 test("a dry run counts, estimates, and writes nothing", async () => {
   const dry = await guidestar(train("denoiser", "dry", "--dry-run"));
   expect(dry).toMatchObject({ code: 0 });

@@ -87,14 +87,16 @@ const patience = 15;
 /** Operations per second of a core in training: roughly. */
 const speed = 15e9;
 
-/** What the timing will take, by the cost of a step, before there is anything to measure. */
-function earlyWord(job: Job, { threads = availableParallelism() }: DenoiserValues | ClassifierValues): string {
+/** What a slow step will take, by its cost, before there is anything to measure; undefined where steps are fast. */
+export function wordOfSlowSteps(
+  job: Job,
+  { threads = availableParallelism() }: DenoiserValues | ClassifierValues,
+): string | undefined {
   const { batchSize } = job.settled;
   const seconds = (job.flops() * batchSize) / (speed * threads);
-  const word = `timing ${counted(timedSteps, "step")}, or the first if it is slow`;
   return seconds < patience / 3
-    ? word
-    : `${word}: by its cost, a step of ${batchSize} such images takes very roughly ${duration(seconds)}; a smaller --size, --preset or --batch-size makes it less`;
+    ? undefined
+    : `by its cost, a step of ${batchSize} such images takes very roughly ${duration(seconds)}; a smaller --size, --preset or --batch-size makes it less`;
 }
 
 /** Trains a few steps, keeps nothing, and says how long all of them will take. */
@@ -106,7 +108,10 @@ export async function estimate(
   signal: AbortSignal,
 ): Promise<string> {
   const { minutes, batchSize, steps } = job.settled;
-  shown.say(earlyWord(job, values));
+  const slow = wordOfSlowSteps(job, values);
+  shown.say(
+    `timing ${counted(timedSteps, "step")}, or the first if it is slow${slow === undefined ? "" : `: ${slow}`}`,
+  );
   const times = [performance.now()];
   const timed = { steps: timedSteps, minutes: undefined, until: undefined, warmUpSteps: 0 };
   for await (const event of job.start({ ...timed, backend, signal })) {

@@ -17,7 +17,7 @@ import type { ClassifierValues } from "./classifier.ts";
 import { fingerprintOf, openTrainingData } from "./data.ts";
 import type { DenoiserValues } from "./denoiser.ts";
 import { missingDetector } from "./detector/missing.ts";
-import { describeJob, estimate } from "./dry-run.ts";
+import { describeJob, estimate, wordOfSlowSteps } from "./dry-run.ts";
 import { openStart, restoredStart, storedName, storedStart, valuesOfStart } from "./from.ts";
 import { checkpointToGoOn, throwWithAWayOn } from "./going-on.ts";
 import { type Beside, classifierJob, denoiserJob, type Job } from "./job.ts";
@@ -70,6 +70,8 @@ async function run<V extends DenoiserValues | ClassifierValues>(
     return terminal.out(`${await estimate(job, values, backend, shown, signal)}\n`);
   }
   shown.say(description);
+  const slow = wordOfSlowSteps(job, values);
+  if (slow !== undefined) shown.say(slow);
 
   const config = {
     ...configOf(saved ? values : { ...values, ...job.settled }, dataset),
