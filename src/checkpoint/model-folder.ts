@@ -254,7 +254,7 @@ export async function writeNetworks(
         dtype: storage,
         metadata: { format: "pt" },
       });
-      staged.push(await stage(pathOf(name) + pendingSuffix, hashed(parts, hash), signal));
+      staged.push(await stage(pathOf(name) + pendingSuffix, hashed(parts, hash), signal, pathOf(name)));
       hashes.set(name, hash.digest("hex"));
     }
     staged.push(await stage(where, `${JSON.stringify(record(), null, 2)}\n`));

@@ -20,9 +20,10 @@ export type FileContents = string | Uint8Array | Iterable<Uint8Array>;
  * Writes new contents of a file into a temporary one of the same folder, flushed, whose name no other writer takes. Where that fails, or
  * the signal is raised, nothing stays; nor does what ended processes left there.
  *
+ * @param named the file that errors are about, where `path` is another that stands in for it
  * @throws WriteFailure where the system does not take it, here or when it is committed; the reason of the signal
  */
-export async function stage(path: string, contents: FileContents, signal?: AbortSignal): Promise<Staged> {
+export async function stage(path: string, contents: FileContents, signal?: AbortSignal, named = path): Promise<Staged> {
   await removeAbandoned(dirname(path));
   const temporary = partialPath(path);
   const discard = () => rm(temporary, { force: true });
@@ -42,14 +43,14 @@ export async function stage(path: string, contents: FileContents, signal?: Abort
     signal?.throwIfAborted();
   } catch (error) {
     await discard();
-    throw writeFailure(path, error, () => size + sizeOfRest(parts));
+    throw writeFailure(named, error, () => size + sizeOfRest(parts));
   }
   const commit = async (): Promise<void> => {
     try {
       await rename(temporary, path);
     } catch (error) {
       await discard();
-      throw writeFailure(path, error, size);
+      throw writeFailure(named, error, size);
     }
     const folder = await open(dirname(path), "r");
     // Windows knows no flushing of folders.
