@@ -16,7 +16,7 @@ async function start(): Promise<void> {
   document.title = record.title;
   // Another model may be asked for by ?model=ADDRESS.
   const model = new URLSearchParams(location.search).get("model");
-  const session = new Session(model === null ? record : { ...record, model, name: model, title: model });
+  const session = new Session(record, model);
   mount(App, { target, props: { session } });
 }
 

@@ -55,8 +55,12 @@ export class Session {
   /** A text that could not be copied. */
   byHand = $state<string>();
 
-  constructor(record: PageRecord) {
-    this.record = record;
+  /** Is it the model that the page was written for? */
+  readonly isOwn: boolean;
+
+  constructor(record: PageRecord, model: string | null) {
+    this.isOwn = model === null;
+    this.record = model === null ? record : { ...record, model, name: model, title: model };
   }
 
   /** Opens the model, and draws what the address says. */

@@ -59,7 +59,9 @@ export const texts = {
     total === undefined
       ? `loading the model: ${megabytes(loaded)} MB`
       : `loading the model: ${megabytes(loaded)} of ${megabytes(total)} MB`,
+  asking: "loading the model",
   starting: "starting the engine",
+  before: "nine pictures that this model drew before",
   stage: "pictures",
   controls: "settings",
 

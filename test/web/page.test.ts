@@ -11,7 +11,7 @@ import { readSpec } from "../../src/cli/sample/spec.ts";
 import { guidestar, temporaryFolder } from "../cli/world.ts";
 import { checkPageBuilt } from "../support/package.ts";
 import { tinyModel } from "../support/tiny-model.ts";
-import { chromiumPath, launch, serve } from "./support/browser.ts";
+import { chromiumPath, isolation, launch, serve } from "./support/browser.ts";
 
 const axe = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 const folder = temporaryFolder();
@@ -193,6 +193,31 @@ describe.skipIf(chromiumPath === undefined)("the page in Chromium", () => {
     expect(await other.page.getByLabel("count", { exact: true }).inputValue()).toBe("1");
     await other.page.locator("input[type=file]").setInputFiles(axe);
     await other.page.getByRole("alert").getByText("not a PNG file").waitFor();
+  });
+
+  test("nine pictures are there before anything is loaded, of the page's own model alone", async () => {
+    // The models never come.
+    const never = () => undefined;
+    await using slow = await serve({
+      folders: { "/": site() },
+      files: {
+        "/": await readFile(join(site(), "index.html")),
+        "/model/model.json": never,
+        "/other/model.json": never,
+      },
+      headers: isolation,
+    });
+    const context = await browser.newContext({ serviceWorkers: "block" });
+    const page = await context.newPage();
+    await page.goto(slow.url);
+    const sheet = page.getByRole("img", { name: "nine pictures that this model drew before" });
+    await sheet.waitFor();
+    await expect.poll(() => sheet.evaluate((image) => image.clientWidth)).toBe(18 * 24);
+    await page.getByText("loading the model").waitFor();
+    await page.goto(`${slow.url}?model=other/`);
+    await page.getByText("loading the model").waitFor();
+    expect(await page.getByRole("img").count()).toBe(0);
+    await context.close();
   });
 
   test("is used by keyboard alone, and Esc stops a drawing", async () => {

@@ -3,11 +3,17 @@ import { readFile, rm } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { basename, dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { Model } from "../../checkpoint/model.ts";
 import { filesOfModel } from "../../checkpoint/model-files.ts";
 import { loadModel } from "../../checkpoint/model-folder.ts";
 import { ModelError, RuntimeFailure, UsageError } from "../../errors.ts";
 import { writeFiles } from "../../files/atomic.ts";
+import { grid } from "../../images/grid.ts";
+import { toUint8 } from "../../images/planes.ts";
+import { encodePng } from "../../images/png.ts";
 import { denoiserSignature } from "../../models/families.ts";
+import { openBackend } from "../../runtime/node.ts";
+import { collect, sample } from "../../sampling/sample.ts";
 import type { Context } from "../terminal/command.ts";
 import { checkOutputFolder } from "../terminal/output.ts";
 import type { PageValues } from "./command.ts";
@@ -35,6 +41,7 @@ export async function runPage(values: PageValues, { terminal, signal }: Context,
     ...(await prebuilt()),
     ...(await engine()),
     ...weights.map(([file, contents]) => [`model/${file}`, bytesOf(contents)] as const),
+    ["sheet.png", await firstSheet(model, signal)],
   ];
   const record = {
     title,
@@ -86,6 +93,13 @@ async function filesOfPage(out: string): Promise<string[]> {
   } catch {
     return [];
   }
+}
+
+/** Nine pictures, without space between them, which the page shows until it has drawn some itself. */
+async function firstSheet(model: Model, signal: AbortSignal): Promise<Uint8Array> {
+  await using backend = await openBackend();
+  const x = await collect(sample(model, { count: 9, backend, signal }));
+  return encodePng(grid(toUint8(x), { columns: 3, padding: 0 }));
 }
 
 /** The page as it was built with the package. */
