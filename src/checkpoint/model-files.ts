@@ -8,15 +8,15 @@ import { networkRoles } from "../models/family.ts";
 import { sizeOf } from "../ndarray.ts";
 import { parameterShapes } from "../nn/module.ts";
 import {
-  checkFile,
+  checkHash,
   checkRecord,
   checkWeights,
   fileOf,
+  finiteWeights,
   type Model,
   type ModelToSave,
   modelOf,
   parseRecord,
-  parseWeights,
 } from "./model.ts";
 import { modelFormat } from "./schema.ts";
 
@@ -45,8 +45,8 @@ export async function modelFromFiles(files: ModelFiles, source = "model"): Promi
     const where = `${source}/${network.file}`;
     const bytes = contentsOf(network.file);
     if (typeof bytes === "string") throw new ModelError(`${where}: expected bytes but a string came`);
-    checkFile(bytesOf(bytes), await sha256(bytes), network, where);
-    return parseWeights(bytesOf(bytes), network, where, (tensor) => tensor.read());
+    checkHash(await sha256(bytes), network, where);
+    return finiteWeights(bytesOf(bytes), network, where);
   });
 }
 

@@ -23,9 +23,11 @@ import { parameterShapes } from "../nn/module.ts";
 import { checkMerge } from "./merge.ts";
 import {
   checkFile,
+  checkHash,
   checkRecord,
   checkWeights,
   fileOf,
+  finiteWeights,
   type Model,
   type ModelToSave,
   modelOf,
@@ -129,8 +131,8 @@ async function readWeights(folder: string, network: NetworkRecord): Promise<Weig
   const { size } = await stat(actual);
   return size < storedFrom
     ? withFile(actual, (source) => {
-        checkFile(source, hashOf(source), network, path);
-        return parseWeights(source, network, path, (tensor) => tensor.read());
+        checkHash(hashOf(source), network, path);
+        return finiteWeights(source, network, path);
       })
     : storedWeights(actual, network, path);
 }

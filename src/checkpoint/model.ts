@@ -150,21 +150,26 @@ const otherClasses = (role: NetworkRole, own: number, given: readonly string[]):
   `${role}.config is for ${counted(own, "class", "classes")}, but the model has ${counted(given.length, "class name")}`;
 
 /**
- * Throws ModelError unless a network's file is the one that its record means, and all its numbers are finite.
+ * Throws ModelError unless a network's file is the one that its record means.
  *
  * @param found the file's SHA-256
  * @param where its path, for errors
  */
-export function checkFile(
-  source: ByteSource,
-  found: string,
-  { sha256 }: { readonly sha256: string },
-  where: string,
-): void {
+export function checkHash(found: string, { sha256 }: { readonly sha256: string }, where: string): void {
   if (found !== sha256)
     throw new ModelError(
       `${where}: its SHA-256 is ${found.slice(0, 12)}... but model.json says ${sha256.slice(0, 12)}...; the file is damaged, or of another model`,
     );
+}
+
+/** The same, and unless all its numbers are finite; they are read for that alone. */
+export function checkFile(
+  source: ByteSource,
+  found: string,
+  network: { readonly sha256: string },
+  where: string,
+): void {
+  checkHash(found, network, where);
   for (const [name, tensor] of Object.entries(openSafetensors(source, where).tensors))
     checkFinite(name, tensor.parts(), where);
 }
@@ -177,12 +182,20 @@ export function parseWeights(
   source: ByteSource,
   network: NetworkRecord,
   where: string,
-  keep: (tensor: SafeTensor) => NDArray<"float32">,
+  keep: (tensor: SafeTensor, name: string) => NDArray<"float32">,
 ): Weights {
   const { tensors } = openSafetensors(source, where);
   checkShapes(tensors, parameterShapes(networkOf(network.role, network)), where);
-  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, keep(tensor)]));
+  return Object.fromEntries(Object.entries(tensors).map(([name, tensor]) => [name, keep(tensor, name)]));
 }
+
+/** The same weights in memory. Throws ModelError where a number is not finite as well. */
+export const finiteWeights = (source: ByteSource, network: NetworkRecord, where: string): Weights =>
+  parseWeights(source, network, where, (tensor, name) => {
+    const array = tensor.read();
+    checkFinite(name, [array.data], where);
+    return array;
+  });
 
 /** Throws ModelError unless the weights are those of a network with these shapes, and finite. */
 export function checkWeights(weights: Weights, shapes: Readonly<Record<string, Shape>>, where: string): void {
