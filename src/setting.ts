@@ -206,7 +206,7 @@ export const textOf = (value: unknown): string => {
   return Array.isArray(value) ? value.join(":") : String(value);
 };
 
-/** How texts write a setting's name: cfgScale is "cfg-scale". */
+/** How texts write a setting's name: maxSteps is "max-steps". */
 export const wordOf = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
 function shown(value: unknown): string {

@@ -1,9 +1,7 @@
 import { UsageError } from "../errors.ts";
 
 /** How a rate falls: `late` stays highest and falls linearly over the last sixth of the run. */
-export const decays = ["none", "linear", "cosine", "late"] as const;
-/** One of them. */
-export type Decay = (typeof decays)[number];
+export type Decay = "none" | "linear" | "cosine" | "late";
 
 /** Share of a run after which its late fall begins: over a fifth of the time before. */
 export const lateFrom = 5 / 6;

@@ -1,6 +1,5 @@
 import { presetNames } from "../../models/adm/presets.ts";
 import { defaultFamilies } from "../../models/family.ts";
-import { decays } from "../../training/learning-rate.ts";
 import { labelOptions } from "../terminal/label-options.ts";
 import { choice, type OptionTable, real, text, toggle, whole } from "../terminal/option.ts";
 
@@ -36,9 +35,13 @@ export const trainOptions = {
     otherwise: "a tenth of --steps, at most 200",
     aliases: ["warm-up"],
   }),
-  decay: choice(decays, "how the learning rate falls to 0 at the end; late: over the last sixth alone", {
-    fallback: "cosine",
-  }),
+  decay: choice(
+    ["none", "linear", "cosine", "late"],
+    "how the learning rate falls to 0 at the end; late: over the last sixth alone",
+    {
+      fallback: "cosine",
+    },
+  ),
   maxGradientNorm: real("largest norm of the gradient, which is clipped to it; 0 for no limit", {
     fallback: 1,
     least: 0,
