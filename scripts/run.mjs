@@ -133,10 +133,17 @@ async function test(args) {
   return failures[0]?.code ?? 0;
 }
 
-const demo = ["sample", "--model", "digits", "--class", "all", "--count", "20", "--out", join("out", "digits.png")];
+/** A sheet of each model that comes with the package: two of each class. */
+const demo = [
+  ["digits", "20"],
+  ["tiles", "24"],
+].map(([model, count]) => {
+  const out = join("out", `${model}.png`);
+  return (args) => guidestar(["sample", "--model", model, "--class", "all", "--count", count, "--out", out, ...args]);
+});
 
 const tasks = {
-  demo: async (args) => (await build()) || guidestar([...demo, ...args]),
+  demo: async (args) => (await build()) || (await demo[0](args)) || demo[1](args),
   test,
   docs: () => tool("typedoc/bin/typedoc"),
   bench: async (args) => (await build()) || node(["--import", "tsx", join("bench", "main.ts"), ...args]),
