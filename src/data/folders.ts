@@ -59,7 +59,7 @@ export const imageFolders: Layout = async (entries, options) => {
     layout: !labelled ? unlabelled : inFolders ? "class folders" : "labelled images",
     classes,
     labelsFrom: [...sources].join(" and "),
-    notes: [...(files?.notes ?? []), ...notes],
+    notes: [...(files?.notes ?? []), ...notes, ...(inFolders ? shardNotes(classes) : [])],
     train: items(splits.train, classes, options),
     test: items(splits.test, classes, options),
     skipped: [
@@ -99,6 +99,14 @@ function splitsOf(found: readonly Found[]) {
     notes: [...chosen.notes, ...doubts, ...caseNotes(names(train), names(test), folders)],
   };
 }
+
+/** Data sets of EDM and StyleGAN lie in folders 00000, 00001, ..., which are no classes: dataset.json has the labels. */
+const shardNotes = (classes: readonly string[]): string[] =>
+  classes.length > 0 && classes.every((name) => /^\d{5,}$/.test(name))
+    ? [
+        `folders such as ${classes[0]} are taken as classes, but look like parts of a data set whose dataset.json is missing: put that file beside them, or give --labels none`,
+      ]
+    : [];
 
 const skip = ({ path }: Entry, reason: string): Skipped => ({ path, reason });
 

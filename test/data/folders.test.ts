@@ -42,6 +42,15 @@ describe("classes and splits from paths", () => {
     });
 });
 
+test("folders that look like parts of a data set are classes with a note", async () => {
+  const notesOf = async (...list: string[]) => (await open(await folderOf(await paths(list)))).notes;
+  expect(await notesOf("00000/img0.png", "00001/img1.png")).toEqual([
+    expect.stringMatching(/^folders such as 00000 are taken as classes.*dataset\.json is missing.*--labels none$/),
+  ]);
+  expect(await notesOf("0/1.png", "1/1.png")).toEqual([]);
+  expect(await notesOf("00000/1.png", "dog/1.png")).toEqual([]);
+});
+
 describe("images in no class folder", () => {
   test("are taken where that is asked for, and only there, whatever the cache holds", async () => {
     const path = await folderOf(await paths(["10.png", "9.png", "notes.txt"]));
