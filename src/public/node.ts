@@ -5,7 +5,7 @@
  * ```ts
  * import { bundledModels, loadModel } from "guidestar/node";
  *
- * console.log((await bundledModels()).join(" ")); // digits
+ * console.log((await bundledModels()).join(" ")); // digits tiles
  * const { classes, imageShape } = await loadModel("digits");
  * console.log(classes.join(" ")); // 0 1 2 3 4 5 6 7 8 9
  * console.log(imageShape.join(" ")); // 1 28 28

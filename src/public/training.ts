@@ -75,6 +75,7 @@ export {
 } from "../training/draws.ts";
 export { type TrainingEvent, trained } from "../training/events.ts";
 export { type SkippedCheckpoint, TrainingStopped } from "../training/go-back.ts";
+export type { Decay } from "../training/learning-rate.ts";
 export type { Budget, Pace, PaceOptions } from "../training/pace.ts";
 export type { Tensors } from "../training/step/adamw.ts";
 export { type Loss, type LossFunction, type StepOptions, trainingGraph } from "../training/step/graph.ts";
